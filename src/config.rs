@@ -1,0 +1,3 @@
+//! (to be written: reading flags, environment, managed file and profile into [`settings`])
+
+pub mod settings;

@@ -1,0 +1,185 @@
+//! What `thoth run` can be told, as types: the outcome of reading the configuration.
+//!
+//! Values only. A value of these types is valid; how it is written in a flag, a variable or a
+//! file is the business of the other files of this folder.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::gate::answer::Denial;
+use crate::gate::decide::{Mode, Outage};
+use crate::secret::ApiKey;
+
+/// Everything `thoth run` was told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who calls.
+    pub identity: Identity,
+    /// Where this machine stands.
+    pub environment: Environment,
+    /// How verdicts are enforced.
+    pub mode: Mode,
+    /// The local rule files, in the order given.
+    pub policies: Vec<PathBuf>,
+    /// The remote enforcer, where one is configured.
+    pub enforcer: Option<Enforcer>,
+    /// How TLS peers are verified.
+    pub tls: Tls,
+    /// The shape of a refusal.
+    pub denial: Denial,
+    /// How the journal is kept.
+    pub journal: Journal,
+    /// What must hold before the child is started.
+    pub preflight: Preflight,
+    /// The longest line that is read, in bytes, newline excluded.
+    pub max_message_bytes: usize,
+    /// thoth's own directory: `~/.thoth`.
+    pub home: PathBuf,
+    /// What the reader of the configuration wants people to know, such as an ignored variable.
+    pub notices: Vec<String>,
+}
+
+/// Who calls, as far as rules and the enforcer are told. Self-declared by whoever starts thoth.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Identity {
+    /// The agent, or the name of the wrapped server's entry: `--agent-id`.
+    pub agent_id: String,
+    /// The tenant at the enforcer.
+    pub tenant_id: Option<String>,
+    /// The person.
+    pub user_id: Option<String>,
+    /// What the session is for, such as `phi_eligibility_check`.
+    pub session_intent: Option<String>,
+    /// Tools (and other permissions) this session is approved for.
+    pub approved_scope: Vec<String>,
+    /// Tool allow lists by session intent (`THOTH_INTENT_TOOL_ALLOWLIST`).
+    pub intent_tools: Vec<(String, Vec<String>)>,
+    /// Names of ancestor processes under which every call is blocked.
+    pub blocked_ancestors: Vec<String>,
+    /// Names of server commands for which every call is blocked.
+    pub blocked_binaries: Vec<String>,
+}
+
+/// Where this machine stands. Decides the safe defaults.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Environment {
+    /// A developer's machine. Built-in baseline rules apply where nothing is configured.
+    Dev,
+    /// Production.
+    Prod,
+    /// As strict as production.
+    Staging,
+}
+
+/// The remote enforcer and how it is asked.
+#[derive(Clone, Debug)]
+pub struct Enforcer {
+    /// Base URL without a trailing slash, `https`, or `http` to a loopback address.
+    pub url: String,
+    /// What thoth authenticates with; without one, no header is sent.
+    pub api_key: Option<ApiKey>,
+    /// The longest one question may take in all. Default 5 s.
+    pub timeout: Duration,
+    /// The longest connecting may take. Default 2 s.
+    pub connect_timeout: Duration,
+    /// What its silence means.
+    pub outage: Outage,
+    /// Whether a step-up waits for its answer inside the call.
+    pub step_up: StepUp,
+    /// The longest a step-up waits, whatever the enforcer's own limit. Default 15 minutes.
+    pub step_up_wait: Duration,
+    /// Optional members of the question, sent as they were given.
+    pub context: RequestContext,
+}
+
+/// What happens to a step-up with a hold token.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum StepUp {
+    /// It is answered at once with -32002 and the token.
+    #[default]
+    Return,
+    /// The call waits until a person has answered.
+    Wait,
+}
+
+/// Optional members of an enforcement request; see `thoth-wire` §1.1 for their names.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RequestContext {
+    /// `purpose`
+    pub purpose: Option<String>,
+    /// `data_classification`
+    pub data_classification: Option<String>,
+    /// `task_context`: the text of a JSON object
+    pub task_context: Option<String>,
+    /// `delegation_context`: the text of a JSON object
+    pub delegation_context: Option<String>,
+    /// `auth_context`: the text of a JSON object
+    pub auth_context: Option<String>,
+    /// `metadata`: the text of a JSON object
+    pub metadata: Option<String>,
+    /// `model_name`
+    pub model_name: Option<String>,
+    /// `model_provider`
+    pub model_provider: Option<String>,
+    /// `model_artifact_id`
+    pub model_artifact_id: Option<String>,
+    /// `model_artifact_version`
+    pub model_artifact_version: Option<String>,
+    /// `enforcement_trace_id`, where it is not the session's id
+    pub enforcement_trace_id: Option<String>,
+    /// `action_attestation_id`, where it is not made anew for each call
+    pub action_attestation_id: Option<String>,
+    /// `mcp_runtime_identity`, sent inside `metadata`
+    pub mcp_runtime_identity: Option<String>,
+    /// `endpoint_id`
+    pub endpoint_id: Option<String>,
+}
+
+/// How TLS peers are verified.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Tls {
+    /// Whether the chain and the name are left unverified (`THOTH_TLS_VERIFY=false`). Pins are
+    /// checked all the same. Never true in staging or prod.
+    pub unverified: bool,
+    /// PEM file whose certificates are trusted instead of the system's.
+    pub ca_bundle: Option<PathBuf>,
+    /// The server's key or certificate must match one of these, where there are any.
+    pub pins: Vec<Pin>,
+    /// Whether an ARN of AWS-backed certificates must be configured, and whether one is.
+    pub require_aws_backed: bool,
+    /// `THOTH_TLS_AWS_ACM_CERT_ARN`
+    pub aws_acm_cert_arn: Option<String>,
+    /// `THOTH_TLS_AWS_PRIVATE_CA_ARN`
+    pub aws_private_ca_arn: Option<String>,
+}
+
+/// A SHA-256 that a server must show in the handshake.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pin {
+    /// Of the leaf certificate, DER.
+    Leaf([u8; 32]),
+    /// Of the leaf's `SubjectPublicKeyInfo`, DER: survives a renewal with the same key.
+    Spki([u8; 32]),
+}
+
+/// How the journal is kept.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Journal {
+    /// Whether calls go on where nothing can be written down (`--journal best-effort`).
+    pub best_effort: bool,
+    /// Whether arguments are written in full (`--journal-arguments full`), not as a salted hash.
+    pub full_arguments: bool,
+}
+
+/// What must hold before the child is started.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Preflight {
+    /// thoth must not run as root. Default on in staging and prod.
+    pub require_non_root: bool,
+    /// The user thoth must run as, by name.
+    pub expected_user: Option<String>,
+    /// The user thoth must run as, by number.
+    pub expected_uid: Option<u32>,
+    /// The enforcer's pins must match before the first call. On in staging and prod.
+    pub probe_pins: bool,
+}

@@ -1,0 +1,272 @@
+//! Turns verdicts about one call into what happens to it.
+//!
+//! Pure: no clock, no I/O, no logging. Everything that can sway the outcome is an argument, so a
+//! decision can be replayed from its journal record.
+//!
+//! # Invariants
+//!
+//! - A [`Permit`] is made in this file and nowhere else, and [`super::message::Outbound`] asks for
+//!   one. A call that was not decided cannot be forwarded: it does not compile.
+//! - The strictest verdict wins: block > defer > `step_up` > modify > allow.
+//! - [`Mode::Observe`] never refuses and never modifies.
+//! - With no verdict at all, nothing is forwarded.
+
+use super::record::Ticket;
+use super::verdict::{Answer, Arguments, Effect, Grounds, Hold, Verdict};
+
+/// How verdicts are enforced.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// A step-up becomes a block: nobody may let the call through.
+    Block,
+    /// Decide and record, always forward.
+    Observe,
+    /// Verdicts as they come.
+    #[default]
+    Progressive,
+    /// A block becomes a step-up: a person may let the call through.
+    StepUp,
+}
+
+/// What happens to a call the enforcer does not answer about.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Outage {
+    /// Forward it, if the local rules allow it.
+    Allow,
+    /// Refuse it.
+    #[default]
+    Block,
+    /// Refuse it as one a person would have to approve.
+    StepUp,
+}
+
+/// Proof that one call was decided. Not `Clone`: one permit forwards one call.
+#[derive(Debug, Eq, PartialEq)]
+#[must_use = "a permit that is dropped is a call that is never answered"]
+pub struct Permit {
+    ticket: Ticket,
+    basis: Basis,
+    arguments: Option<Arguments>,
+}
+
+/// On what ground a call was forwarded or refused: who decided.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Basis {
+    /// A person approved a held call.
+    Approved,
+    /// The remote enforcer decided, or both it and the local rules.
+    Enforcer,
+    /// The failure decision, because the enforcer did not answer.
+    Outage,
+    /// Observe mode: forwarded whatever was decided.
+    Observed,
+    /// The local rules decided.
+    Rules,
+}
+
+/// What happens to one call.
+#[derive(Debug, PartialEq)]
+pub enum Decision {
+    /// It goes on.
+    Forward(Permit),
+    /// It waits for a person.
+    Hold(Hold),
+    /// It is answered with a refusal: the verdict is a block, a defer or a step-up.
+    Refuse,
+}
+
+/// One decision and what it rests on.
+#[derive(Debug, PartialEq)]
+pub struct Ruling {
+    /// What happens to the call.
+    pub decision: Decision,
+    /// The verdict that won.
+    pub verdict: Verdict,
+    /// Who decided.
+    pub basis: Basis,
+}
+
+/// The settings a decision depends on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Rules {
+    /// How verdicts are enforced.
+    pub mode: Mode,
+    /// What an enforcer's silence means.
+    pub outage: Outage,
+    /// Whether a step-up with a hold waits for its answer inside the call.
+    pub wait: bool,
+}
+
+/// What was asked about a call, and what came back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opinions {
+    /// What the local rules say; `None` where there are none.
+    pub local: Option<Verdict>,
+    /// How asking the enforcer ended; `None` where there is none, or where the local rules had
+    /// already blocked the call.
+    pub remote: Option<Answer>,
+}
+
+/// Whether the local verdict is already final, so that nobody else is asked.
+pub fn is_final(mode: Mode, local: &Verdict) -> bool {
+    matches!(enforced(mode, local.clone()).effect, Effect::Block)
+}
+
+/// Decides about the call with this ticket.
+pub fn decide(ticket: Ticket, rules: Rules, opinions: Opinions) -> Ruling {
+    let (verdict, basis) = weigh(rules, opinions);
+    let permit = |basis, arguments| {
+        Decision::Forward(Permit {
+            ticket,
+            basis,
+            arguments,
+        })
+    };
+    let (decision, basis) = match (rules.mode, &verdict.effect) {
+        (Mode::Observe, _) => (permit(Basis::Observed, None), Basis::Observed),
+        (_, Effect::Allow) => (permit(basis, None), basis),
+        (_, Effect::Modify(arguments)) => (permit(basis, Some(arguments.clone())), basis),
+        (_, Effect::StepUp(Some(hold))) if rules.wait => (Decision::Hold(hold.clone()), basis),
+        (_, Effect::StepUp(_) | Effect::Defer(_) | Effect::Block) => (Decision::Refuse, basis),
+    };
+    Ruling {
+        decision,
+        verdict,
+        basis,
+    }
+}
+
+/// Decides about a held call, once asking about its hold has ended.
+///
+/// An approval satisfies the local rules' step-up, too, but nothing stricter: those were weighed
+/// before the call was held. Silence is no approval, whatever the failure decision says: a person
+/// was to be asked and did not answer.
+pub fn decide_held(ticket: Ticket, answer: Answer) -> Ruling {
+    let verdict = match answer {
+        Answer::Said(verdict) => verdict,
+        Answer::Silent(grounds) => Verdict {
+            effect: Effect::Block,
+            grounds,
+        },
+    };
+    let arguments = match &verdict.effect {
+        Effect::Allow => None,
+        Effect::Modify(arguments) => Some(arguments.clone()),
+        Effect::StepUp(_) | Effect::Defer(_) | Effect::Block => {
+            return Ruling {
+                decision: Decision::Refuse,
+                verdict,
+                basis: Basis::Enforcer,
+            };
+        }
+    };
+    Ruling {
+        decision: Decision::Forward(Permit {
+            ticket,
+            basis: Basis::Approved,
+            arguments,
+        }),
+        verdict,
+        basis: Basis::Approved,
+    }
+}
+
+/// The strictest of both opinions, and whose it is.
+fn weigh(rules: Rules, opinions: Opinions) -> (Verdict, Basis) {
+    let local = opinions.local.map(|verdict| enforced(rules.mode, verdict));
+    let remote = opinions.remote.map(|answer| match answer {
+        Answer::Said(verdict) => (verdict, Basis::Enforcer),
+        Answer::Silent(grounds) => (silence(rules.outage, grounds), Basis::Outage),
+    });
+    match (local, remote) {
+        (None, None) => (
+            Verdict::block("no_decision", "nothing decided about this call"),
+            Basis::Rules,
+        ),
+        (Some(local), None) => (local, Basis::Rules),
+        (None, Some(remote)) => remote,
+        (Some(local), Some((remote, basis))) => stricter(local, remote, basis),
+    }
+}
+
+/// On a tie the enforcer's verdict stands: it knows the hold, and it judged what the local rules
+/// had already modified. The local rules' names are kept beside its own.
+fn stricter(local: Verdict, mut remote: Verdict, basis: Basis) -> (Verdict, Basis) {
+    if local.effect.strictness() > remote.effect.strictness() {
+        return (local, Basis::Rules);
+    }
+    if local.effect.strictness() == remote.effect.strictness() {
+        remote.grounds.rule_ids.extend(local.grounds.rule_ids);
+        remote.grounds.control_ids.extend(local.grounds.control_ids);
+        remote.grounds.policy = remote.grounds.policy.or(local.grounds.policy);
+        remote.grounds.reason = remote.grounds.reason.or(local.grounds.reason);
+    }
+    (remote, basis)
+}
+
+/// The mode applied to a local verdict. The enforcer is told the mode and applies it itself.
+fn enforced(mode: Mode, mut verdict: Verdict) -> Verdict {
+    verdict.effect = match (mode, verdict.effect) {
+        (Mode::StepUp, Effect::Block) => Effect::StepUp(None),
+        (Mode::Block, Effect::StepUp(_)) => Effect::Block,
+        (_, effect) => effect,
+    };
+    verdict
+}
+
+fn silence(outage: Outage, grounds: Grounds) -> Verdict {
+    let effect = match outage {
+        Outage::Allow => Effect::Allow,
+        Outage::Block => Effect::Block,
+        Outage::StepUp => Effect::StepUp(None),
+    };
+    Verdict { effect, grounds }
+}
+
+// === impl Permit ===
+
+impl Permit {
+    /// Which call it is for.
+    pub fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    /// Who decided.
+    pub fn basis(&self) -> Basis {
+        self.basis
+    }
+
+    /// The arguments to put in place of the call's own.
+    pub fn arguments(&self) -> Option<&Arguments> {
+        self.arguments.as_ref()
+    }
+}
+
+// === impl Basis ===
+
+impl Basis {
+    /// The word for it in the journal.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Enforcer => "enforcer",
+            Self::Observed => "observed",
+            Self::Outage => "outage",
+            Self::Rules => "rules",
+        }
+    }
+}
+
+// === impl Mode ===
+
+impl Mode {
+    /// The word for it on the command line, on the wire and in the journal.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Observe => "observe",
+            Self::Progressive => "progressive",
+            Self::StepUp => "step_up",
+        }
+    }
+}

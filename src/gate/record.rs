@@ -1,0 +1,93 @@
+//! What is written down about a call: one record when it is decided, one when it is over.
+//!
+//! Values only. The journal seals and writes them; nothing here knows a file or a hash.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::verdict::Grounds;
+
+/// Numbers the calls of one session, from 1, in the order they arrived.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Ticket(pub u64);
+
+/// One thing to write down.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// A call was decided. Written before the call is forwarded or refused.
+    Decision(Box<Decided>),
+    /// A call that was forwarded is over.
+    Outcome(Box<Outcome>),
+    /// A line of the client was refused unread; it may have been a call.
+    Unreadable {
+        /// Why, as in `error.data.reason_code`.
+        reason_code: &'static str,
+        /// The line's length in bytes.
+        bytes: usize,
+    },
+}
+
+/// A decided call.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// Which call.
+    pub ticket: Ticket,
+    /// The JSON-RPC id, as the client spelled it.
+    pub id: String,
+    /// The tool's name.
+    pub tool: String,
+    /// The arguments' text as sent: a slice of the client's line.
+    pub arguments: Bytes,
+    /// The arguments' text that was forwarded in their place, after a modify.
+    pub modified: Option<String>,
+    /// What was decided: `allow`, `modify`, `step_up`, `defer` or `block`.
+    pub decision: &'static str,
+    /// Whether the call is forwarded. Differs from `decision` in observe mode, after a person
+    /// approved, and where an outage fails open.
+    pub forwarded: bool,
+    /// Who decided: see [`super::decide::Basis::word`].
+    pub basis: &'static str,
+    /// The enforcement mode's word.
+    pub mode: &'static str,
+    /// Why.
+    pub grounds: Grounds,
+    /// From the call's arrival to its decision.
+    pub took: Duration,
+}
+
+/// How a forwarded call ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Which call.
+    pub ticket: Ticket,
+    /// The tool's name.
+    pub tool: String,
+    /// How it ended.
+    pub end: End,
+    /// From forwarding to the end.
+    pub took: Duration,
+}
+
+/// How a forwarded call ended.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// The server answered with a result.
+    Result {
+        /// The tool said that it failed (`isError: true`).
+        is_error: bool,
+        /// The result's text: a slice of the server's line.
+        result: Bytes,
+    },
+    /// The server answered with a JSON-RPC error.
+    Error {
+        /// The error's code, where it has one.
+        code: Option<i64>,
+        /// The error's text: a slice of the server's line.
+        error: Bytes,
+    },
+    /// The client cancelled it after it was forwarded, and the server never answered.
+    Cancelled,
+    /// The session ended, or the server died, before an answer came.
+    Unanswered,
+}

@@ -1,0 +1,45 @@
+//! A governance sidecar for MCP: one process between an MCP client and an MCP server, in which
+//! every `tools/call` is held until it is decided.
+//!
+//! ```text
+//!  client ──stdin──▶ pipe ▶ framing ▶ message ▶ session ──Permit──▶ pipe ──▶ server
+//!         ◀─stdout──  ▲                          │  ▲                 │
+//!                     └───────── answers ────────┼──┼─────────────────┘
+//!                                           Facts ▼  │ Verdict
+//!                                local rules · remote enforcer (pinned TLS)
+//! ```
+//!
+//! # Where to look
+//!
+//! [`gate`] decides and is pure; [`policy`] reads and evaluates rule files; [`enforcer`] asks a
+//! remote decision source over [`tls`]; [`journal`] writes down what was decided, chained by
+//! [`seal`]; [`pump`] is the only loop; [`cli`] wires it all together. A layer imports downwards
+//! only, and `tests/architecture.rs` fails with file and line when one does not.
+//!
+//! # Invariants
+//!
+//! - No call reaches the server without a permit ([`gate::decide::Permit`]), none twice.
+//! - Every refused call is answered exactly once.
+//! - A line that cannot be read is never forwarded; what is judged is what is sent.
+//! - A waiting call holds up nothing else; every queue is bounded and every wait ends.
+//! - A record is in the journal before its call is forwarded.
+//! - Nothing secret reaches a log, an error, argv or the child's environment.
+//! - Standard output carries the protocol only.
+
+pub mod child;
+pub mod cli;
+pub mod config;
+pub mod enforcer;
+pub mod gate;
+pub mod journal;
+pub mod machine;
+pub mod pipe;
+pub mod policy;
+pub mod preflight;
+pub mod profile;
+pub mod pump;
+pub mod seal;
+pub mod secret;
+pub mod stop;
+pub mod tls;
+pub mod trace;

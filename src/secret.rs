@@ -1,0 +1,70 @@
+//! Secrets that do not print.
+//!
+//! # Invariants
+//!
+//! - `expose_secret` is called in this file only; the ways out are named for their use.
+//! - `Debug` shows no part of a secret, and none is `Display`, `Serialize` or `PartialEq`.
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// The key thoth authenticates to the enforcer with.
+#[derive(Clone, Debug)]
+pub struct ApiKey(SecretString);
+
+/// A key that cannot be sent in an HTTP header, or none at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("is empty or holds a character that cannot be sent in an HTTP header")]
+pub struct NotAKey;
+
+impl ApiKey {
+    /// Takes a key as it was given; blanks and line ends around it are dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAKey`] where nothing is left, or something that is not visible ASCII.
+    pub fn parse(text: &str) -> Result<Self, NotAKey> {
+        let text = text.trim();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(NotAKey);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The value of an `Authorization` header, `Bearer` scheme, marked sensitive.
+    pub fn authorization(&self) -> hyper::header::HeaderValue {
+        self.header(&format!("Bearer {}", self.0.expose_secret()))
+    }
+
+    /// The value of an `x-api-key` header, marked sensitive.
+    pub fn api_key(&self) -> hyper::header::HeaderValue {
+        self.header(self.0.expose_secret())
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as what it is: one of this key's headers")]
+    fn header(&self, text: &str) -> hyper::header::HeaderValue {
+        let mut value = hyper::header::HeaderValue::try_from(text)
+            .unwrap_or_else(|_| unreachable!("`parse` admits visible ASCII only"));
+        value.set_sensitive(true);
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_does_not_show_itself() {
+        let key = ApiKey::parse(" hunter2\n").unwrap();
+        assert_eq!(key.authorization(), "Bearer hunter2");
+        assert_eq!(key.api_key(), "hunter2");
+        assert!(!format!("{key:?} {:?}", key.authorization()).contains("hunter2"));
+    }
+
+    #[test]
+    fn what_cannot_be_a_header_is_no_key() {
+        for text in ["", " \n", "a b", "a\nb", "schlüssel", "a\u{7f}"] {
+            assert_eq!(ApiKey::parse(text).unwrap_err(), NotAKey, "{text:?}");
+        }
+    }
+}
