@@ -5,7 +5,6 @@
 //! `tests/architecture.rs` holds the folder to that.
 
 pub mod answer;
-pub mod backoff;
 pub mod decide;
 pub mod framing;
 pub mod json;

@@ -1,13 +1,265 @@
-//! (to be written)
+//! What the client is told when thoth answers in the server's place.
+//!
+//! The one table of our error codes, and the one place that chooses between a JSON-RPC error and
+//! a tool result. Design §5 has the shapes and the reasons.
+//!
+//! # Invariants
+//!
+//! - Every answer is one line, with its newline, and names the id it was given as it was spelled.
+//! - A task-augmented call is never answered with a tool result, which breaks its clients.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::decide::Basis;
+use super::message::{Call, RequestId};
+use super::verdict::{Effect, Grounds, Verdict};
+
+/// A call that policy refuses. Also TypeScript SDKs' own code for a timeout: `data` tells them
+/// apart.
+pub const BLOCKED: i64 = -32_001;
+/// A call that a person must approve first.
+pub const STEP_UP: i64 = -32_002;
+/// JSON-RPC: an invalid request.
+pub const INVALID_REQUEST: i64 = -32_600;
+/// JSON-RPC: an internal error; here: the server gave no answer that could be passed on.
+pub const NO_ANSWER: i64 = -32_603;
+
+/// The longest tool name that is repeated in a message, in characters.
+const NAME_SHOWN: usize = 128;
 
 /// The shape of a refusal.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Denial {
-    /// By the era of the message: see the design, §5.
+    /// By the era of the message: an error where there is a handshake, a result where not.
     #[default]
     Auto,
     /// Always a JSON-RPC error.
     Error,
     /// Always a tool result with `isError`, where the call can take one.
     Result,
+}
+
+/// Refuses one call.
+pub fn refusal(denial: Denial, call: &Call, verdict: &Verdict, basis: Basis) -> Bytes {
+    let data = Data::of(verdict, basis);
+    let message = sentence(call.tool(), verdict, basis);
+    let as_result = match denial {
+        Denial::Auto => call.is_modern(),
+        Denial::Error => false,
+        Denial::Result => true,
+    };
+    if as_result && !call.is_task() {
+        return result(call.id(), &message, &data);
+    }
+    let code = match &verdict.effect {
+        Effect::StepUp(_) => STEP_UP,
+        Effect::Allow | Effect::Modify(_) | Effect::Defer(_) | Effect::Block => BLOCKED,
+    };
+    error(Some(call.id()), code, &message, &data)
+}
+
+/// Answers a line that is not forwarded. `id` is `None` where it could not be told.
+pub fn unreadable(id: Option<&RequestId>, code: i64, message: &str, reason_code: &str) -> Bytes {
+    let data = Data {
+        reason_code: Some(reason_code),
+        ..Data::default()
+    };
+    error(id, code, message, &data)
+}
+
+/// Answers a call in place of a server that will not.
+pub fn unanswered(id: &RequestId, message: &str, reason_code: &str) -> Bytes {
+    let data = Data {
+        reason_code: Some(reason_code),
+        ..Data::default()
+    };
+    error(Some(id), NO_ANSWER, message, &data)
+}
+
+/// Tells the client that a held call is still waiting. `token` as the client spelled it; `step`
+/// counts from 1 and makes the value rise, in steps too small to overtake the server's own.
+pub fn progress(token: &str, step: u32, message: &str) -> Bytes {
+    #[derive(Serialize)]
+    struct Params<'a> {
+        progress: f64,
+        message: &'a str,
+    }
+    let params = json(&Params {
+        progress: f64::from(step) * 1e-6,
+        message,
+    });
+    let rest = &params[1..];
+    line(format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},{rest}}}"#
+    ))
+}
+
+/// `error.data`, and `_meta.decision` of a result. Members that are unknown are omitted.
+#[derive(Debug, Default, Serialize)]
+struct Data<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    violation_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    rule_ids: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    control_ids: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<Policy<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk_score: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retryable: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+struct Policy<'a> {
+    id: &'a str,
+    version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
+}
+
+// === impl Data ===
+
+impl<'a> Data<'a> {
+    fn of(verdict: &'a Verdict, basis: Basis) -> Self {
+        let grounds = &verdict.grounds;
+        let outage = basis == Basis::Outage;
+        let (decision, retryable) = match &verdict.effect {
+            Effect::StepUp(_) => ("STEP_UP", true),
+            Effect::Defer(_) => ("DEFER", true),
+            Effect::Allow | Effect::Modify(_) | Effect::Block => ("BLOCK", outage),
+        };
+        let hold = match &verdict.effect {
+            Effect::StepUp(hold) => hold.as_ref(),
+            _ => None,
+        };
+        let retry_after = match &verdict.effect {
+            Effect::Defer(after) => after.as_ref(),
+            _ => None,
+        };
+        Self {
+            decision: Some(decision),
+            reason: grounds.reason.as_deref(),
+            reason_code: grounds.reason_code.as_deref(),
+            violation_id: grounds.violation_id.as_deref(),
+            rule_ids: &grounds.rule_ids,
+            control_ids: &grounds.control_ids,
+            policy: grounds.policy.as_ref().map(|policy| Policy {
+                id: &policy.id,
+                version: &policy.version,
+                sha256: policy.sha256.as_deref(),
+            }),
+            risk_score: grounds.risk_score,
+            trace_id: grounds.trace_id.as_deref(),
+            hold_token: hold.map(|hold| hold.token.as_str()),
+            approval_url: hold.and_then(|hold| hold.approval_url.as_deref()),
+            expires_at: hold.and_then(|hold| hold.expires_at.as_deref()),
+            retry_after_seconds: retry_after.map(Duration::as_secs),
+            retryable: Some(retryable),
+        }
+    }
+}
+
+/// One sentence or two that a model can act on: what was refused, by which rule, why, what next.
+fn sentence(tool: &str, verdict: &Verdict, basis: Basis) -> String {
+    let tool: String = tool.chars().take(NAME_SHOWN).collect();
+    let by = by_whom(&verdict.grounds, basis);
+    let why = match verdict
+        .grounds
+        .reason
+        .as_deref()
+        .map(|reason| reason.trim_end_matches('.'))
+    {
+        Some(reason) if !reason.is_empty() => format!(": {reason}"),
+        _ => String::new(),
+    };
+    match &verdict.effect {
+        Effect::StepUp(hold) => {
+            let place = match hold.as_ref().and_then(|hold| hold.approval_url.as_deref()) {
+                Some(url) => format!(" at {url}"),
+                None => String::new(),
+            };
+            format!(
+                "`{tool}` was not run: {by} asks for a person's approval first{why}. \
+                 Ask the user to approve it{place}, then call it again."
+            )
+        }
+        Effect::Defer(after) => {
+            let when = match after {
+                Some(after) => format!("in {} seconds", after.as_secs()),
+                None => "later".to_owned(),
+            };
+            format!("`{tool}` was not run: {by} put it off{why}. Call it again {when}.")
+        }
+        Effect::Allow | Effect::Modify(_) | Effect::Block if basis == Basis::Outage => format!(
+            "`{tool}` was not run: no decision about it could be had{why}. \
+             Call it again later, or tell the user that the policy enforcer is away."
+        ),
+        Effect::Allow | Effect::Modify(_) | Effect::Block => format!(
+            "`{tool}` was blocked by {by}{why}. Do not call it again with these arguments; \
+             find another way or tell the user."
+        ),
+    }
+}
+
+fn by_whom(grounds: &Grounds, basis: Basis) -> Cow<'static, str> {
+    let policy = match &grounds.policy {
+        Some(policy) => format!(" of policy {} v{}", policy.id, policy.version),
+        None => String::new(),
+    };
+    match (grounds.rule_ids.first(), basis) {
+        (Some(rule), _) => format!("rule {rule}{policy}").into(),
+        (None, Basis::Rules | Basis::Observed) if !policy.is_empty() => {
+            format!("the default{policy}").into()
+        }
+        (None, Basis::Enforcer | Basis::Approved) => "the policy enforcer".into(),
+        (None, Basis::Rules | Basis::Observed | Basis::Outage) => "thoth".into(),
+    }
+}
+
+fn error(id: Option<&RequestId>, code: i64, message: &str, data: &Data<'_>) -> Bytes {
+    let id = id.map_or("null", RequestId::literal);
+    let (message, data) = (json(&message), json(data));
+    line(format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message},"data":{data}}}}}"#
+    ))
+}
+
+/// `resultType` is demanded by MCP 2026-07-28 and ignored by earlier clients.
+fn result(id: &RequestId, message: &str, data: &Data<'_>) -> Bytes {
+    let (id, text, data) = (id.literal(), json(&message), json(data));
+    line(format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","content":[{{"type":"text","text":{text}}}],"isError":true,"_meta":{{"decision":{data}}}}}}}"#
+    ))
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value)
+        .unwrap_or_else(|_| unreachable!("strings and numbers always serialize"))
+}
+
+fn line(mut text: String) -> Bytes {
+    text.push('\n');
+    text.into()
 }

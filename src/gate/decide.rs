@@ -240,6 +240,11 @@ impl Permit {
     pub fn arguments(&self) -> Option<&Arguments> {
         self.arguments.as_ref()
     }
+
+    /// Spends the permit.
+    pub(super) fn into_arguments(self) -> Option<Arguments> {
+        self.arguments
+    }
 }
 
 // === impl Basis ===

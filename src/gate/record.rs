@@ -90,4 +90,7 @@ pub enum End {
     Cancelled,
     /// The session ended, or the server died, before an answer came.
     Unanswered,
+    /// The client cancelled it, or the session ended, before it was decided: it was never
+    /// forwarded.
+    Withdrawn,
 }

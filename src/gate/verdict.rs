@@ -249,9 +249,12 @@ impl Arguments {
     /// [`NotArguments`] for anything that readers could read differently, and for anything that
     /// is not an object.
     pub fn parse(text: &str) -> Result<Self, NotArguments> {
-        let text = text.trim_matches([' ', '\t', '\n', '\r']);
+        serde_json::from_str::<&serde_json::value::RawValue>(text).map_err(|_| NotArguments)?;
+        // It is JSON, so line breaks stand between its tokens, where any blank will do.
+        let text = text.replace(['\n', '\r'], " ");
+        let text = text.trim_matches([' ', '\t']);
         super::json::object(text).map_err(|_| NotArguments)?;
-        Ok(Self(text.into()))
+        Ok(Self(super::json::respell(text).into()))
     }
 
     /// The object's text. Holds no line break that a line-splitting reader could act on.

@@ -1,1 +1,192 @@
-//! (to be written)
+//! The requests that are open, and the calls among them that wait for a decision.
+//!
+//! # Invariants
+//!
+//! - An id is open at most once: a second request with it finds the first.
+//! - A call is in one place: it waits here, or it was taken out to be forwarded or refused.
+//! - The number of open requests and the memory of waiting calls are bounded.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::message::client::Method;
+use super::message::{Call, RequestId};
+use super::record::Ticket;
+use super::verdict::{Hold, Verdict};
+
+/// How many requests of the client may be open at once. Beyond, further ones are refused.
+pub const MOST_OPEN: usize = 32_768;
+
+/// How much memory the calls that wait may hold, in bytes of their lines. Beyond, further calls are
+/// refused; one alone is always admitted.
+pub const MOST_WAITING: usize = 256 * 1024 * 1024;
+
+/// One open request of the client.
+#[derive(Debug)]
+pub enum Open {
+    /// A call that was forwarded.
+    Forwarded(Forwarded),
+    /// Another request, forwarded.
+    Request(Method),
+    /// A call that waits for its decision.
+    Waiting(Ticket),
+}
+
+/// A call the server works on.
+#[derive(Debug)]
+pub struct Forwarded {
+    /// Which call.
+    pub ticket: Ticket,
+    /// Its tool.
+    pub tool: Arc<str>,
+    /// When it was forwarded.
+    pub since: Instant,
+    /// Whether the client has cancelled it: an answer may still come, or not.
+    pub cancelled: bool,
+}
+
+/// A call that waits for its decision.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The call.
+    pub call: Call,
+    /// When it arrived.
+    pub since: Instant,
+    /// What the local rules say about it.
+    pub local: Option<Verdict>,
+    /// For a held call: the step-up it waits for.
+    pub held: Option<Held>,
+}
+
+/// A step-up that a person was asked about.
+#[derive(Debug)]
+pub struct Held {
+    /// What was asked.
+    pub hold: Hold,
+    /// The verdict that asked for it.
+    pub verdict: Verdict,
+    /// How many times the client was told.
+    pub told: u32,
+}
+
+/// All open requests.
+#[derive(Debug, Default)]
+pub struct Requests {
+    open: BTreeMap<RequestId, Open>,
+    waiting: BTreeMap<Ticket, Waiting>,
+    bytes_waiting: usize,
+    /// When to tell the client about held calls. A call that is gone is passed over when it is due.
+    due: BTreeSet<(Instant, Ticket)>,
+}
+
+/// There is no room for one more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoRoom {
+    /// The id belongs to a request that is still open.
+    IdInUse,
+    /// Too many requests are open, or the waiting calls hold too much memory.
+    Full,
+}
+
+// === impl Requests ===
+
+impl Requests {
+    /// Whether a request with this id may be opened. A cancelled request makes room for a new one
+    /// with its id.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`]
+    pub fn room_for(&self, id: &RequestId, bytes: usize) -> Result<(), NoRoom> {
+        match self.open.get(id) {
+            Some(Open::Forwarded(forwarded)) if forwarded.cancelled => {}
+            Some(_) => return Err(NoRoom::IdInUse),
+            None if self.open.len() >= MOST_OPEN => return Err(NoRoom::Full),
+            None => {}
+        }
+        if self.bytes_waiting > 0 && self.bytes_waiting + bytes > MOST_WAITING {
+            return Err(NoRoom::Full);
+        }
+        Ok(())
+    }
+
+    /// Opens a request. What stood under its id, a cancelled call, is returned.
+    pub fn open(&mut self, id: RequestId, open: Open) -> Option<Open> {
+        self.open.insert(id, open)
+    }
+
+    /// The open request with this id.
+    pub fn get(&mut self, id: &RequestId) -> Option<&mut Open> {
+        self.open.get_mut(id)
+    }
+
+    /// Closes the request with this id.
+    pub fn close(&mut self, id: &RequestId) -> Option<Open> {
+        self.open.remove(id)
+    }
+
+    /// Lets a call wait. Its id must be open as [`Open::Waiting`] or be about to be.
+    pub fn wait(&mut self, ticket: Ticket, waiting: Waiting) {
+        self.bytes_waiting += waiting.call.size();
+        self.waiting.insert(ticket, waiting);
+    }
+
+    /// Takes a call out of waiting; its id stays open.
+    pub fn take(&mut self, ticket: Ticket) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&ticket)?;
+        self.bytes_waiting -= waiting.call.size();
+        Some(waiting)
+    }
+
+    /// The call that waits under this ticket.
+    pub fn waiting(&mut self, ticket: Ticket) -> Option<&mut Waiting> {
+        self.waiting.get_mut(&ticket)
+    }
+
+    /// The tickets of all waiting calls, oldest first.
+    pub fn tickets(&self) -> Vec<Ticket> {
+        self.waiting.keys().copied().collect()
+    }
+
+    /// The tickets of the calls that wait for a person.
+    pub fn held(&self) -> Vec<Ticket> {
+        let held = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| waiting.held.is_some());
+        held.map(|(ticket, _)| *ticket).collect()
+    }
+
+    /// Remembers to tell the client about a held call.
+    pub fn tell_again(&mut self, ticket: Ticket, at: Instant) {
+        self.due.insert((at, ticket));
+    }
+
+    /// When the client is to be told about a held call next.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// A held call that the client is to be told about now.
+    pub fn pop_due(&mut self, now: Instant) -> Option<Ticket> {
+        if self.next_due()? > now {
+            return None;
+        }
+        self.due.pop_first().map(|(_, ticket)| ticket)
+    }
+
+    /// Whether the client still waits for an answer of the server, or for a decision.
+    pub fn is_busy(&self) -> bool {
+        self.open.values().any(|open| match open {
+            Open::Waiting(_) | Open::Request(Method::ListTools | Method::Other) => true,
+            Open::Request(Method::Listen) => false,
+            Open::Forwarded(forwarded) => !forwarded.cancelled,
+        })
+    }
+
+    /// Closes all requests.
+    pub fn drain(&mut self) -> impl Iterator<Item = (RequestId, Open)> {
+        std::mem::take(&mut self.open).into_iter()
+    }
+}
