@@ -64,19 +64,13 @@ pub fn refusal(denial: Denial, call: &Call, verdict: &Verdict, basis: Basis) -> 
 
 /// Answers a line that is not forwarded. `id` is `None` where it could not be told.
 pub fn unreadable(id: Option<&RequestId>, code: i64, message: &str, reason_code: &str) -> Bytes {
-    let data = Data {
-        reason_code: Some(reason_code),
-        ..Data::default()
-    };
+    let data = Data { reason_code: Some(reason_code), ..Data::default() };
     error(id, code, message, &data)
 }
 
 /// Answers a call in place of a server that will not.
 pub fn unanswered(id: &RequestId, message: &str, reason_code: &str) -> Bytes {
-    let data = Data {
-        reason_code: Some(reason_code),
-        ..Data::default()
-    };
+    let data = Data { reason_code: Some(reason_code), ..Data::default() };
     error(Some(id), NO_ANSWER, message, &data)
 }
 
@@ -88,10 +82,7 @@ pub fn progress(token: &str, step: u32, message: &str) -> Bytes {
         progress: f64,
         message: &'a str,
     }
-    let params = json(&Params {
-        progress: f64::from(step) * 1e-6,
-        message,
-    });
+    let params = json(&Params { progress: f64::from(step) * 1e-6, message });
     let rest = &params[1..];
     line(format!(
         r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},{rest}}}"#
@@ -152,11 +143,11 @@ impl<'a> Data<'a> {
         };
         let hold = match &verdict.effect {
             Effect::StepUp(hold) => hold.as_ref(),
-            _ => None,
+            Effect::Allow | Effect::Modify(_) | Effect::Defer(_) | Effect::Block => None,
         };
         let retry_after = match &verdict.effect {
             Effect::Defer(after) => after.as_ref(),
-            _ => None,
+            Effect::Allow | Effect::Modify(_) | Effect::StepUp(_) | Effect::Block => None,
         };
         Self {
             decision: Some(decision),
@@ -185,12 +176,7 @@ impl<'a> Data<'a> {
 fn sentence(tool: &str, verdict: &Verdict, basis: Basis) -> String {
     let tool: String = tool.chars().take(NAME_SHOWN).collect();
     let by = by_whom(&verdict.grounds, basis);
-    let why = match verdict
-        .grounds
-        .reason
-        .as_deref()
-        .map(|reason| reason.trim_end_matches('.'))
-    {
+    let why = match verdict.grounds.reason.as_deref().map(|reason| reason.trim_end_matches('.')) {
         Some(reason) if !reason.is_empty() => format!(": {reason}"),
         _ => String::new(),
     };

@@ -115,13 +115,7 @@ pub fn is_final(mode: Mode, local: &Verdict) -> bool {
 /// Decides about the call with this ticket.
 pub fn decide(ticket: Ticket, rules: Rules, opinions: Opinions) -> Ruling {
     let (verdict, basis) = weigh(rules, opinions);
-    let permit = |basis, arguments| {
-        Decision::Forward(Permit {
-            ticket,
-            basis,
-            arguments,
-        })
-    };
+    let permit = |basis, arguments| Decision::Forward(Permit { ticket, basis, arguments });
     let (decision, basis) = match (rules.mode, &verdict.effect) {
         (Mode::Observe, _) => (permit(Basis::Observed, None), Basis::Observed),
         (_, Effect::Allow) => (permit(basis, None), basis),
@@ -129,11 +123,7 @@ pub fn decide(ticket: Ticket, rules: Rules, opinions: Opinions) -> Ruling {
         (_, Effect::StepUp(Some(hold))) if rules.wait => (Decision::Hold(hold.clone()), basis),
         (_, Effect::StepUp(_) | Effect::Defer(_) | Effect::Block) => (Decision::Refuse, basis),
     };
-    Ruling {
-        decision,
-        verdict,
-        basis,
-    }
+    Ruling { decision, verdict, basis }
 }
 
 /// Decides about a held call, once asking about its hold has ended.
@@ -144,28 +134,17 @@ pub fn decide(ticket: Ticket, rules: Rules, opinions: Opinions) -> Ruling {
 pub fn decide_held(ticket: Ticket, answer: Answer) -> Ruling {
     let verdict = match answer {
         Answer::Said(verdict) => verdict,
-        Answer::Silent(grounds) => Verdict {
-            effect: Effect::Block,
-            grounds,
-        },
+        Answer::Silent(grounds) => Verdict { effect: Effect::Block, grounds },
     };
     let arguments = match &verdict.effect {
         Effect::Allow => None,
         Effect::Modify(arguments) => Some(arguments.clone()),
         Effect::StepUp(_) | Effect::Defer(_) | Effect::Block => {
-            return Ruling {
-                decision: Decision::Refuse,
-                verdict,
-                basis: Basis::Enforcer,
-            };
+            return Ruling { decision: Decision::Refuse, verdict, basis: Basis::Enforcer };
         }
     };
     Ruling {
-        decision: Decision::Forward(Permit {
-            ticket,
-            basis: Basis::Approved,
-            arguments,
-        }),
+        decision: Decision::Forward(Permit { ticket, basis: Basis::Approved, arguments }),
         verdict,
         basis: Basis::Approved,
     }
@@ -179,10 +158,9 @@ fn weigh(rules: Rules, opinions: Opinions) -> (Verdict, Basis) {
         Answer::Silent(grounds) => (silence(rules.outage, grounds), Basis::Outage),
     });
     match (local, remote) {
-        (None, None) => (
-            Verdict::block("no_decision", "nothing decided about this call"),
-            Basis::Rules,
-        ),
+        (None, None) => {
+            (Verdict::block("no_decision", "nothing decided about this call"), Basis::Rules)
+        }
         (Some(local), None) => (local, Basis::Rules),
         (None, Some(remote)) => remote,
         (Some(local), Some((remote, basis))) => stricter(local, remote, basis),

@@ -76,10 +76,7 @@ impl Line {
         let mut wire = BytesMut::with_capacity(message.len() + 1);
         wire.put_slice(message.as_bytes());
         wire.put_u8(b'\n');
-        Self {
-            len: message.len(),
-            wire: wire.freeze(),
-        }
+        Self { len: message.len(), wire: wire.freeze() }
     }
 
     /// The message's bytes, as they were sent, without the line ending.
@@ -102,10 +99,7 @@ impl Line {
         if self.wire.len() > SMALL {
             return self;
         }
-        Self {
-            wire: Bytes::copy_from_slice(&self.wire),
-            len: self.len,
-        }
+        Self { wire: Bytes::copy_from_slice(&self.wire), len: self.len }
     }
 }
 
@@ -114,12 +108,7 @@ impl Line {
 impl Framer {
     /// Makes a framer for messages of at most `limit` bytes, line ending excluded.
     pub fn new(limit: usize) -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            scanned: 0,
-            skipping: None,
-            limit,
-        }
+        Self { buffer: BytesMut::new(), scanned: 0, skipping: None, limit }
     }
 
     /// Room to read into. Grows with the line that is arriving, so that a long one is not moved
@@ -218,12 +207,7 @@ impl Skipped {
     }
 
     fn into_error(self, limit: usize) -> TooLong {
-        TooLong {
-            limit,
-            len: self.len,
-            head: self.head,
-            tail: self.tail.into(),
-        }
+        TooLong { limit, len: self.len, head: self.head, tail: self.tail.into() }
     }
 }
 
@@ -239,10 +223,7 @@ mod tests {
 
     fn lines(framer: &mut Framer) -> Vec<Result<Vec<u8>, usize>> {
         std::iter::from_fn(|| framer.next_line())
-            .map(|line| {
-                line.map(|line| line.as_bytes().to_vec())
-                    .map_err(|long| long.len)
-            })
+            .map(|line| line.map(|line| line.as_bytes().to_vec()).map_err(|long| long.len))
             .collect()
     }
 

@@ -126,10 +126,8 @@ pub fn object(text: &str) -> Result<(), Fault> {
 /// The text of a string, unescaped. `quoted` is a string literal that was read strictly; lone
 /// surrogates, which lenient reading admits, become U+FFFD.
 pub fn unescape(quoted: &[u8]) -> Cow<'_, str> {
-    let inner = quoted
-        .strip_prefix(b"\"")
-        .and_then(|rest| rest.strip_suffix(b"\""))
-        .unwrap_or(quoted);
+    let inner =
+        quoted.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(quoted);
     unescape_inner(inner)
 }
 
@@ -163,13 +161,7 @@ impl Reading for Lenient {
 impl<'a, R: Reading> Reader<'a, R> {
     /// A cursor at the start of `text`.
     pub fn new(text: &'a [u8]) -> Self {
-        Self {
-            text,
-            at: 0,
-            members: Vec::new(),
-            breaks: false,
-            reading: PhantomData,
-        }
+        Self { text, at: 0, members: Vec::new(), breaks: false, reading: PhantomData }
     }
 
     /// Whether a string read so far holds a raw U+0085, U+2028 or U+2029.
@@ -205,10 +197,7 @@ impl<'a, R: Reading> Reader<'a, R> {
             }
             _ => self.scalar()?,
         };
-        Ok(Span {
-            kind,
-            range: start..self.at,
-        })
+        Ok(Span { kind, range: start..self.at })
     }
 
     /// Reads one object member by member: `each` is given the unescaped name and must read the
@@ -255,11 +244,7 @@ impl<'a, R: Reading> Reader<'a, R> {
     /// [`Fault::Trailing`], or [`Fault::CarriageReturn`].
     pub fn end(&mut self) -> Result<(), Fault> {
         self.blank()?;
-        if self.at == self.text.len() {
-            Ok(())
-        } else {
-            Err(Fault::Trailing)
-        }
+        if self.at == self.text.len() { Ok(()) } else { Err(Fault::Trailing) }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -275,9 +260,8 @@ impl<'a, R: Reading> Reader<'a, R> {
     fn blank(&mut self) -> Result<(), Fault> {
         loop {
             match self.peek() {
-                Some(b' ' | b'\t' | b'\n') => self.at += 1,
                 Some(b'\r') if R::STRICT => return Err(Fault::CarriageReturn),
-                Some(b'\r') => self.at += 1,
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
                 _ => return Ok(()),
             }
         }
@@ -350,20 +334,12 @@ impl<'a, R: Reading> Reader<'a, R> {
         }
         let start = self.at + 1;
         let escaped = self.string_inner()?;
-        let member = Member {
-            start,
-            end: self.at - 1,
-            escaped,
-        };
+        let member = Member { start, end: self.at - 1, escaped };
         if R::STRICT {
             self.members.push(member);
         }
         self.blank()?;
-        if self.next() == Some(b':') {
-            Ok(member)
-        } else {
-            Err(Fault::Syntax)
-        }
+        if self.next() == Some(b':') { Ok(member) } else { Err(Fault::Syntax) }
     }
 
     /// Checks the names from `mark` on, and forgets them.
@@ -382,11 +358,8 @@ impl<'a, R: Reading> Reader<'a, R> {
             names.windows(2).any(|pair| pair[0] == pair[1])
         } else if members.len() <= FEW {
             let name = |member: &Member| &text[member.start..member.end];
-            (1..members.len()).any(|late| {
-                members[..late]
-                    .iter()
-                    .any(|early| name(early) == name(&members[late]))
-            })
+            (1..members.len())
+                .any(|late| members[..late].iter().any(|early| name(early) == name(&members[late])))
         } else {
             members.sort_unstable_by_key(|member| &text[member.start..member.end]);
             members
@@ -394,11 +367,7 @@ impl<'a, R: Reading> Reader<'a, R> {
                 .any(|pair| text[pair[0].start..pair[0].end] == text[pair[1].start..pair[1].end])
         };
         self.members.truncate(mark);
-        if repeated {
-            Err(Fault::Repeated)
-        } else {
-            Ok(())
-        }
+        if repeated { Err(Fault::Repeated) } else { Ok(()) }
     }
 
     fn string(&mut self) -> Result<(), Fault> {
@@ -433,17 +402,11 @@ impl<'a, R: Reading> Reader<'a, R> {
             beyond_ascii |= byte >= 0x80;
         }
         if control {
-            return Err(if run.contains(&b'\r') {
-                Fault::CarriageReturn
-            } else {
-                Fault::Syntax
-            });
+            return Err(if run.contains(&b'\r') { Fault::CarriageReturn } else { Fault::Syntax });
         }
         if beyond_ascii && !self.breaks {
             self.breaks = run.windows(2).any(|pair| pair == b"\xC2\x85")
-                || run
-                    .windows(3)
-                    .any(|three| three == b"\xE2\x80\xA8" || three == b"\xE2\x80\xA9");
+                || run.windows(3).any(|three| three == b"\xE2\x80\xA8" || three == b"\xE2\x80\xA9");
         }
         Ok(())
     }
@@ -459,11 +422,7 @@ impl<'a, R: Reading> Reader<'a, R> {
                         let low = self.next() == Some(b'\\')
                             && self.next() == Some(b'u')
                             && (0xDC00..=0xDFFF).contains(&self.hex4()?);
-                        if low {
-                            Ok(())
-                        } else {
-                            Err(Fault::LoneSurrogate)
-                        }
+                        if low { Ok(()) } else { Err(Fault::LoneSurrogate) }
                     }
                     0xDC00..=0xDFFF if R::STRICT => Err(Fault::LoneSurrogate),
                     _ => Ok(()),
@@ -556,11 +515,7 @@ impl<'a, R: Reading> Reader<'a, R> {
     fn digits_required(&mut self) -> Result<(), Fault> {
         let start = self.at;
         self.digits();
-        if self.at > start {
-            Ok(())
-        } else {
-            Err(Fault::Syntax)
-        }
+        if self.at > start { Ok(()) } else { Err(Fault::Syntax) }
     }
 }
 
@@ -590,5 +545,4 @@ fn unescape_inner(inner: &[u8]) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
-#[path = "json_tests.rs"]
 mod tests;

@@ -102,11 +102,9 @@ impl Call {
     }
 
     /// The same call, in memory of its own where it is small: for a call that will wait.
+    #[must_use]
     pub fn detached(self) -> Self {
-        Self {
-            line: self.line.detached(),
-            ..self
-        }
+        Self { line: self.line.detached(), ..self }
     }
 }
 

@@ -91,13 +91,8 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_passed_over() {
         let mut tools = Tools::default();
-        for result in [
-            &b""[..],
-            b"null",
-            b"{}",
-            b"{\"tools\":7}",
-            b"{\"tools\":[7,{\"name\":7}]}",
-        ] {
+        for result in [&b""[..], b"null", b"{}", b"{\"tools\":7}", b"{\"tools\":[7,{\"name\":7}]}"]
+        {
             tools.listed(result);
         }
         tools.listed(br#"{"tools":[{"annotations":{}},{"name":"a","annotations":{}}]}"#);
@@ -110,10 +105,7 @@ mod tests {
         for page in 0..100 {
             let entries: Vec<_> = (0..100)
                 .map(|n| {
-                    format!(
-                        r#"{{"name":"t{page}-{n}","annotations":{{"x":"{}"}}}}"#,
-                        "y".repeat(n)
-                    )
+                    format!(r#"{{"name":"t{page}-{n}","annotations":{{"x":"{}"}}}}"#, "y".repeat(n))
                 })
                 .collect();
             tools.listed(format!(r#"{{"tools":[{}]}}"#, entries.join(",")).as_bytes());

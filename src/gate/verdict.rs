@@ -211,18 +211,12 @@ impl Calls {
 impl Verdict {
     /// An allow without a word.
     pub fn allow() -> Self {
-        Self {
-            effect: Effect::Allow,
-            grounds: Grounds::default(),
-        }
+        Self { effect: Effect::Allow, grounds: Grounds::default() }
     }
 
     /// A block with a reason code and one sentence.
     pub fn block(reason_code: &str, reason: &str) -> Self {
-        Self {
-            effect: Effect::Block,
-            grounds: Grounds::coded(reason_code, reason),
-        }
+        Self { effect: Effect::Block, grounds: Grounds::coded(reason_code, reason) }
     }
 }
 

@@ -151,10 +151,7 @@ impl Requests {
 
     /// The tickets of the calls that wait for a person.
     pub fn held(&self) -> Vec<Ticket> {
-        let held = self
-            .waiting
-            .iter()
-            .filter(|(_, waiting)| waiting.held.is_some());
+        let held = self.waiting.iter().filter(|(_, waiting)| waiting.held.is_some());
         held.map(|(ticket, _)| *ticket).collect()
     }
 

@@ -19,14 +19,7 @@ const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const ENVELOPE: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
 
 /// The members of a call's params that servers act on.
-const PARAMS: &[&str] = &[
-    "name",
-    "arguments",
-    "_meta",
-    "task",
-    "inputResponses",
-    "requestState",
-];
+const PARAMS: &[&str] = &["name", "arguments", "_meta", "task", "inputResponses", "requestState"];
 
 /// What a client's line says.
 #[derive(Debug)]
@@ -126,9 +119,7 @@ pub enum Why {
 /// [`Unreadable`] for all but one JSON-RPC message that every reader reads alike.
 pub fn read(line: Line) -> Result<Message, Unreadable> {
     let text = std::str::from_utf8(line.as_bytes()).map_err(|_| Fault::Utf8);
-    let parts = text
-        .map_err(Why::from)
-        .and_then(|text| Ok((text, Parts::read(text)?)));
+    let parts = text.map_err(Why::from).and_then(|text| Ok((text, Parts::read(text)?)));
     let (text, parts) = match parts {
         Ok(read) => read,
         Err(why) => {
@@ -141,12 +132,11 @@ pub fn read(line: Line) -> Result<Message, Unreadable> {
         return read(Line::of_message(&json::respell(text)));
     }
     let id = parts.readable_id(text);
-    parts
-        .into_message(line)
-        .map_err(|why| Unreadable { why, id })
+    parts.into_message(line).map_err(|why| Unreadable { why, id })
 }
 
 /// Where the parts of a message stand, as far as the gate needs them.
+#[expect(clippy::struct_excessive_bools, reason = "each says whether one member is there")]
 #[derive(Debug, Default)]
 struct Parts {
     version: Option<Span>,
@@ -160,6 +150,7 @@ struct Parts {
 }
 
 /// Where the parts of `params` stand.
+#[expect(clippy::struct_excessive_bools, reason = "each says whether one member is there")]
 #[derive(Debug, Default)]
 struct Params {
     /// The object, where it is one.
@@ -267,19 +258,13 @@ impl Parts {
         };
         let method = match &*name {
             "tools/call" => {
-                return self
-                    .call(id, line)
-                    .map(|call| Message::Call(Box::new(call)));
+                return self.call(id, line).map(|call| Message::Call(Box::new(call)));
             }
             "tools/list" => Method::ListTools,
             "subscriptions/listen" => Method::Listen,
             _ => Method::Other,
         };
-        Ok(Message::Request(Request {
-            id,
-            method,
-            line: Passthrough(line),
-        }))
+        Ok(Message::Request(Request { id, method, line: Passthrough(line) }))
     }
 
     fn cancelled(&self, line: Line) -> Message {
@@ -337,10 +322,7 @@ impl Parts {
 
 impl Params {
     fn read(text: &str, reader: &mut Reader<'_, Strict>) -> Result<Self, Fault> {
-        let mut params = Self {
-            is_empty: true,
-            ..Self::default()
-        };
+        let mut params = Self { is_empty: true, ..Self::default() };
         if !starts_object(text, reader) {
             reader.value(1)?;
             return Ok(params);
@@ -387,9 +369,7 @@ impl Params {
 
 /// Whether the next value is an object. Blanks were not read yet.
 fn starts_object(text: &str, reader: &Reader<'_, Strict>) -> bool {
-    text[reader.position()..]
-        .trim_start_matches([' ', '\t'])
-        .starts_with('{')
+    text[reader.position()..].trim_start_matches([' ', '\t']).starts_with('{')
 }
 
 /// Whether some reader takes `name` for one of `reserved`, none of which it is: other case,
@@ -397,11 +377,7 @@ fn starts_object(text: &str, reader: &Reader<'_, Strict>) -> bool {
 fn looks_like(name: &str, reserved: &[&str]) -> bool {
     let plain = name.bytes().all(|byte| byte.is_ascii_graphic());
     let is_reserved = reserved.contains(&name);
-    !is_reserved
-        && (!plain
-            || reserved
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name)))
+    !is_reserved && (!plain || reserved.iter().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
 fn check_method(name: &str) -> Result<(), Why> {
@@ -444,7 +420,18 @@ impl Why {
     pub fn code(self) -> i64 {
         match self {
             Self::Json(_) => -32_700,
-            _ => -32_600,
+            Self::Batch
+            | Self::BadArguments
+            | Self::BadId
+            | Self::BadMethod
+            | Self::BadParams
+            | Self::BadToolName
+            | Self::BadVersion
+            | Self::CallWithoutId
+            | Self::LookAlike
+            | Self::MethodAndResult
+            | Self::NoMethod
+            | Self::NotAnObject => -32_600,
         }
     }
 

@@ -67,15 +67,12 @@ impl RequestId {
                 }
                 None
             }
-            Kind::Text => text
-                .contains('\\')
-                .then(|| json::unescape(literal).into_owned().into_boxed_str()),
+            Kind::Text => {
+                text.contains('\\').then(|| json::unescape(literal).into_owned().into_boxed_str())
+            }
             Kind::Array | Kind::Literal | Kind::Object => return None,
         };
-        Some(Self {
-            literal: text.into(),
-            unescaped,
-        })
+        Some(Self { literal: text.into(), unescaped })
     }
 
     /// As [`RequestId::read`], for servers that give back `7` as `7.0`.
@@ -87,10 +84,7 @@ impl RequestId {
             let text = std::str::from_utf8(literal).ok()?;
             let value: f64 = text.parse().ok()?;
             let whole = kind == Kind::Number && value.fract() == 0.0 && value.abs() < EXACT;
-            whole.then(|| Self {
-                literal: format!("{value:.0}").into(),
-                unescaped: None,
-            })
+            whole.then(|| Self { literal: format!("{value:.0}").into(), unescaped: None })
         })
     }
 
@@ -101,12 +95,7 @@ impl RequestId {
 
     fn key(&self) -> (bool, &str) {
         let is_text = self.literal.starts_with('"');
-        (
-            is_text,
-            self.unescaped
-                .as_deref()
-                .unwrap_or_else(|| self.literal.trim_matches('"')),
-        )
+        (is_text, self.unescaped.as_deref().unwrap_or_else(|| self.literal.trim_matches('"')))
     }
 }
 

@@ -119,9 +119,7 @@ impl Parts {
         if self.repeated {
             return Message::Ambiguous;
         }
-        let id = self
-            .id
-            .and_then(|span| RequestId::read_leniently(span.kind, &bytes[span.range]));
+        let id = self.id.and_then(|span| RequestId::read_leniently(span.kind, &bytes[span.range]));
         match (id, self.method, self.body) {
             (_, true, Some(_)) => Message::Ambiguous,
             (Some(id), true, None) => Message::Request(id),
@@ -145,9 +143,7 @@ fn error(bytes: &[u8], reader: &mut Reader<'_, Lenient>) -> Result<Body, Fault> 
     let mut code = None;
     let range = members(bytes, reader, |name, value| {
         if name == "code" {
-            code = std::str::from_utf8(value)
-                .ok()
-                .and_then(|text| text.parse().ok());
+            code = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
         }
     })?;
     Ok(Body::Error { code, range })

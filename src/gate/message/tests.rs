@@ -64,10 +64,7 @@ fn what_readers_may_differ_about_is_refused_with_a_reason_and_the_id_if_it_is_ce
         |rest: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call",{rest}}}"#);
     let named = |rest: &str| envelope(&format!(r#""params":{{"name":"t",{rest}}}"#));
     for (text, expected) in [
-        (
-            r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#.to_owned(),
-            "batch null",
-        ),
+        (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#.to_owned(), "batch null"),
         ("[]".to_owned(), "batch null"),
         ("null".to_owned(), "not_an_object null"),
         ("7".to_owned(), "not_an_object null"),
@@ -83,10 +80,7 @@ fn what_readers_may_differ_about_is_refused_with_a_reason_and_the_id_if_it_is_ce
             "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\u{85}{}".to_owned(),
             "several_values null",
         ),
-        (
-            "{\"jsonrpc\":\"2.0\",\r\"id\":1,\"method\":\"ping\"}".to_owned(),
-            "carriage_return null",
-        ),
+        ("{\"jsonrpc\":\"2.0\",\r\"id\":1,\"method\":\"ping\"}".to_owned(), "carriage_return null"),
         (
             "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":\"\r{}\r\"}}".to_owned(),
             "carriage_return null",
@@ -99,20 +93,14 @@ fn what_readers_may_differ_about_is_refused_with_a_reason_and_the_id_if_it_is_ce
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#.to_owned(),
             "repeated_member 1",
         ),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#.to_owned(),
-            "repeated_member null",
-        ),
+        (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#.to_owned(), "repeated_member null"),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","\u006dethod":"tools/call"}"#.to_owned(),
             "repeated_member 1",
         ),
         (named(r#""name":"u""#), "repeated_member 1"),
         (named(r#""arguments":{"a":1,"a":2}"#), "repeated_member 1"),
-        (
-            named(r#""arguments":{"a":[{"b":{"c":1,"c":1}}]}"#),
-            "repeated_member 1",
-        ),
+        (named(r#""arguments":{"a":[{"b":{"c":1,"c":1}}]}"#), "repeated_member 1"),
         (named(r#""arguments":{"a":NaN}"#), "not_json 1"),
         (named(r#""arguments":{"a":1e400}"#), "number_too_large 1"),
         (named(r#""arguments":{"a":"\ud800"}"#), "lone_surrogate 1"),
@@ -131,19 +119,13 @@ fn what_readers_may_differ_about_is_refused_with_a_reason_and_the_id_if_it_is_ce
         (envelope(r#""params":{}"#), "bad_params 1"),
         (envelope(r#""params":{"name":7}"#), "bad_params 1"),
         (envelope(r#""params":{"name":""}"#), "bad_tool_name 1"),
-        (
-            envelope(r#""params":{"name":"t\u0000"}"#),
-            "bad_tool_name 1",
-        ),
+        (envelope(r#""params":{"name":"t\u0000"}"#), "bad_tool_name 1"),
         (envelope(r#""x":1"#), "bad_params 1"),
         (
             r#"{"jsonrpc":"2.0","id":1,"Method":"tools/call","method":"ping"}"#.to_owned(),
             "look_alike_member 1",
         ),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"METHOD":"tools/call"}"#.to_owned(),
-            "look_alike_member 1",
-        ),
+        (r#"{"jsonrpc":"2.0","id":1,"METHOD":"tools/call"}"#.to_owned(), "look_alike_member 1"),
         (
             "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"param\u{17f}\":{}}".to_owned(),
             "look_alike_member 1",
@@ -169,14 +151,8 @@ fn what_readers_may_differ_about_is_refused_with_a_reason_and_the_id_if_it_is_ce
             "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tool\u{17f}/call\"}".to_owned(),
             "bad_method 1",
         ),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"method":7}"#.to_owned(),
-            "bad_method 1",
-        ),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"method":null}"#.to_owned(),
-            "bad_method 1",
-        ),
+        (r#"{"jsonrpc":"2.0","id":1,"method":7}"#.to_owned(), "bad_method 1"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":null}"#.to_owned(), "bad_method 1"),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#.to_owned(),
             "method_and_result 1",
@@ -191,25 +167,13 @@ fn what_readers_may_differ_about_is_refused_with_a_reason_and_the_id_if_it_is_ce
                 .to_owned(),
             "method_and_result 1",
         ),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#.to_owned(),
-            "method_and_result 1",
-        ),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#.to_owned(), "method_and_result 1"),
         (r#"{"jsonrpc":"2.0","id":1}"#.to_owned(), "no_method 1"),
-        (
-            r#"{"jsonrpc":"2.0","result":{}}"#.to_owned(),
-            "no_method null",
-        ),
+        (r#"{"jsonrpc":"2.0","result":{}}"#.to_owned(), "no_method null"),
         ("{}".to_owned(), "bad_version null"),
         (r#"{"id":1,"method":"ping"}"#.to_owned(), "bad_version 1"),
-        (
-            r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#.to_owned(),
-            "bad_version 1",
-        ),
-        (
-            r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#.to_owned(),
-            "bad_version 1",
-        ),
+        (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#.to_owned(), "bad_version 1"),
+        (r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#.to_owned(), "bad_version 1"),
         (
             r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"t"}}"#.to_owned(),
             "call_without_id null",
@@ -218,30 +182,12 @@ fn what_readers_may_differ_about_is_refused_with_a_reason_and_the_id_if_it_is_ce
             r#"{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"t"}}"#.to_owned(),
             "bad_id null",
         ),
-        (
-            r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#.to_owned(),
-            "bad_id null",
-        ),
-        (
-            r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#.to_owned(),
-            "bad_id null",
-        ),
-        (
-            r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#.to_owned(),
-            "bad_id null",
-        ),
-        (
-            r#"{"jsonrpc":"2.0","id":1.0,"method":"ping"}"#.to_owned(),
-            "bad_id null",
-        ),
-        (
-            r#"{"jsonrpc":"2.0","id":1e0,"method":"ping"}"#.to_owned(),
-            "bad_id null",
-        ),
-        (
-            r#"{"jsonrpc":"2.0","id":-0,"method":"ping"}"#.to_owned(),
-            "bad_id null",
-        ),
+        (r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#.to_owned(), "bad_id null"),
+        (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#.to_owned(), "bad_id null"),
+        (r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#.to_owned(), "bad_id null"),
+        (r#"{"jsonrpc":"2.0","id":1.0,"method":"ping"}"#.to_owned(), "bad_id null"),
+        (r#"{"jsonrpc":"2.0","id":1e0,"method":"ping"}"#.to_owned(), "bad_id null"),
+        (r#"{"jsonrpc":"2.0","id":-0,"method":"ping"}"#.to_owned(), "bad_id null"),
     ] {
         assert_eq!(taken_for(text.as_bytes()), expected, "{text}");
     }
@@ -264,27 +210,15 @@ fn bytes_that_are_not_utf8_are_refused() {
 fn what_is_no_call_passes() {
     for (text, expected) in [
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, "request"),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{}}}"#,
-            "request",
-        ),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"method":"vendor/thing","params":["a"]}"#,
-            "request",
-        ),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{}}}"#, "request"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"vendor/thing","params":["a"]}"#, "request"),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"vendor/thing","params":{"Name":"a","ü":1}}"#,
             "request",
         ),
         (r#"{"jsonrpc":"2.0","id":0,"result":{}}"#, "answer"),
-        (
-            r#"{"jsonrpc":"2.0","id":"x","error":{"code":1,"message":""}}"#,
-            "answer",
-        ),
-        (
-            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
-            "notification",
-        ),
+        (r#"{"jsonrpc":"2.0","id":"x","error":{"code":1,"message":""}}"#, "answer"),
+        (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "notification"),
         (
             r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#,
             "cancelled",
@@ -293,10 +227,7 @@ fn what_is_no_call_passes() {
             r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1.5}}"#,
             "notification",
         ),
-        (
-            r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#,
-            "notification",
-        ),
+        (r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#, "notification"),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"{\"method\":\"tools/call\"}"}}"#,
             "request",
@@ -338,14 +269,8 @@ fn a_call_says_its_era_its_task_and_its_progress_token() {
     assert_eq!(modern.progress_token(), Some(r#""p\u0031""#));
 
     assert!(call(&text(r#""task":{"ttl":1}"#)).is_task());
-    assert_eq!(
-        call(&text(r#""_meta":{"progressToken":7}"#)).progress_token(),
-        Some("7")
-    );
-    assert_eq!(
-        call(&text(r#""_meta":{"progressToken":{}}"#)).progress_token(),
-        None
-    );
+    assert_eq!(call(&text(r#""_meta":{"progressToken":7}"#)).progress_token(), Some("7"));
+    assert_eq!(call(&text(r#""_meta":{"progressToken":{}}"#)).progress_token(), None);
 }
 
 /// Forwards a call, with new arguments where there are any.
@@ -354,13 +279,8 @@ fn forwarded(text: &str, arguments: Option<&str>) -> String {
         None => Effect::Allow,
         Some(arguments) => Effect::Modify(Arguments::parse(arguments).unwrap()),
     };
-    let opinions = Opinions {
-        local: Some(Verdict {
-            effect,
-            grounds: Grounds::default(),
-        }),
-        remote: None,
-    };
+    let opinions =
+        Opinions { local: Some(Verdict { effect, grounds: Grounds::default() }), remote: None };
     let Decision::Forward(permit) = decide(Ticket(1), Rules::default(), opinions).decision else {
         panic!("not forwarded");
     };
@@ -395,23 +315,14 @@ fn a_modify_replaces_the_arguments_and_nothing_else() {
             r#"{"name":"t","arguments":{"old":1},"_meta":{}}"#,
             r#"{"name":"t","arguments":{"new": 2},"_meta":{}}"#,
         ),
-        (
-            r#"{"arguments":{},"name":"t"}"#,
-            r#"{"arguments":{"new": 2},"name":"t"}"#,
-        ),
+        (r#"{"arguments":{},"name":"t"}"#, r#"{"arguments":{"new": 2},"name":"t"}"#),
         (r#"{"name":"t"}"#, r#"{"arguments":{"new": 2},"name":"t"}"#),
-        (
-            r#"{ "name":"t"}"#,
-            r#"{"arguments":{"new": 2}, "name":"t"}"#,
-        ),
+        (r#"{ "name":"t"}"#, r#"{"arguments":{"new": 2}, "name":"t"}"#),
     ] {
         let text = |params: &str| {
             format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#)
         };
-        assert_eq!(
-            forwarded(&text(params), Some(r#"{"new": 2}"#)),
-            text(expected) + "\n"
-        );
+        assert_eq!(forwarded(&text(params), Some(r#"{"new": 2}"#)), text(expected) + "\n");
     }
 }
 
@@ -434,10 +345,7 @@ fn new_arguments_are_read_as_strictly_as_a_line() {
     }
     for (text, expected) in [
         ("{}", "{}"),
-        (
-            " {\n  \"a\": 1.50,\r\n  \"b\": [ 2 ]\n}\n",
-            "{   \"a\": 1.50,    \"b\": [ 2 ] }",
-        ),
+        (" {\n  \"a\": 1.50,\r\n  \"b\": [ 2 ]\n}\n", "{   \"a\": 1.50,    \"b\": [ 2 ] }"),
         ("{\"a\":\"\u{2028}\"}", "{\"a\":\"\\u2028\"}"),
     ] {
         assert_eq!(Arguments::parse(text).unwrap().as_str(), expected);
@@ -451,32 +359,20 @@ fn a_servers_line_ends_a_call_only_if_it_is_one_answer() {
             &br#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":true}}"#[..],
             "1 result error",
         ),
-        (
-            br#"{"result":{"isError":false},"jsonrpc":"2.0","id":"a"}"#,
-            "\"a\" result",
-        ),
+        (br#"{"result":{"isError":false},"jsonrpc":"2.0","id":"a"}"#, "\"a\" result"),
         (br#"{"id":1,"result":null}"#, "1 result"),
         (br#"{"id":7.0,"result":{}}"#, "7 result"),
         (br#"{"id":1,"result":{},"error":null}"#, "1 result"),
-        (
-            br#"{"id":1,"error":{"code":-32602,"message":""}}"#,
-            "1 error -32602",
-        ),
+        (br#"{"id":1,"error":{"code":-32602,"message":""}}"#, "1 error -32602"),
         (br#"{"id":1,"error":"bad"}"#, "1 error"),
-        (
-            br#"{"id":1,"result":{"v":NaN,"a":1,"a":2,"s":"\ud800"}}"#,
-            "1 result",
-        ),
+        (br#"{"id":1,"result":{"v":NaN,"a":1,"a":2,"s":"\ud800"}}"#, "1 result"),
         (b"{\"id\":1,\"result\":{\"s\":\"\xff\"}}", "1 result"),
         (br#"{"id":1,"id":2,"result":{}}"#, "ambiguous"),
         (br#"{"id":1,"result":{},"result":{}}"#, "ambiguous"),
         (br#"{"id":1,"result":{},"error":{}}"#, "ambiguous"),
         (br#"{"id":1,"method":"x","result":{}}"#, "ambiguous"),
         (br#"{"id":0,"method":"roots/list"}"#, "request 0"),
-        (
-            br#"{"method":"notifications/progress","params":{}}"#,
-            "other",
-        ),
+        (br#"{"method":"notifications/progress","params":{}}"#, "other"),
         (br#"{"id":null,"error":{"code":-32700}}"#, "other"),
         (br#"{"id":1}"#, "other"),
         (br#"[{"id":1,"result":{}}]"#, "other"),
@@ -490,16 +386,16 @@ fn a_servers_line_ends_a_call_only_if_it_is_one_answer() {
             server::Message::Other => "other".to_owned(),
             server::Message::Request(id) => format!("request {}", id.literal()),
             server::Message::Answer(answer) => match answer.body {
-                server::Body::Error {
-                    code: Some(code), ..
-                } => format!("{} error {code}", answer.id.literal()),
+                server::Body::Error { code: Some(code), .. } => {
+                    format!("{} error {code}", answer.id.literal())
+                }
                 server::Body::Error { code: None, .. } => format!("{} error", answer.id.literal()),
                 server::Body::Result { is_error: true, .. } => {
                     format!("{} result error", answer.id.literal())
                 }
-                server::Body::Result {
-                    is_error: false, ..
-                } => format!("{} result", answer.id.literal()),
+                server::Body::Result { is_error: false, .. } => {
+                    format!("{} result", answer.id.literal())
+                }
             },
         };
         assert_eq!(said, expected, "{}", text.escape_ascii());
@@ -510,10 +406,7 @@ fn a_servers_line_ends_a_call_only_if_it_is_one_answer() {
 fn the_id_of_an_overlong_message_is_found_at_either_end() {
     let filler = "x".repeat(2_000);
     for (text, expected) in [
-        (
-            format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"a":"{filler}"}}}}"#),
-            Some("7"),
-        ),
+        (format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"a":"{filler}"}}}}"#), Some("7")),
         (
             format!(
                 r#"{{"method":"tools/call","params":{{"a":"{filler}"}},"jsonrpc":"2.0","id":"z"}}"#
@@ -529,11 +422,6 @@ fn the_id_of_an_overlong_message_is_found_at_either_end() {
         framer.space().put_slice(b"\n");
         let long = framer.next_line().unwrap().unwrap_err();
         let found = overlong_id(&long);
-        assert_eq!(
-            found.as_ref().map(RequestId::literal),
-            expected,
-            "{}",
-            &text[..40]
-        );
+        assert_eq!(found.as_ref().map(RequestId::literal), expected, "{}", &text[..40]);
     }
 }

@@ -1,12 +1,12 @@
-//! The session as a whole: a model that keeps count of every call, driven by tables and by chance.
+//! The session as a whole, case by case.
 
-use std::collections::BTreeMap;
+mod chance;
 
 use bytes::BufMut;
-use proptest::prelude::*;
 
-use super::super::decide::Outage;
+use super::super::decide::{Mode, Outage};
 use super::super::framing::Framer;
+use super::super::verdict::{Arguments, Effect as Verb, Facts, Grounds};
 use super::*;
 
 /// Judges by the tool's name: the effect's word, or allow.
@@ -24,10 +24,7 @@ impl Judge for ByName {
             _ if facts.arguments.contains("forbidden") => Verb::Block,
             _ => Verb::Allow,
         };
-        Verdict {
-            effect,
-            grounds: Grounds::default(),
-        }
+        Verdict { effect, grounds: Grounds::default() }
     }
 }
 
@@ -42,19 +39,11 @@ fn line(text: &str) -> Line {
 }
 
 fn said(effect: Verb) -> Answer {
-    Answer::Said(Verdict {
-        effect,
-        grounds: Grounds::default(),
-    })
+    Answer::Said(Verdict { effect, grounds: Grounds::default() })
 }
 
 fn hold() -> Hold {
-    Hold {
-        token: "tok".to_owned(),
-        approval_url: None,
-        expires_at: None,
-        timeout: None,
-    }
+    Hold { token: "tok".to_owned(), approval_url: None, expires_at: None, timeout: None }
 }
 
 /// A session, and all that it did.
@@ -93,10 +82,7 @@ impl Run {
     fn remote() -> Self {
         Self::new(Settings {
             remote: true,
-            rules: Rules {
-                wait: true,
-                ..Rules::default()
-            },
+            rules: Rules { wait: true, ..Rules::default() },
             ..Settings::default()
         })
     }
@@ -153,9 +139,7 @@ impl Run {
     }
 
     fn answer(&mut self, id: u32) {
-        self.server(&format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[]}}}}"#
-        ));
+        self.server(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[]}}}}"#));
     }
 
     /// The code with which the last line to the client refuses; `None` for a result.
@@ -171,11 +155,7 @@ impl Run {
 
 fn text(bytes: &[u8]) -> String {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
-    assert_eq!(
-        text.matches('\n').count(),
-        1,
-        "one line, one newline: {text:?}"
-    );
+    assert_eq!(text.matches('\n').count(), 1, "one line, one newline: {text:?}");
     text.trim_end().to_owned()
 }
 
@@ -205,11 +185,7 @@ fn each_local_verdict_has_its_answer() {
 fn a_modified_call_is_sent_with_its_new_arguments() {
     let mut run = Run::new(Settings::default());
     run.call_with(1, "modify", r#""arguments":{"old":1}"#);
-    assert!(
-        run.to_server[0].contains(r#""arguments":{"new":1}"#),
-        "{}",
-        run.to_server[0]
-    );
+    assert!(run.to_server[0].contains(r#""arguments":{"new":1}"#), "{}", run.to_server[0]);
     assert!(
         matches!(&run.records[0], Record::Decision(decided) if decided.modified.as_deref() == Some(r#"{"new":1}"#))
     );
@@ -217,15 +193,9 @@ fn a_modified_call_is_sent_with_its_new_arguments() {
 
 #[test]
 fn observe_forwards_everything_as_it_is() {
-    let rules = Rules {
-        mode: Mode::Observe,
-        ..Rules::default()
-    };
+    let rules = Rules { mode: Mode::Observe, ..Rules::default() };
     for tool in ["allow", "block", "step_up", "defer", "modify"] {
-        let mut run = Run::new(Settings {
-            rules,
-            ..Settings::default()
-        });
+        let mut run = Run::new(Settings { rules, ..Settings::default() });
         run.call(1, tool);
         assert_eq!(run.to_server.len(), 1, "{tool}");
         assert!(run.to_server[0].contains(r#""arguments":{}"#));
@@ -241,10 +211,7 @@ fn a_call_is_not_forwarded_unrecorded() {
     run.journal = false;
     run.call(1, "allow");
     assert!(run.to_server.is_empty());
-    assert_eq!(
-        run.last()["error"]["data"]["reason_code"],
-        "journal_unavailable"
-    );
+    assert_eq!(run.last()["error"]["data"]["reason_code"], "journal_unavailable");
     assert_eq!(run.last()["error"]["data"]["retryable"], true);
 
     run.journal = true;
@@ -292,11 +259,7 @@ fn a_step_up_with_a_hold_waits_and_tells() {
     assert!(run.last()["result"].is_object());
     let told = run.session.poll_timeout().unwrap();
     run.session.handle_timeout(told);
-    assert_eq!(
-        run.session.poll_timeout(),
-        None,
-        "nothing is told about a call that is over"
-    );
+    assert_eq!(run.session.poll_timeout(), None, "nothing is told about a call that is over");
 }
 
 #[test]
@@ -326,23 +289,13 @@ fn a_held_call_that_is_cancelled_is_dropped_and_never_executed() {
             run.handle(Input::Asked(ticket, said(Verb::StepUp(Some(hold())))));
         }
         run.cancel("\"1\"");
-        assert!(
-            run.withdrawn.is_empty(),
-            "the string is another id than the number"
-        );
+        assert!(run.withdrawn.is_empty(), "the string is another id than the number");
         run.cancel("1");
         assert_eq!(run.withdrawn, [ticket]);
         run.handle(Input::Asked(ticket, said(Verb::Allow)));
         run.handle(Input::Waited(ticket, said(Verb::Allow)));
-        assert!(
-            run.to_server
-                .iter()
-                .all(|line| !line.contains("tools/call"))
-        );
-        assert!(
-            run.to_client.is_empty(),
-            "a cancelled request is not answered"
-        );
+        assert!(run.to_server.iter().all(|line| !line.contains("tools/call")));
+        assert!(run.to_client.is_empty(), "a cancelled request is not answered");
     }
 }
 
@@ -373,11 +326,7 @@ fn the_second_request_with_an_open_id_is_refused_and_the_first_goes_on() {
     assert!(run.to_server[0].contains("\"a\""));
     run.answer(1);
     run.call(1, "c");
-    assert_eq!(
-        run.asked.len(),
-        2,
-        "an id may be used again once it is answered"
-    );
+    assert_eq!(run.asked.len(), 2, "an id may be used again once it is answered");
 }
 
 #[test]
@@ -388,14 +337,7 @@ fn the_server_cannot_answer_for_thoth() {
     run.answer(2);
     run.server(r#"{"jsonrpc":"2.0","id":1,"id":9,"result":{}}"#);
     assert!(run.to_client.is_empty());
-    assert_eq!(
-        run.notes,
-        [
-            Note::UnexpectedAnswer,
-            Note::UnexpectedAnswer,
-            Note::AmbiguousAnswer
-        ]
-    );
+    assert_eq!(run.notes, [Note::UnexpectedAnswer, Note::UnexpectedAnswer, Note::AmbiguousAnswer]);
 }
 
 #[test]
@@ -447,18 +389,12 @@ fn rules_see_annotations_and_earlier_calls() {
 fn what_the_enforcer_modifies_is_judged_by_the_rules_too() {
     let mut run = Run::remote();
     run.call(1, "a");
-    run.handle(Input::Asked(
-        run.asked[0].ticket,
-        said(modify(r#"{"x":"forbidden"}"#)),
-    ));
+    run.handle(Input::Asked(run.asked[0].ticket, said(modify(r#"{"x":"forbidden"}"#))));
     assert!(run.to_server.is_empty());
     assert_eq!(run.last_code(), Some(-32_001));
 
     run.call(2, "modify");
-    assert_eq!(
-        run.asked[1].arguments, r#"{"new":1}"#,
-        "the enforcer judges what would be sent"
-    );
+    assert_eq!(run.asked[1].arguments, r#"{"new":1}"#, "the enforcer judges what would be sent");
     run.handle(Input::Asked(run.asked[1].ticket, said(Verb::Allow)));
     assert!(run.to_server[0].contains(r#"{"new":1}"#));
 }
@@ -472,10 +408,7 @@ fn an_outage_is_decided_by_the_setting() {
     ] {
         let mut run = Run::new(Settings {
             remote: true,
-            rules: Rules {
-                outage,
-                ..Rules::default()
-            },
+            rules: Rules { outage, ..Rules::default() },
             ..Settings::default()
         });
         run.call(1, "a");
@@ -485,10 +418,7 @@ fn an_outage_is_decided_by_the_setting() {
         if !forwarded {
             assert_eq!(run.last_code(), code);
             assert_eq!(run.last()["error"]["data"]["retryable"], true);
-            assert_eq!(
-                run.last()["error"]["data"]["reason_code"],
-                "enforcer_unavailable"
-            );
+            assert_eq!(run.last()["error"]["data"]["reason_code"], "enforcer_unavailable");
         }
     }
 }
@@ -503,24 +433,14 @@ fn refusals_take_the_shape_of_the_messages_era() {
         (Denial::Result, r#""arguments":{}"#, true),
         (Denial::Result, r#""task":{}"#, false),
     ] {
-        let mut run = Run::new(Settings {
-            denial,
-            ..Settings::default()
-        });
+        let mut run = Run::new(Settings { denial, ..Settings::default() });
         run.call_with(1, "block", rest);
         let last = run.last();
         assert_eq!(last["id"], 1);
-        assert_eq!(
-            last["result"]["isError"] == true,
-            is_result,
-            "{denial:?} {rest}"
-        );
+        assert_eq!(last["result"]["isError"] == true, is_result, "{denial:?} {rest}");
         assert_eq!(last["result"]["resultType"] == "complete", is_result);
-        let data = if is_result {
-            &last["result"]["_meta"]["decision"]
-        } else {
-            &last["error"]["data"]
-        };
+        let data =
+            if is_result { &last["result"]["_meta"]["decision"] } else { &last["error"]["data"] };
         assert_eq!(data["decision"], "BLOCK");
         assert_eq!(data["retryable"], false);
     }
@@ -531,16 +451,9 @@ fn what_waits_is_answered_when_the_client_closes_its_end() {
     let mut run = Run::remote();
     run.call(1, "a");
     run.call(2, "b");
-    run.handle(Input::Asked(
-        run.asked[1].ticket,
-        said(Verb::StepUp(Some(hold()))),
-    ));
+    run.handle(Input::Asked(run.asked[1].ticket, said(Verb::StepUp(Some(hold())))));
     run.handle(Input::ClientClosed);
-    assert_eq!(
-        run.last_code(),
-        Some(-32_002),
-        "nobody is there to be asked"
-    );
+    assert_eq!(run.last_code(), Some(-32_002), "nobody is there to be asked");
     assert!(!run.server_closed);
 
     run.handle(Input::Asked(run.asked[0].ticket, said(Verb::Allow)));
@@ -597,10 +510,7 @@ fn the_number_of_open_requests_is_bounded() {
         run.client(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"slow"}}"#));
     }
     assert_eq!(run.to_server.len(), super::super::waiting::MOST_OPEN);
-    assert_eq!(
-        run.last()["error"]["data"]["reason_code"],
-        "too_many_in_flight"
-    );
+    assert_eq!(run.last()["error"]["data"]["reason_code"], "too_many_in_flight");
 }
 
 #[test]
@@ -611,151 +521,13 @@ fn an_overlong_line_is_answered_on_either_side() {
         framer.last_line().unwrap().unwrap_err()
     };
     let mut run = Run::new(Settings::default());
-    run.handle(Input::Client(Err(long(
-        r#"{"jsonrpc":"2.0","id":5,"method":"tools/call"}"#,
-    ))));
-    assert_eq!(
-        run.last()["error"]["data"]["reason_code"],
-        "message_too_long"
-    );
+    run.handle(Input::Client(Err(long(r#"{"jsonrpc":"2.0","id":5,"method":"tools/call"}"#))));
+    assert_eq!(run.last()["error"]["data"]["reason_code"], "message_too_long");
     assert_eq!(run.last()["id"], 5);
     assert!(run.to_server.is_empty());
 
     run.call(6, "allow");
-    run.handle(Input::Server(Err(long(
-        r#"{"jsonrpc":"2.0","id":6,"result":{"content":[]}}"#,
-    ))));
-    assert_eq!(
-        run.last()["error"]["data"]["reason_code"],
-        "answer_too_long"
-    );
+    run.handle(Input::Server(Err(long(r#"{"jsonrpc":"2.0","id":6,"result":{"content":[]}}"#))));
+    assert_eq!(run.last()["error"]["data"]["reason_code"], "answer_too_long");
     assert_eq!(run.last()["id"], 6);
-}
-
-/// What may happen, in any order, with ids that collide.
-#[derive(Clone, Debug)]
-enum Happening {
-    Call(u32, usize),
-    Ping(u32),
-    Cancel(u32),
-    Asked(usize, usize),
-    Waited(usize, usize),
-    Answered(u32),
-    JournalFails(bool),
-    Garbage,
-    Time,
-}
-
-const TOOLS: [&str; 6] = ["allow", "block", "step_up", "defer", "modify", "once"];
-
-fn verdicts(which: usize) -> Answer {
-    match which {
-        0 => said(Verb::Allow),
-        1 => said(Verb::Block),
-        2 => said(Verb::StepUp(Some(hold()))),
-        3 => said(modify(r#"{"new":2}"#)),
-        4 => said(Verb::Defer(None)),
-        5 => said(Verb::StepUp(None)),
-        _ => Answer::Silent(Grounds::default()),
-    }
-}
-
-fn happenings() -> impl Strategy<Value = Vec<Happening>> {
-    let one = prop_oneof![
-        4 => (0_u32..4, 0..TOOLS.len()).prop_map(|(id, tool)| Happening::Call(id, tool)),
-        1 => (0_u32..4).prop_map(Happening::Ping),
-        1 => (0_u32..4).prop_map(Happening::Cancel),
-        4 => (0_usize..8, 0_usize..7).prop_map(|(which, verdict)| Happening::Asked(which, verdict)),
-        2 => (0_usize..8, 0_usize..7).prop_map(|(which, verdict)| Happening::Waited(which, verdict)),
-        3 => (0_u32..4).prop_map(Happening::Answered),
-        1 => any::<bool>().prop_map(Happening::JournalFails),
-        1 => Just(Happening::Garbage),
-        1 => Just(Happening::Time),
-    ];
-    prop::collection::vec(one, 0..80)
-}
-
-proptest! {
-    /// The sentences of the module's header, whatever happens in whatever order.
-    #[test]
-    fn no_call_is_forwarded_undecided_none_twice_and_none_is_forgotten(
-        happenings in happenings(),
-        remote in any::<bool>(),
-        wait in any::<bool>(),
-        end in 0_u8..3,
-    ) {
-        let rules = Rules { wait, ..Rules::default() };
-        let mut run = Run::new(Settings { remote, rules, ..Settings::default() });
-        let mut sent: u32 = 0;
-        let mut cancels = 0;
-        for happening in happenings {
-            match happening {
-                Happening::Call(id, tool) => {
-                    sent += 1;
-                    // Each call carries a serial number, so that it is known among others of its id.
-                    run.call_with(id, TOOLS[tool], &format!(r#""serial":{sent}"#));
-                }
-                Happening::Ping(id) => run.client(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#)),
-                Happening::Cancel(id) => {
-                    cancels += 1;
-                    run.cancel(&id.to_string());
-                }
-                Happening::Asked(which, verdict) => {
-                    if let Some(question) = run.asked.get(which) {
-                        let ticket = question.ticket;
-                        if !run.waits.contains(&ticket) {
-                            run.handle(Input::Asked(ticket, verdicts(verdict)));
-                        }
-                    }
-                }
-                Happening::Waited(which, verdict) => {
-                    if let Some(ticket) = run.waits.get(which).copied() {
-                        run.handle(Input::Waited(ticket, verdicts(verdict)));
-                    }
-                }
-                Happening::Answered(id) => run.answer(id),
-                Happening::JournalFails(fails) => run.journal = !fails,
-                Happening::Garbage => run.client("{garbage"),
-                Happening::Time => {
-                    run.now += Duration::from_secs(7);
-                    run.session.handle_timeout(run.now);
-                    run.settle();
-                }
-            }
-        }
-        match end {
-            0 => run.handle(Input::ClientClosed),
-            1 => run.handle(Input::Stop),
-            _ => {}
-        }
-        run.handle(Input::ServerClosed);
-
-        // No call without a forwarding decision on record; none twice.
-        let mut permits: BTreeMap<(String, String), u32> = BTreeMap::new();
-        for record in &run.records {
-            if let Record::Decision(decided) = record && decided.forwarded {
-                *permits.entry((decided.id.clone(), decided.tool.clone())).or_default() += 1;
-            }
-        }
-        let mut serials = BTreeSet::new();
-        for text in run.to_server.iter().filter(|text| text.contains("tools/call")) {
-            let message: serde_json::Value = serde_json::from_str(text).unwrap();
-            let name = message["params"]["name"].as_str().unwrap().to_owned();
-            prop_assert!(name != "block", "forwarded although blocked");
-            prop_assert!(serials.insert(message["params"]["serial"].as_u64().unwrap()), "forwarded twice");
-            let left = permits.entry((message["id"].to_string(), name)).or_default();
-            prop_assert!(*left > 0, "forwarded without a decision on record: {text}");
-            *left -= 1;
-        }
-
-        // As many answers as calls, but for those that were cancelled.
-        let answers = run.to_client.iter().filter(|text| {
-            let message: serde_json::Value = serde_json::from_str(text).unwrap();
-            message["params"].is_null() && (message["id"].is_u64() || message["error"]["data"]["reason_code"] == "id_in_use")
-        });
-        let answers = u32::try_from(answers.count()).unwrap();
-        let pings = u32::try_from(run.to_server.iter().filter(|text| text.contains("ping")).count()).unwrap();
-        prop_assert!(answers + cancels + pings >= sent, "{answers} answers, {cancels} cancels, {sent} calls");
-        prop_assert_eq!(run.session.requests.tickets(), []);
-    }
 }

@@ -97,10 +97,7 @@ fn a_repeated_name_is_found_among_many() {
     };
     assert_eq!(strict(many("\"k\":0").as_bytes()), Ok(()));
     assert_eq!(strict(many("\"k7\":0").as_bytes()), Err(Fault::Repeated));
-    assert_eq!(
-        strict(many("\"k\\u0037\":0").as_bytes()),
-        Err(Fault::Repeated)
-    );
+    assert_eq!(strict(many("\"k\\u0037\":0").as_bytes()), Err(Fault::Repeated));
 }
 
 #[test]
@@ -136,10 +133,7 @@ fn line_separators_are_noticed_and_respelled_without_other_change() {
     assert!(reader.has_line_breaks());
 
     let spelled = respell(text);
-    assert_eq!(
-        spelled,
-        "{\"a\":\"x\\u0085y\\u2028z\\u2029 \u{2027}é\",\"n\":1.50}"
-    );
+    assert_eq!(spelled, "{\"a\":\"x\\u0085y\\u2028z\\u2029 \u{2027}é\",\"n\":1.50}");
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(text).unwrap(),
         serde_json::from_str::<serde_json::Value>(&spelled).unwrap()

@@ -1,0 +1,226 @@
+//! A call's way through the session: judged, asked about, decided, recorded, and then forwarded,
+//! held or refused.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::super::answer;
+use super::super::decide::{self, Basis, Decision, Mode, Opinions, Permit, Ruling};
+use super::super::message::{Call, Outbound, Passthrough, RequestId};
+use super::super::record::{Decided, End, Record, Ticket};
+use super::super::verdict::{Answer, Arguments, Effect as Verb, Facts, Hold, Question, Verdict};
+use super::super::waiting::{Forwarded, Held, Open, Waiting};
+use super::{Effect, Ending, Sealed, Session, Then};
+
+/// How often a client with a progress token is told that its call is held.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+impl Session {
+    pub(super) fn call(&mut self, call: Call, now: Instant) {
+        if let Err(why) = self.requests.room_for(call.id(), call.size()) {
+            return self.no_room(call.id(), why);
+        }
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let replaced = self.requests.open(call.id().clone(), Open::Waiting(ticket));
+        self.settle_cancelled(replaced, now);
+
+        let local = self.judged(&call);
+        let mode = self.settings.rules.mode;
+        let blocked = local.as_ref().is_some_and(|local| decide::is_final(mode, local));
+        if !self.settings.remote || blocked {
+            let opinions = Opinions { local, remote: None };
+            let ruling = decide::decide(ticket, self.settings.rules, opinions);
+            return self.ruled(ticket, call, now, ruling, now);
+        }
+        let arguments = match &local {
+            // What is judged is what is sent: in observe mode, the call's own arguments are.
+            Some(Verdict { effect: Verb::Modify(arguments), .. }) if mode != Mode::Observe => {
+                Bytes::copy_from_slice(arguments.as_str().as_bytes())
+            }
+            _ => call.arguments(),
+        };
+        self.effects.push_back(Effect::Ask(Question {
+            ticket,
+            tool: call.tool().clone(),
+            arguments,
+            calls_so_far: self.calls.names().cloned().collect(),
+        }));
+        let waiting = Waiting { call: call.detached(), since: now, local, held: None };
+        self.requests.wait(ticket, waiting);
+    }
+
+    /// What the local rules say, about the arguments that would be sent if they modify them.
+    pub(super) fn judged(&self, call: &Call) -> Option<Verdict> {
+        let judge = self.judge.as_ref()?;
+        let arguments = call.arguments();
+        // Strictly read, so it is UTF-8; were it not, the rules would see no arguments at all.
+        let own = std::str::from_utf8(&arguments).unwrap_or("{}");
+        let verdict = judge.judge(&self.facts(call, own));
+        match &verdict.effect {
+            Verb::Modify(modified) => match self.judged_again(call, modified) {
+                Some(stricter) => Some(stricter),
+                None => Some(verdict),
+            },
+            Verb::Allow | Verb::StepUp(_) | Verb::Defer(_) | Verb::Block => Some(verdict),
+        }
+    }
+
+    /// What the local rules say about other arguments, where that is stricter than to modify.
+    pub(super) fn judged_again(&self, call: &Call, arguments: &Arguments) -> Option<Verdict> {
+        let verdict = self.judge.as_ref()?.judge(&self.facts(call, arguments.as_str()));
+        (verdict.effect.strictness() >= Verb::StepUp(None).strictness()).then_some(verdict)
+    }
+
+    pub(super) fn facts<'a>(&'a self, call: &'a Call, arguments: &'a str) -> Facts<'a> {
+        Facts {
+            tool: call.tool(),
+            arguments,
+            annotations: self.tools.annotations(call.tool()),
+            calls: &self.calls,
+        }
+    }
+
+    pub(super) fn asked(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
+        let Some(Waiting { call, since, mut local, .. }) = self.requests.take(ticket) else {
+            return;
+        };
+        if let Answer::Said(Verdict { effect: Verb::Modify(arguments), .. }) = &answer
+            && let Some(stricter) = self.judged_again(&call, arguments)
+        {
+            local = Some(stricter);
+        }
+        let opinions = Opinions { local, remote: Some(answer) };
+        let ruling = decide::decide(ticket, self.settings.rules, opinions);
+        self.ruled(ticket, call, since, ruling, now);
+    }
+
+    pub(super) fn waited(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
+        let Some(Waiting { call, since, .. }) = self.requests.take(ticket) else {
+            return;
+        };
+        let mut ruling = decide::decide_held(ticket, answer);
+        if let Verb::Modify(arguments) = &ruling.verdict.effect
+            && let Some(stricter) = self.judged_again(&call, arguments)
+            && decide::is_final(self.settings.rules.mode, &stricter)
+        {
+            let opinions = Opinions { local: Some(stricter), remote: None };
+            ruling = decide::decide(ticket, self.settings.rules, opinions);
+        }
+        self.ruled(ticket, call, since, ruling, now);
+    }
+
+    /// Writes down what was decided; what follows from it follows in [`Session::recorded`].
+    pub(super) fn ruled(
+        &mut self,
+        ticket: Ticket,
+        call: Call,
+        since: Instant,
+        ruling: Ruling,
+        now: Instant,
+    ) {
+        let Ruling { decision, verdict, basis } = ruling;
+        let modified = match &decision {
+            Decision::Forward(permit) => permit.arguments().map(|new| new.as_str().to_owned()),
+            Decision::Hold(_) | Decision::Refuse => None,
+        };
+        let record = Record::Decision(Box::new(Decided {
+            ticket,
+            id: call.id().literal().to_owned(),
+            tool: call.tool().to_string(),
+            arguments: call.arguments(),
+            modified,
+            decision: verdict.effect.word(),
+            forwarded: matches!(decision, Decision::Forward(_)),
+            basis: basis.word(),
+            mode: self.settings.rules.mode.word(),
+            grounds: verdict.grounds.clone(),
+            took: now.saturating_duration_since(since),
+        }));
+        let then = match decision {
+            Decision::Forward(permit) => Then::Forward(permit),
+            Decision::Hold(hold) => Then::Hold(Box::new((hold, verdict))),
+            Decision::Refuse => Then::Refuse(Box::new(verdict), basis),
+        };
+        self.record(record, Some(Sealed { call: Box::new(call), since, then }));
+    }
+
+    pub(super) fn forward(&mut self, call: Call, permit: Permit, now: Instant) {
+        self.calls.add(call.tool());
+        let forwarded = Forwarded {
+            ticket: permit.ticket(),
+            tool: call.tool().clone(),
+            since: now,
+            cancelled: false,
+        };
+        self.requests.open(call.id().clone(), Open::Forwarded(forwarded));
+        self.send_server(Outbound::permitted(call, permit));
+    }
+
+    pub(super) fn hold(
+        &mut self,
+        call: Call,
+        since: Instant,
+        hold: Hold,
+        verdict: Verdict,
+        now: Instant,
+    ) {
+        let Some(Open::Waiting(ticket)) = self.requests.get(call.id()) else {
+            return;
+        };
+        let ticket = *ticket;
+        if self.ending != Ending::No {
+            // Nobody is there to be asked any more.
+            return self.refuse(&call, &verdict, Basis::Enforcer);
+        }
+        let asked = Held { hold: hold.clone(), verdict, told: 0 };
+        let waiting = Waiting { call, since, local: None, held: Some(asked) };
+        self.requests.wait(ticket, waiting);
+        self.effects.push_back(Effect::Wait(ticket, hold));
+        self.tell_progress(ticket, now);
+    }
+
+    pub(super) fn tell_progress(&mut self, ticket: Ticket, now: Instant) {
+        let Some(Waiting { call, held: Some(held), .. }) = self.requests.waiting(ticket) else {
+            return;
+        };
+        let Some(token) = call.progress_token() else {
+            return;
+        };
+        held.told += 1;
+        let place = match &held.hold.approval_url {
+            Some(url) => format!(" at {url}"),
+            None => String::new(),
+        };
+        let message = format!("`{}` waits for a person's approval{place}", call.tool());
+        let line = answer::progress(token, held.told, &message);
+        self.requests.tell_again(ticket, now + PROGRESS);
+        self.send_client(line);
+    }
+
+    pub(super) fn refuse(&mut self, call: &Call, verdict: &Verdict, basis: Basis) {
+        self.requests.close(call.id());
+        self.send_client(answer::refusal(self.settings.denial, call, verdict, basis));
+    }
+
+    /// A call that still waits is dropped and not answered, as the protocol asks; one that was
+    /// forwarded is the server's to cancel.
+    pub(super) fn cancelled(&mut self, id: &RequestId, line: Passthrough, now: Instant) {
+        match self.requests.get(id) {
+            Some(Open::Waiting(ticket)) => {
+                let ticket = *ticket;
+                self.requests.close(id);
+                if let Some(waiting) = self.requests.take(ticket) {
+                    self.outcome(ticket, &waiting.call, waiting.since, End::Withdrawn, now);
+                }
+                self.effects.push_back(Effect::Withdraw(ticket));
+            }
+            Some(Open::Forwarded(forwarded)) => {
+                forwarded.cancelled = true;
+                self.send_server(line.into());
+            }
+            Some(Open::Request(_)) | None => self.send_server(line.into()),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! How a session ends: the client closes its end, the server does, or thoth is told to stop.
+
+use std::time::Instant;
+
+use super::super::answer;
+use super::super::decide::Basis;
+use super::super::record::End;
+use super::super::verdict::{Effect as Verb, Grounds, Verdict};
+use super::super::waiting::{Open, Waiting};
+use super::{Effect, Ending, Session};
+
+impl Session {
+    /// Answers whatever still waits for the server, which is gone.
+    pub(super) fn server_closed(&mut self, now: Instant) {
+        self.ending = Ending::Closed;
+        self.refuse_waiting("server_gone", "the server has ended", now);
+        for (id, open) in self.requests.drain().collect::<Vec<_>>() {
+            if let Open::Forwarded(forwarded) = open {
+                if !forwarded.cancelled {
+                    let message = "the server ended before it answered; whether the call took effect is not known";
+                    self.send_client(answer::unanswered(&id, message, "server_gone"));
+                }
+                let end = if forwarded.cancelled { End::Cancelled } else { End::Unanswered };
+                self.forwarded_ended(forwarded, end, now);
+            }
+        }
+    }
+
+    pub(super) fn client_closed(&mut self, now: Instant) {
+        if self.ending == Ending::No {
+            self.ending = Ending::Draining { since: now };
+        }
+        // A person's answer could reach nobody: what is held is answered as it stands.
+        for ticket in self.requests.held() {
+            if let Some(Waiting { call, held: Some(held), .. }) = self.requests.take(ticket) {
+                self.effects.push_back(Effect::Withdraw(ticket));
+                self.refuse(&call, &held.verdict, Basis::Enforcer);
+            }
+        }
+    }
+
+    pub(super) fn stop(&mut self, now: Instant) {
+        self.refuse_waiting("stopping", "thoth was told to stop", now);
+        self.close_server();
+    }
+
+    /// Refuses every call that waits. It is not worth a decision's record: nothing was decided.
+    pub(super) fn refuse_waiting(&mut self, reason_code: &str, reason: &str, now: Instant) {
+        let verdict = Verdict { effect: Verb::Block, grounds: Grounds::coded(reason_code, reason) };
+        for ticket in self.requests.tickets() {
+            if let Some(waiting) = self.requests.take(ticket) {
+                self.effects.push_back(Effect::Withdraw(ticket));
+                self.outcome(ticket, &waiting.call, waiting.since, End::Withdrawn, now);
+                self.refuse(&waiting.call, &verdict, Basis::Outage);
+            }
+        }
+    }
+
+    pub(super) fn close_server_when_idle(&mut self) {
+        if matches!(self.ending, Ending::Draining { .. }) && !self.requests.is_busy() {
+            self.close_server();
+        }
+    }
+
+    pub(super) fn close_server(&mut self) {
+        if self.ending != Ending::Closed {
+            self.ending = Ending::Closed;
+            self.effects.push_back(Effect::CloseServer);
+        }
+    }
+}
