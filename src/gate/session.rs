@@ -197,6 +197,7 @@ impl Session {
                 self.refuse(&call, &verdict, Basis::Outage);
             }
         }
+        self.close_server_when_idle();
     }
 
     /// When [`Session::handle_timeout`] has something to do.

@@ -1,0 +1,332 @@
+//! The loop over in-memory pipes, with an enforcer and a journal of the test's own.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, duplex};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::gate::decide::Rules;
+use crate::gate::session::Settings;
+use crate::gate::verdict::{
+    Answer, Effect as Verb, Facts, Grounds, Hold, Judge, Question, Verdict,
+};
+
+/// Answers by the tool's name; `never` is never answered, `panic` panics.
+#[derive(Clone)]
+struct ByName;
+
+impl Ask for ByName {
+    async fn ask(&self, question: Question) -> Answer {
+        match &*question.tool {
+            "never" => std::future::pending().await,
+            "panic" => panic!("a question panics"),
+            "block" => Answer::Said(Verdict::block("no", "no")),
+            "hold" => Answer::Said(Verdict {
+                effect: Verb::StepUp(Some(Hold {
+                    token: "t".to_owned(),
+                    approval_url: None,
+                    expires_at: None,
+                    timeout: None,
+                })),
+                grounds: Grounds::default(),
+            }),
+            _ => Answer::Said(Verdict::allow()),
+        }
+    }
+
+    async fn wait(&self, _hold: Hold) -> Answer {
+        std::future::pending().await
+    }
+}
+
+struct AllowAll;
+
+impl Judge for AllowAll {
+    fn judge(&self, _facts: &Facts<'_>) -> Verdict {
+        Verdict::allow()
+    }
+}
+
+/// Remembers what it wrote down.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<String>>>);
+
+impl Recorder for Paper {
+    fn record(&mut self, record: &Record) -> bool {
+        let word = match record {
+            Record::Decision(decided) => format!("decision {}", decided.tool),
+            Record::Outcome(outcome) => format!("outcome {}", outcome.tool),
+            Record::Unreadable { .. } => "unreadable".to_owned(),
+        };
+        self.0.lock().unwrap().push(word);
+        true
+    }
+}
+
+/// A sidecar, seen from both sides.
+struct Sidecar {
+    client: Option<DuplexStream>,
+    client_reads: Lines<BufReader<DuplexStream>>,
+    server: Option<DuplexStream>,
+    server_reads: Lines<BufReader<DuplexStream>>,
+    paper: Paper,
+    signals: Signals,
+    task: JoinHandle<()>,
+}
+
+impl Sidecar {
+    /// With pipes that hold `room` bytes.
+    fn start(room: usize, remote: bool) -> Self {
+        // One stream a direction, so that dropping one end closes it, as it does with a pipe.
+        let ((client, client_in), (client_reads, client_out)) = (duplex(room), duplex(room));
+        let ((server, server_out), (server_reads, server_in)) = (duplex(room), duplex(room));
+        let settings = Settings {
+            remote,
+            rules: Rules { wait: true, ..Rules::default() },
+            ..Settings::default()
+        };
+        let session = Session::new(settings, Some(Box::new(AllowAll)));
+        let signals = Signals::default();
+        let paper = Paper::default();
+        let (mut recorder, seen) = (paper.clone(), signals.clone());
+        let task = tokio::spawn(async move {
+            let pipes = Pipes { client_in, client_out, server_in, server_out };
+            run(pipes, session, Some(ByName), &mut recorder, seen, 1024 * 1024).await;
+        });
+        Self {
+            client: Some(client),
+            client_reads: BufReader::new(client_reads).lines(),
+            server: Some(server),
+            server_reads: BufReader::new(server_reads).lines(),
+            paper,
+            signals,
+            task,
+        }
+    }
+
+    async fn client_says(&mut self, text: &str) {
+        let client = self.client.as_mut().unwrap();
+        client.write_all(text.as_bytes()).await.unwrap();
+        client.write_all(b"\n").await.unwrap();
+    }
+
+    async fn calls(&mut self, id: u32, tool: &str) {
+        self.client_says(&call(id, tool)).await;
+    }
+
+    async fn server_says(&mut self, text: &str) {
+        let server = self.server.as_mut().unwrap();
+        server.write_all(text.as_bytes()).await.unwrap();
+        server.write_all(b"\n").await.unwrap();
+    }
+
+    async fn server_answers(&mut self, id: u32) {
+        self.server_says(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)).await;
+    }
+
+    async fn server_reads(&mut self) -> Option<String> {
+        self.server_reads.next_line().await.unwrap()
+    }
+
+    async fn client_reads(&mut self) -> Option<String> {
+        self.client_reads.next_line().await.unwrap()
+    }
+
+    /// The server ends: it stops writing.
+    fn server_ends(&mut self) {
+        drop(self.server.take());
+    }
+
+    fn client_closes(&mut self) {
+        drop(self.client.take());
+    }
+}
+
+fn call(id: u32, tool: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}"}}}}"#)
+}
+
+#[tokio::test]
+async fn a_call_that_waits_holds_up_nothing_else() {
+    let mut sidecar = Sidecar::start(64, true);
+    sidecar.calls(1, "never").await;
+    sidecar.client_says(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).await;
+    sidecar.calls(3, "hold").await;
+    sidecar.calls(4, "a").await;
+
+    assert!(sidecar.server_reads().await.unwrap().contains("ping"));
+    assert_eq!(sidecar.server_reads().await.unwrap(), call(4, "a"));
+}
+
+#[tokio::test]
+async fn a_record_stands_before_its_call_and_an_outcome_after_its_answer() {
+    let mut sidecar = Sidecar::start(1024, true);
+    sidecar.calls(1, "a").await;
+    sidecar.server_reads().await.unwrap();
+    assert_eq!(*sidecar.paper.0.lock().unwrap(), ["decision a"]);
+    sidecar.server_answers(1).await;
+    sidecar.client_reads().await.unwrap();
+    sidecar.server_ends();
+    (&mut sidecar.task).await.unwrap();
+    assert_eq!(*sidecar.paper.0.lock().unwrap(), ["decision a", "outcome a"]);
+}
+
+#[tokio::test]
+async fn a_question_that_panics_blocks_its_call() {
+    let mut sidecar = Sidecar::start(1024, true);
+    sidecar.calls(1, "panic").await;
+    assert!(sidecar.client_reads().await.unwrap().contains("internal_error"));
+}
+
+#[tokio::test]
+async fn all_that_was_piped_in_is_answered_before_the_end() {
+    let mut sidecar = Sidecar::start(64 * 1024, true);
+    for id in 0..20 {
+        sidecar.calls(id, if id % 2 == 0 { "a" } else { "block" }).await;
+    }
+    sidecar.client_closes();
+    let mut answered = 0;
+    for _ in 0..10 {
+        let line = sidecar.server_reads().await.unwrap();
+        let id = serde_json::from_str::<serde_json::Value>(&line).unwrap()["id"].as_u64().unwrap();
+        sidecar.server_answers(u32::try_from(id).unwrap()).await;
+    }
+    assert_eq!(sidecar.server_reads().await, None, "its input is closed when all is answered");
+    assert!(sidecar.signals.server_closed.is_cancelled());
+    sidecar.server_ends();
+    while sidecar.client_reads().await.is_some() {
+        answered += 1;
+    }
+    assert_eq!(answered, 20);
+    sidecar.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_last_line_without_its_newline_is_judged_like_any_other() {
+    let mut sidecar = Sidecar::start(1024, true);
+    let client = sidecar.client.as_mut().unwrap();
+    client.write_all(call(1, "block").as_bytes()).await.unwrap();
+    sidecar.client_closes();
+    assert!(sidecar.client_reads().await.unwrap().contains("-32001"));
+    assert_eq!(sidecar.server_reads().await, None);
+}
+
+#[tokio::test]
+async fn ten_thousand_calls_are_answered_each_once() {
+    let mut sidecar = Sidecar::start(4096, false);
+    let mut client = sidecar.client.take().unwrap();
+    let writes = tokio::spawn(async move {
+        for id in 0..10_000 {
+            client.write_all((call(id, "a") + "\n").as_bytes()).await.unwrap();
+        }
+        client
+    });
+    let mut server = sidecar.server.take().unwrap();
+    let mut server_reads = sidecar.server_reads;
+    let serves = tokio::spawn(async move {
+        while let Some(line) = server_reads.next_line().await.unwrap() {
+            let id = serde_json::from_str::<serde_json::Value>(&line).unwrap()["id"].clone();
+            let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\n");
+            server.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..10_000 {
+        let line = sidecar.client_reads.next_line().await.unwrap().unwrap();
+        let message: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert!(message["result"].is_object());
+        assert!(seen.insert(message["id"].as_u64().unwrap()));
+    }
+    drop(writes.await.unwrap());
+    serves.await.unwrap();
+    sidecar.task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_reading_costs_bounded_memory_and_is_not_waited_for() {
+    let mut sidecar = Sidecar::start(64 * 1024, false);
+    let mut server = sidecar.server.take().unwrap();
+    let line = format!("{}\n", "x".repeat(100_000));
+    let mut taken = 0;
+    // The server talks until nobody takes it any more.
+    while let Ok(written) =
+        tokio::time::timeout(Duration::from_secs(60), server.write_all(line.as_bytes())).await
+    {
+        written.unwrap();
+        taken += line.len();
+    }
+    assert!((HIGH_WATER..HIGH_WATER + 2 * 1024 * 1024).contains(&taken), "{taken}");
+
+    // The other direction still flows.
+    sidecar.client_says(r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#).await;
+    assert!(sidecar.server_reads().await.unwrap().contains("cancelled"));
+
+    drop((server, sidecar.client, sidecar.client_reads));
+    sidecar.task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stops_reading_costs_bounded_memory_and_stalls_only_its_direction() {
+    let mut sidecar = Sidecar::start(64 * 1024, false);
+    let mut client = sidecar.client.take().unwrap();
+    let line = format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/x","params":{{"x":"{}"}}}}{}"#,
+        "x".repeat(100_000),
+        "\n"
+    );
+    let mut taken = 0;
+    while let Ok(written) =
+        tokio::time::timeout(Duration::from_secs(60), client.write_all(line.as_bytes())).await
+    {
+        written.unwrap();
+        taken += line.len();
+    }
+    assert!((HIGH_WATER..HIGH_WATER + 2 * 1024 * 1024).contains(&taken), "{taken}");
+    sidecar.server_says("still here").await;
+    assert_eq!(sidecar.client_reads().await.unwrap(), "still here");
+    sidecar.signals.stop.cancel();
+    sidecar.server_ends();
+    sidecar.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn told_to_stop_it_answers_what_waits_and_closes_the_server() {
+    let mut sidecar = Sidecar::start(1024, true);
+    sidecar.calls(1, "never").await;
+    sidecar.client_says(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).await;
+    sidecar.server_reads().await.unwrap();
+    sidecar.signals.stop.cancel();
+    assert!(sidecar.client_reads().await.unwrap().contains("stopping"));
+    assert_eq!(sidecar.server_reads().await, None);
+    sidecar.server_ends();
+    assert_eq!(sidecar.client_reads().await, None);
+    sidecar.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_dies_leaves_no_call_unanswered() {
+    let mut sidecar = Sidecar::start(1024, true);
+    sidecar.calls(1, "a").await;
+    sidecar.server_reads().await.unwrap();
+    sidecar.calls(2, "never").await;
+    sidecar.client_says(r#"{"jsonrpc":"2.0","id":3,"method":"ping"}"#).await;
+    sidecar.server_reads().await.unwrap();
+    sidecar.server_ends();
+    let mut ids = Vec::new();
+    while let Some(line) = sidecar.client_reads().await {
+        assert!(line.contains("server_gone"));
+        ids.push(serde_json::from_str::<serde_json::Value>(&line).unwrap()["id"].as_u64().unwrap());
+    }
+    ids.sort_unstable();
+    assert_eq!(ids, [1, 2]);
+    sidecar.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_went_away_ends_the_session() {
+    let mut sidecar = Sidecar::start(1024, true);
+    drop(sidecar.client.take());
+    drop(sidecar.client_reads);
+    assert_eq!(sidecar.server_reads.next_line().await.unwrap(), None);
+}
