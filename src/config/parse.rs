@@ -1,0 +1,469 @@
+//! Reads the text of one setting. Pure.
+//!
+//! An error says what is wrong and what to write instead, and never repeats the text.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::de::IgnoredAny;
+
+use super::settings::{Environment, LogFormat, LogLevel, Pin, StepUp};
+use crate::gate::answer::Denial;
+use crate::gate::decide::{Mode, Outage};
+
+/// What is wrong with a text, and what to write instead.
+pub(super) type Wrong = &'static str;
+
+type Parsed<T> = Result<T, Wrong>;
+
+/// Some words on one line.
+pub(super) fn text(value: &str) -> Parsed<String> {
+    if value.chars().any(char::is_control) {
+        return Err("holds a control character; write it on one line");
+    }
+    Ok(value.to_owned())
+}
+
+pub(super) fn boolean(value: &str) -> Parsed<bool> {
+    match folded(value).as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("is neither yes nor no; write true or false"),
+    }
+}
+
+pub(super) fn environment(value: &str) -> Parsed<Environment> {
+    match folded(value).as_str() {
+        "dev" | "development" => Ok(Environment::Dev),
+        "staging" | "stage" => Ok(Environment::Staging),
+        "prod" | "production" => Ok(Environment::Prod),
+        _ => Err("is no environment; write dev, staging or prod"),
+    }
+}
+
+pub(super) fn mode(value: &str) -> Parsed<Mode> {
+    match folded(value).as_str() {
+        "observe" | "shadow" => Ok(Mode::Observe),
+        "progressive" => Ok(Mode::Progressive),
+        "step_up" => Ok(Mode::StepUp),
+        "block" => Ok(Mode::Block),
+        _ => Err("is no enforcement mode; write observe, progressive, step_up or block"),
+    }
+}
+
+pub(super) fn outage(value: &str) -> Parsed<Outage> {
+    match folded(value).as_str() {
+        "allow" => Ok(Outage::Allow),
+        "block" => Ok(Outage::Block),
+        "step_up" => Ok(Outage::StepUp),
+        _ => Err("is no failure decision; write block, step_up or allow"),
+    }
+}
+
+pub(super) fn denial(value: &str) -> Parsed<Denial> {
+    match folded(value).as_str() {
+        "auto" => Ok(Denial::Auto),
+        "error" => Ok(Denial::Error),
+        "result" => Ok(Denial::Result),
+        _ => Err("is no shape of a refusal; write auto, error or result"),
+    }
+}
+
+pub(super) fn step_up(value: &str) -> Parsed<StepUp> {
+    match folded(value).as_str() {
+        "return" => Ok(StepUp::Return),
+        "wait" => Ok(StepUp::Wait),
+        "elicit" | "auto" => Err("asks for what a later version does; write return or wait"),
+        _ => Err("is no way to step up; write return or wait"),
+    }
+}
+
+/// Whether the journal is kept at best effort.
+pub(super) fn journal(value: &str) -> Parsed<bool> {
+    match folded(value).as_str() {
+        "required" => Ok(false),
+        "best_effort" => Ok(true),
+        _ => Err("is no way to keep the journal; write required or best-effort"),
+    }
+}
+
+/// Whether arguments are journalled in full.
+pub(super) fn journal_arguments(value: &str) -> Parsed<bool> {
+    match folded(value).as_str() {
+        "hash" => Ok(false),
+        "full" => Ok(true),
+        _ => Err("is no way to journal arguments; write hash or full"),
+    }
+}
+
+pub(super) fn log_level(value: &str) -> Parsed<LogLevel> {
+    match folded(value).as_str() {
+        "off" | "none" => Ok(LogLevel::Off),
+        "error" | "critical" | "fatal" => Ok(LogLevel::Error),
+        "warn" | "warning" => Ok(LogLevel::Warn),
+        "info" | "notice" => Ok(LogLevel::Info),
+        "debug" => Ok(LogLevel::Debug),
+        "trace" => Ok(LogLevel::Trace),
+        _ => Err("is no log level; write off, error, warn, info, debug or trace"),
+    }
+}
+
+pub(super) fn log_format(value: &str) -> Parsed<LogFormat> {
+    match folded(value).as_str() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("is no log format; write text or json"),
+    }
+}
+
+/// The longest a step-up waits, in seconds: from a second to a day.
+pub(super) fn wait_seconds(value: &str) -> Parsed<u64> {
+    match value.parse() {
+        Ok(seconds @ 1..=86_400) => Ok(seconds),
+        _ => Err("is no number of seconds from 1 to 86400"),
+    }
+}
+
+/// The longest line, in bytes: from a kibibyte to a gibibyte.
+pub(super) fn message_bytes(value: &str) -> Parsed<usize> {
+    match value.parse() {
+        Ok(bytes @ 1_024..=1_073_741_824) => Ok(bytes),
+        _ => Err("is no number of bytes from 1024 to 1073741824"),
+    }
+}
+
+pub(super) fn uid(value: &str) -> Parsed<u32> {
+    value
+        .parse()
+        .map_err(|_| "is no user number; write what `id -u` prints")
+}
+
+/// A list separated by commas. Blanks and empty entries are dropped; something must be left, so
+/// that a list which restricts does not end as one which does not.
+pub(super) fn list(value: &str) -> Parsed<Vec<String>> {
+    some(entries(value).map(text).collect::<Result<_, _>>()?)
+}
+
+/// `intent=tool|tool,intent=tool`
+pub(super) fn intent_tools(value: &str) -> Parsed<Vec<(String, Vec<String>)>> {
+    let mut lists: Vec<(String, Vec<String>)> = Vec::new();
+    for entry in entries(value) {
+        let (intent, tools) = entry
+            .split_once('=')
+            .ok_or("has an entry without `=`; write intent=tool|tool,intent=tool")?;
+        let intent = text(intent.trim())?;
+        let tools: Vec<String> = tools
+            .split('|')
+            .map(str::trim)
+            .filter(|tool| !tool.is_empty())
+            .map(text)
+            .collect::<Result<_, _>>()?;
+        if intent.is_empty() || tools.is_empty() {
+            return Err("has an entry without intent or tools; write intent=tool|tool");
+        }
+        if lists.iter().any(|(other, _)| *other == intent) {
+            return Err("names an intent twice; write all its tools in one entry");
+        }
+        lists.push((intent, tools));
+    }
+    some(lists)
+}
+
+/// The text of a JSON object, as it was given.
+pub(super) fn object(value: &str) -> Parsed<String> {
+    serde_json::from_str::<HashMap<String, IgnoredAny>>(value)
+        .map(|_| value.to_owned())
+        .map_err(|_| "is not a JSON object; write {\"name\": value}")
+}
+
+/// A path that does not depend on where thoth is started.
+pub(super) fn absolute_path(value: &str) -> Parsed<PathBuf> {
+    let path = PathBuf::from(value);
+    if !path.has_root() {
+        return Err("is not an absolute path; write it from the root on");
+    }
+    Ok(path)
+}
+
+pub(super) fn path(value: &str) -> Parsed<PathBuf> {
+    Ok(value.into())
+}
+
+/// An address to send questions to, in normal form: without a slash at the end.
+///
+/// `https`; plain `http` only where the bytes stay on this machine.
+pub(super) fn enforcer_url(value: &str) -> Parsed<String> {
+    const WANTED: &str = "is not an address; write https://HOST";
+    let uri: hyper::Uri = value.parse().map_err(|_| WANTED)?;
+    let scheme = uri.scheme_str().ok_or(WANTED)?;
+    let authority = uri.authority().ok_or(WANTED)?;
+    let host = authority.host();
+    if host.is_empty() || (authority.as_str().ends_with(':')) {
+        return Err(WANTED);
+    }
+    if authority.as_str().contains('@') {
+        return Err(
+            "holds a user name or password; leave it out, the key goes into an API key file",
+        );
+    }
+    if value.contains(['?', '#']) {
+        return Err("holds a query or a fragment; write the base address alone");
+    }
+    match scheme {
+        "https" => {}
+        "http" if is_loopback(host) => {}
+        "http" => return Err("is http to another machine; write https"),
+        _ => return Err(WANTED),
+    }
+    let path = uri.path().trim_end_matches('/');
+    Ok(format!("{scheme}://{authority}{path}"))
+}
+
+/// The address that a tenant has under an apex domain.
+///
+/// Both become part of a host name, so both are held to its letters: a tenant such as
+/// `a.example/` must not lead elsewhere.
+pub(super) fn derived_url(tenant: &str, apex: &str) -> Option<String> {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let fits = is_label(tenant) && apex.contains('.') && apex.split('.').all(is_label);
+    fits.then(|| format!("https://enforce.{tenant}.{apex}").to_ascii_lowercase())
+}
+
+/// SHA-256 pins, separated by commas.
+pub(super) fn pins(value: &str) -> Parsed<Vec<Pin>> {
+    some(entries(value).map(pin).collect::<Result<_, _>>()?)
+}
+
+/// `sha256:` and 64 hexadecimal digits, or the digits alone, for the leaf certificate;
+/// `spki-sha256:` for its key. Colons between the digits are dropped, as `openssl` prints them.
+fn pin(value: &str) -> Parsed<Pin> {
+    let value = value.to_ascii_lowercase();
+    let (make, digits): (fn([u8; 32]) -> Pin, _) = match value.strip_prefix("spki-sha256:") {
+        Some(digits) => (Pin::Spki, digits),
+        None => (Pin::Leaf, value.strip_prefix("sha256:").unwrap_or(&value)),
+    };
+    let mut hash = [0; 32];
+    hex::decode_to_slice(digits.replace(':', ""), &mut hash).map_err(
+        |_| "has a pin that is not 64 hexadecimal digits; `thoth doctor --tls URL` prints them",
+    )?;
+    Ok(make(hash))
+}
+
+fn entries(value: &str) -> impl Iterator<Item = &str> {
+    value
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+}
+
+fn some<T>(entries: Vec<T>) -> Parsed<Vec<T>> {
+    if entries.is_empty() {
+        return Err("has no entries; write some, separated by commas, or leave it out");
+    }
+    Ok(entries)
+}
+
+/// Words are read in any case, and with `-` or `_`.
+fn folded(value: &str) -> String {
+    value.to_ascii_lowercase().replace('-', "_")
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    match bare.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => bare.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_https_or_stays_on_this_machine() {
+        for (written, read) in [
+            ("https://e.example", "https://e.example"),
+            ("HTTPS://e.example/", "https://e.example"),
+            (
+                "https://e.example:8443/base//",
+                "https://e.example:8443/base",
+            ),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://127.9.9.9", "http://127.9.9.9"),
+            ("http://[::1]:8080/", "http://[::1]:8080"),
+            ("http://localhost:1/x", "http://localhost:1/x"),
+            ("http://LocalHost", "http://LocalHost"),
+        ] {
+            assert_eq!(enforcer_url(written).as_deref(), Ok(read), "{written}");
+        }
+        for refused in [
+            "",
+            "e.example",
+            "/v1",
+            "ftp://e.example",
+            "http://e.example",
+            "HTTP://e.example",
+            "http://10.0.0.1",
+            "http://0.0.0.0",
+            "http://localhost.e.example",
+            "http://127.0.0.1.e.example",
+            "http://localhost@e.example",
+            "https://user:word@e.example",
+            "https://e.example?x",
+            "https://e.example#x",
+            "https://e.example:",
+            "https://",
+            "https:///x",
+            "https://e example",
+        ] {
+            assert!(enforcer_url(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_tenant_cannot_lead_to_another_host() {
+        assert_eq!(
+            derived_url("Acme", "example.com").as_deref(),
+            Some("https://enforce.acme.example.com")
+        );
+        for (tenant, apex) in [
+            ("", "example.com"),
+            ("a.b", "example.com"),
+            ("a/", "example.com"),
+            ("a@b", "example.com"),
+            ("-a", "example.com"),
+            ("a", "localhost"),
+            ("a", "example.com/x"),
+            ("a", "example..com"),
+            ("a", ".com"),
+            ("a", "example.com:1"),
+        ] {
+            assert_eq!(derived_url(tenant, apex), None, "{tenant} {apex}");
+        }
+    }
+
+    #[test]
+    fn words_are_read_in_any_spelling_and_nothing_else_is() {
+        for (yes, no) in [("1", "0"), ("true", "FALSE"), ("Yes", "no"), ("on", "Off")] {
+            assert_eq!((boolean(yes), boolean(no)), (Ok(true), Ok(false)));
+        }
+        for word in ["", "2", "t", "enabled", "tru"] {
+            assert!(boolean(word).is_err(), "{word}");
+        }
+        for (word, read) in [
+            ("observe", Ok(Mode::Observe)),
+            ("shadow", Ok(Mode::Observe)),
+            ("progressive", Ok(Mode::Progressive)),
+            ("step_up", Ok(Mode::StepUp)),
+            ("Step-Up", Ok(Mode::StepUp)),
+            ("BLOCK", Ok(Mode::Block)),
+        ] {
+            assert_eq!(mode(word), read, "{word}");
+        }
+        for word in ["", "enforce", "off", "deny"] {
+            assert!(mode(word).is_err(), "{word}");
+        }
+        for (word, read) in [
+            ("dev", Environment::Dev),
+            ("development", Environment::Dev),
+            ("Staging", Environment::Staging),
+            ("prod", Environment::Prod),
+            ("Production", Environment::Prod),
+        ] {
+            assert_eq!(environment(word), Ok(read), "{word}");
+        }
+        assert!(environment("test").is_err());
+        assert_eq!(step_up("wait"), Ok(StepUp::Wait));
+        assert!(step_up("elicit").unwrap_err().contains("later version"));
+        assert_eq!(log_level("WARNING"), Ok(LogLevel::Warn));
+    }
+
+    #[test]
+    fn numbers_keep_to_their_limits() {
+        for (value, read) in [
+            ("1023", None),
+            ("1024", Some(1_024)),
+            ("1073741824", Some(1_073_741_824)),
+            ("1073741825", None),
+            ("-1", None),
+            ("64M", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(message_bytes(value).ok(), read, "{value}");
+        }
+        for (value, read) in [
+            ("0", None),
+            ("1", Some(1)),
+            ("86400", Some(86_400)),
+            ("86401", None),
+            ("1.5", None),
+        ] {
+            assert_eq!(wait_seconds(value).ok(), read, "{value}");
+        }
+        assert_eq!(uid("501"), Ok(501));
+        assert!(uid("-2").is_err());
+    }
+
+    #[test]
+    fn a_tool_list_of_an_intent_says_what_it_means() {
+        assert_eq!(
+            intent_tools(" a = x | y ,b=z,").unwrap(),
+            [
+                ("a".into(), vec!["x".into(), "y".into()]),
+                ("b".into(), vec!["z".into()]),
+            ]
+        );
+        for wrong in ["a", "a=", "=x", "a=|", "a=x,a=y", ","] {
+            assert!(intent_tools(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_object_is_an_object_and_stays_as_it_was_written() {
+        let written = "{ \"b\": 1e400, \"a\": [] }";
+        assert_eq!(object(written).as_deref(), Ok(written));
+        for wrong in ["", "1", "[]", "null", "{", "{}{}", "{'a': 1}"] {
+            assert!(object(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_pin_is_read_as_every_tool_prints_it() {
+        let bare = "AB".repeat(32);
+        let colons = vec!["ab"; 32].join(":");
+        for leaf in [
+            bare.clone(),
+            format!("sha256:{bare}"),
+            format!("SHA256:{colons}"),
+            colons.clone(),
+        ] {
+            assert_eq!(pins(&leaf).unwrap(), [Pin::Leaf([0xab; 32])], "{leaf}");
+        }
+        assert_eq!(
+            pins(&format!("spki-sha256:{bare}, {bare},")).unwrap(),
+            [Pin::Spki([0xab; 32]), Pin::Leaf([0xab; 32])]
+        );
+        for wrong in [
+            "sha256:",
+            "ab",
+            "sha1:ab",
+            &format!("{bare}00"),
+            &"g".repeat(64),
+            ",",
+        ] {
+            assert!(pins(wrong).is_err(), "{wrong}");
+        }
+    }
+}
