@@ -12,6 +12,7 @@
 //!   `THOTH_ENFORCER_URL` or `THOTH_APEX_DOMAIN` says, and there is no built-in domain.
 //! - In staging and prod something is there to decide: rules, an enforcer, or both.
 
+mod address;
 mod enforcer;
 pub mod flags;
 mod key;
@@ -37,6 +38,7 @@ use self::variables::Env;
 
 pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT, STEP_UP_WAIT};
 pub use self::local::MAX_MESSAGE_BYTES;
+pub use self::parse::Wrong;
 pub use self::reader::{Problem, Shown};
 pub use self::sources::Origin;
 
@@ -84,7 +86,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
 
     if enforcer.is_none() {
         trust::nobody_remote(&mut read, strict, policies.is_empty(), &identity);
-    } else if environment.is_none() {
+    } else if read.origin(name::ENV.name) == Origin::Default {
         read.notice(
             Origin::Variable(name::ENV.name),
             "is not set, so the checks are those of a developer's machine; \

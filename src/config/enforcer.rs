@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::flags::RunFlags;
+use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::settings::{Enforcer, Identity, RequestContext};
 use super::sources::{Found, Origin, Setting, Unusable};
 use super::variables as name;
-use super::{key, parse};
+use super::{address, key};
 use crate::gate::decide::Outage;
 use crate::secret::ApiKey;
 
@@ -71,9 +72,9 @@ pub(super) fn api_key(
                 let origin = file.origin;
                 Some(Found { text, origin })
             }
-            Err(why) => {
+            Err(wrong) => {
                 let origin = file.origin;
-                read.unusable(of_file, Unusable { origin, why });
+                read.unusable(of_file, Unusable { origin, wrong });
                 None
             }
         },
@@ -87,19 +88,17 @@ pub(super) fn api_key(
         read.show_default(of_key);
         return (None, path);
     };
-    match ApiKey::parse(&key.text) {
-        Ok(parsed) => {
-            read.show(of_key, &key);
-            (Some(parsed), path)
-        }
-        Err(_) => {
-            let origin = key.origin;
-            let why =
-                "holds a character that cannot be sent in an HTTP header; write the key alone";
-            read.unusable(of_key, Unusable { origin, why });
-            (None, path)
-        }
-    }
+    let Ok(parsed) = ApiKey::parse(&key.text) else {
+        let origin = key.origin;
+        let wrong = Wrong::new(
+            "holds a character that cannot be sent in an HTTP header",
+            "write the key alone",
+        );
+        read.unusable(of_key, Unusable { origin, wrong });
+        return (None, path);
+    };
+    read.show(of_key, &key);
+    (Some(parsed), path)
 }
 
 fn the_one_that_counts(
@@ -141,7 +140,7 @@ fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<S
     let setting = Setting::of(&[&name::ENFORCER_URL, &name::API_URL])
         .or_flag("--enforcer-url", flags.enforcer_url.as_ref());
     let is_given = read.is_given(setting);
-    let url = read.optional(setting, parse::enforcer_url);
+    let url = read.optional(setting, address::enforcer_url);
     let apex = read.optional(Setting::of(&[&name::APEX_DOMAIN]), parse::text);
     let (false, Some(apex)) = (is_given, apex) else {
         return url;
@@ -150,16 +149,18 @@ fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<S
     let Some(tenant) = &identity.tenant_id else {
         read.problem(
             origin,
-            "needs a tenant to make an address with; set THOTH_TENANT_ID, or THOTH_ENFORCER_URL",
+            Wrong::new(
+                "needs a tenant to make an address with",
+                "set THOTH_TENANT_ID, or THOTH_ENFORCER_URL",
+            ),
         );
         return None;
     };
-    let url = parse::derived_url(tenant, &apex);
+    let url = address::derived_url(tenant, &apex);
     if url.is_none() {
         read.problem(
             origin,
-            "makes no host name together with the tenant; write a domain and a tenant of letters, \
-             digits and hyphens, or set THOTH_ENFORCER_URL",
+            Wrong::new("makes no host name together with the tenant", "write a domain and a tenant of letters, digits and hyphens, or set THOTH_ENFORCER_URL"),
         );
     }
     url

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::flags::RunFlags;
-use super::parse;
+use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::settings::{Identity, Journal, Log};
 use super::sources::{Origin, Setting};
@@ -120,8 +120,10 @@ pub(super) fn home(read: &mut Reader<'_>) -> PathBuf {
     } else {
         read.problem(
             Origin::Variable(name::HOME_DIR.name),
-            "is not set, and there is no home directory to use instead; \
-             set it to a directory for thoth's own files",
+            Wrong::new(
+                "is not set, and there is no home directory to use instead",
+                "set it to a directory for thoth's own files",
+            ),
         );
         None
     };

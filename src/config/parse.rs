@@ -3,24 +3,32 @@
 //! An error says what is wrong and what to write instead, and never repeats the text.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::settings::{Environment, LogFormat, LogLevel, Pin, StepUp};
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
 
-/// What is wrong with a text, and what to write instead.
-pub(super) type Wrong = &'static str;
+/// What is wrong with a value, and what to do about it. Fixed text: it cannot hold the value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Wrong {
+    /// What is wrong, to be read after the name.
+    pub what: &'static str,
+    /// What to write instead.
+    pub fix: &'static str,
+}
 
 type Parsed<T> = Result<T, Wrong>;
 
 /// Some words on one line.
 pub(super) fn text(value: &str) -> Parsed<String> {
     if value.chars().any(char::is_control) {
-        return Err("holds a control character; write it on one line");
+        return Err(Wrong::new(
+            "holds a control character",
+            "write it on one line",
+        ));
     }
     Ok(value.to_owned())
 }
@@ -29,7 +37,7 @@ pub(super) fn boolean(value: &str) -> Parsed<bool> {
     match folded(value).as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err("is neither yes nor no; write true or false"),
+        _ => Err(Wrong::new("is neither yes nor no", "write true or false")),
     }
 }
 
@@ -38,7 +46,10 @@ pub(super) fn environment(value: &str) -> Parsed<Environment> {
         "dev" | "development" => Ok(Environment::Dev),
         "staging" | "stage" => Ok(Environment::Staging),
         "prod" | "production" => Ok(Environment::Prod),
-        _ => Err("is no environment; write dev, staging or prod"),
+        _ => Err(Wrong::new(
+            "is no environment",
+            "write dev, staging or prod",
+        )),
     }
 }
 
@@ -48,7 +59,10 @@ pub(super) fn mode(value: &str) -> Parsed<Mode> {
         "progressive" => Ok(Mode::Progressive),
         "step_up" => Ok(Mode::StepUp),
         "block" => Ok(Mode::Block),
-        _ => Err("is no enforcement mode; write observe, progressive, step_up or block"),
+        _ => Err(Wrong::new(
+            "is no enforcement mode",
+            "write observe, progressive, step_up or block",
+        )),
     }
 }
 
@@ -57,7 +71,10 @@ pub(super) fn outage(value: &str) -> Parsed<Outage> {
         "allow" => Ok(Outage::Allow),
         "block" => Ok(Outage::Block),
         "step_up" => Ok(Outage::StepUp),
-        _ => Err("is no failure decision; write block, step_up or allow"),
+        _ => Err(Wrong::new(
+            "is no failure decision",
+            "write block, step_up or allow",
+        )),
     }
 }
 
@@ -66,7 +83,10 @@ pub(super) fn denial(value: &str) -> Parsed<Denial> {
         "auto" => Ok(Denial::Auto),
         "error" => Ok(Denial::Error),
         "result" => Ok(Denial::Result),
-        _ => Err("is no shape of a refusal; write auto, error or result"),
+        _ => Err(Wrong::new(
+            "is no shape of a refusal",
+            "write auto, error or result",
+        )),
     }
 }
 
@@ -74,8 +94,11 @@ pub(super) fn step_up(value: &str) -> Parsed<StepUp> {
     match folded(value).as_str() {
         "return" => Ok(StepUp::Return),
         "wait" => Ok(StepUp::Wait),
-        "elicit" | "auto" => Err("asks for what a later version does; write return or wait"),
-        _ => Err("is no way to step up; write return or wait"),
+        "elicit" | "auto" => Err(Wrong::new(
+            "asks for what a later version does",
+            "write return or wait",
+        )),
+        _ => Err(Wrong::new("is no way to step up", "write return or wait")),
     }
 }
 
@@ -84,7 +107,10 @@ pub(super) fn journal(value: &str) -> Parsed<bool> {
     match folded(value).as_str() {
         "required" => Ok(false),
         "best_effort" => Ok(true),
-        _ => Err("is no way to keep the journal; write required or best-effort"),
+        _ => Err(Wrong::new(
+            "is no way to keep the journal",
+            "write required or best-effort",
+        )),
     }
 }
 
@@ -93,7 +119,10 @@ pub(super) fn journal_arguments(value: &str) -> Parsed<bool> {
     match folded(value).as_str() {
         "hash" => Ok(false),
         "full" => Ok(true),
-        _ => Err("is no way to journal arguments; write hash or full"),
+        _ => Err(Wrong::new(
+            "is no way to journal arguments",
+            "write hash or full",
+        )),
     }
 }
 
@@ -105,7 +134,10 @@ pub(super) fn log_level(value: &str) -> Parsed<LogLevel> {
         "info" | "notice" => Ok(LogLevel::Info),
         "debug" => Ok(LogLevel::Debug),
         "trace" => Ok(LogLevel::Trace),
-        _ => Err("is no log level; write off, error, warn, info, debug or trace"),
+        _ => Err(Wrong::new(
+            "is no log level",
+            "write off, error, warn, info, debug or trace",
+        )),
     }
 }
 
@@ -113,7 +145,7 @@ pub(super) fn log_format(value: &str) -> Parsed<LogFormat> {
     match folded(value).as_str() {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        _ => Err("is no log format; write text or json"),
+        _ => Err(Wrong::new("is no log format", "write text or json")),
     }
 }
 
@@ -121,7 +153,10 @@ pub(super) fn log_format(value: &str) -> Parsed<LogFormat> {
 pub(super) fn wait_seconds(value: &str) -> Parsed<u64> {
     match value.parse() {
         Ok(seconds @ 1..=86_400) => Ok(seconds),
-        _ => Err("is no number of seconds from 1 to 86400"),
+        _ => Err(Wrong::new(
+            "is no such number of seconds",
+            "write 1 to 86400",
+        )),
     }
 }
 
@@ -129,14 +164,17 @@ pub(super) fn wait_seconds(value: &str) -> Parsed<u64> {
 pub(super) fn message_bytes(value: &str) -> Parsed<usize> {
     match value.parse() {
         Ok(bytes @ 1_024..=1_073_741_824) => Ok(bytes),
-        _ => Err("is no number of bytes from 1024 to 1073741824"),
+        _ => Err(Wrong::new(
+            "is no such number of bytes",
+            "write 1024 to 1073741824",
+        )),
     }
 }
 
 pub(super) fn uid(value: &str) -> Parsed<u32> {
     value
         .parse()
-        .map_err(|_| "is no user number; write what `id -u` prints")
+        .map_err(|_| Wrong::new("is no user number", "write what `id -u` prints"))
 }
 
 /// A list separated by commas. Blanks and empty entries are dropped; something must be left, so
@@ -149,9 +187,10 @@ pub(super) fn list(value: &str) -> Parsed<Vec<String>> {
 pub(super) fn intent_tools(value: &str) -> Parsed<Vec<(String, Vec<String>)>> {
     let mut lists: Vec<(String, Vec<String>)> = Vec::new();
     for entry in entries(value) {
-        let (intent, tools) = entry
-            .split_once('=')
-            .ok_or("has an entry without `=`; write intent=tool|tool,intent=tool")?;
+        let (intent, tools) = entry.split_once('=').ok_or(Wrong::new(
+            "has an entry without `=`",
+            "write intent=tool|tool,intent=tool",
+        ))?;
         let intent = text(intent.trim())?;
         let tools: Vec<String> = tools
             .split('|')
@@ -160,10 +199,16 @@ pub(super) fn intent_tools(value: &str) -> Parsed<Vec<(String, Vec<String>)>> {
             .map(text)
             .collect::<Result<_, _>>()?;
         if intent.is_empty() || tools.is_empty() {
-            return Err("has an entry without intent or tools; write intent=tool|tool");
+            return Err(Wrong::new(
+                "has an entry without intent or tools",
+                "write intent=tool|tool",
+            ));
         }
         if lists.iter().any(|(other, _)| *other == intent) {
-            return Err("names an intent twice; write all its tools in one entry");
+            return Err(Wrong::new(
+                "names an intent twice",
+                "write all its tools in one entry",
+            ));
         }
         lists.push((intent, tools));
     }
@@ -172,69 +217,25 @@ pub(super) fn intent_tools(value: &str) -> Parsed<Vec<(String, Vec<String>)>> {
 
 /// The text of a JSON object, as it was given.
 pub(super) fn object(value: &str) -> Parsed<String> {
-    serde_json::from_str::<HashMap<String, IgnoredAny>>(value)
+    serde_json::from_str::<HashMap<String, &RawValue>>(value)
         .map(|_| value.to_owned())
-        .map_err(|_| "is not a JSON object; write {\"name\": value}")
+        .map_err(|_| Wrong::new("is not a JSON object", "write {\"name\": value}"))
 }
 
 /// A path that does not depend on where thoth is started.
 pub(super) fn absolute_path(value: &str) -> Parsed<PathBuf> {
-    let path = PathBuf::from(value);
+    let path = path(value)?;
     if !path.has_root() {
-        return Err("is not an absolute path; write it from the root on");
+        return Err(Wrong::new(
+            "is not an absolute path",
+            "write it from the root on",
+        ));
     }
     Ok(path)
 }
 
 pub(super) fn path(value: &str) -> Parsed<PathBuf> {
-    Ok(value.into())
-}
-
-/// An address to send questions to, in normal form: without a slash at the end.
-///
-/// `https`; plain `http` only where the bytes stay on this machine.
-pub(super) fn enforcer_url(value: &str) -> Parsed<String> {
-    const WANTED: &str = "is not an address; write https://HOST";
-    let uri: hyper::Uri = value.parse().map_err(|_| WANTED)?;
-    let scheme = uri.scheme_str().ok_or(WANTED)?;
-    let authority = uri.authority().ok_or(WANTED)?;
-    let host = authority.host();
-    if host.is_empty() || (authority.as_str().ends_with(':')) {
-        return Err(WANTED);
-    }
-    if authority.as_str().contains('@') {
-        return Err(
-            "holds a user name or password; leave it out, the key goes into an API key file",
-        );
-    }
-    if value.contains(['?', '#']) {
-        return Err("holds a query or a fragment; write the base address alone");
-    }
-    match scheme {
-        "https" => {}
-        "http" if is_loopback(host) => {}
-        "http" => return Err("is http to another machine; write https"),
-        _ => return Err(WANTED),
-    }
-    let path = uri.path().trim_end_matches('/');
-    Ok(format!("{scheme}://{authority}{path}"))
-}
-
-/// The address that a tenant has under an apex domain.
-///
-/// Both become part of a host name, so both are held to its letters: a tenant such as
-/// `a.example/` must not lead elsewhere.
-pub(super) fn derived_url(tenant: &str, apex: &str) -> Option<String> {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    let fits = is_label(tenant) && apex.contains('.') && apex.split('.').all(is_label);
-    fits.then(|| format!("https://enforce.{tenant}.{apex}").to_ascii_lowercase())
+    text(value).map(PathBuf::from)
 }
 
 /// SHA-256 pins, separated by commas.
@@ -251,10 +252,19 @@ fn pin(value: &str) -> Parsed<Pin> {
         None => (Pin::Leaf, value.strip_prefix("sha256:").unwrap_or(&value)),
     };
     let mut hash = [0; 32];
-    hex::decode_to_slice(digits.replace(':', ""), &mut hash).map_err(
-        |_| "has a pin that is not 64 hexadecimal digits; `thoth doctor --tls URL` prints them",
-    )?;
+    hex::decode_to_slice(digits.replace(':', ""), &mut hash).map_err(|_| {
+        Wrong::new(
+            "has a pin that is not 64 hexadecimal digits",
+            "`thoth doctor --tls URL` prints them",
+        )
+    })?;
     Ok(make(hash))
+}
+
+impl Wrong {
+    pub(super) const fn new(what: &'static str, fix: &'static str) -> Self {
+        Self { what, fix }
+    }
 }
 
 fn entries(value: &str) -> impl Iterator<Item = &str> {
@@ -266,7 +276,10 @@ fn entries(value: &str) -> impl Iterator<Item = &str> {
 
 fn some<T>(entries: Vec<T>) -> Parsed<Vec<T>> {
     if entries.is_empty() {
-        return Err("has no entries; write some, separated by commas, or leave it out");
+        return Err(Wrong::new(
+            "has no entries",
+            "write some, separated by commas, or leave it out",
+        ));
     }
     Ok(entries)
 }
@@ -276,83 +289,9 @@ fn folded(value: &str) -> String {
     value.to_ascii_lowercase().replace('-', "_")
 }
 
-fn is_loopback(host: &str) -> bool {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
-    match bare.parse::<IpAddr>() {
-        Ok(address) => address.is_loopback(),
-        Err(_) => bare.eq_ignore_ascii_case("localhost"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_https_or_stays_on_this_machine() {
-        for (written, read) in [
-            ("https://e.example", "https://e.example"),
-            ("HTTPS://e.example/", "https://e.example"),
-            (
-                "https://e.example:8443/base//",
-                "https://e.example:8443/base",
-            ),
-            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
-            ("http://127.9.9.9", "http://127.9.9.9"),
-            ("http://[::1]:8080/", "http://[::1]:8080"),
-            ("http://localhost:1/x", "http://localhost:1/x"),
-            ("http://LocalHost", "http://LocalHost"),
-        ] {
-            assert_eq!(enforcer_url(written).as_deref(), Ok(read), "{written}");
-        }
-        for refused in [
-            "",
-            "e.example",
-            "/v1",
-            "ftp://e.example",
-            "http://e.example",
-            "HTTP://e.example",
-            "http://10.0.0.1",
-            "http://0.0.0.0",
-            "http://localhost.e.example",
-            "http://127.0.0.1.e.example",
-            "http://localhost@e.example",
-            "https://user:word@e.example",
-            "https://e.example?x",
-            "https://e.example#x",
-            "https://e.example:",
-            "https://",
-            "https:///x",
-            "https://e example",
-        ] {
-            assert!(enforcer_url(refused).is_err(), "{refused}");
-        }
-    }
-
-    #[test]
-    fn a_tenant_cannot_lead_to_another_host() {
-        assert_eq!(
-            derived_url("Acme", "example.com").as_deref(),
-            Some("https://enforce.acme.example.com")
-        );
-        for (tenant, apex) in [
-            ("", "example.com"),
-            ("a.b", "example.com"),
-            ("a/", "example.com"),
-            ("a@b", "example.com"),
-            ("-a", "example.com"),
-            ("a", "localhost"),
-            ("a", "example.com/x"),
-            ("a", "example..com"),
-            ("a", ".com"),
-            ("a", "example.com:1"),
-        ] {
-            assert_eq!(derived_url(tenant, apex), None, "{tenant} {apex}");
-        }
-    }
 
     #[test]
     fn words_are_read_in_any_spelling_and_nothing_else_is() {
@@ -386,7 +325,12 @@ mod tests {
         }
         assert!(environment("test").is_err());
         assert_eq!(step_up("wait"), Ok(StepUp::Wait));
-        assert!(step_up("elicit").unwrap_err().contains("later version"));
+        assert!(
+            step_up("elicit")
+                .unwrap_err()
+                .what
+                .contains("later version")
+        );
         assert_eq!(log_level("WARNING"), Ok(LogLevel::Warn));
     }
 

@@ -18,8 +18,8 @@ use crate::secret::fingerprint;
 pub struct Problem {
     /// Where it stands.
     pub origin: Origin,
-    /// What is wrong, and what to write instead.
-    pub why: &'static str,
+    /// What is wrong with it.
+    pub wrong: Wrong,
 }
 
 /// One setting as it was found, for people.
@@ -73,9 +73,9 @@ impl<'a> Reader<'a> {
                 self.show(setting, &found);
                 Some(value)
             }
-            Err(why) => {
+            Err(wrong) => {
                 let origin = found.origin;
-                self.unusable(setting, Unusable { origin, why });
+                self.unusable(setting, Unusable { origin, wrong });
                 None
             }
         }
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
 
     /// Reports a setting that cannot be used. It is not shown, either: who knows what it is.
     pub(super) fn unusable(&mut self, setting: Setting<'_>, unusable: Unusable) {
-        self.problem(unusable.origin, unusable.why);
+        self.problem(unusable.origin, unusable.wrong);
         self.shown.push(Shown {
             name: setting.name,
             value: "cannot be used".into(),
@@ -145,8 +145,8 @@ impl<'a> Reader<'a> {
         });
     }
 
-    pub(super) fn problem(&mut self, origin: Origin, why: &'static str) {
-        self.problems.push(Problem { origin, why });
+    pub(super) fn problem(&mut self, origin: Origin, wrong: Wrong) {
+        self.problems.push(Problem { origin, wrong });
     }
 
     pub(super) fn notice(&mut self, origin: Origin, what: impl fmt::Display) {
@@ -198,6 +198,7 @@ impl<'a> Reader<'a> {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.origin, self.why)
+        let Wrong { what, fix } = self.wrong;
+        write!(f, "{}: {what}; {fix}", self.origin)
     }
 }

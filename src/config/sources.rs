@@ -7,6 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
+use super::parse::Wrong;
 use super::variables::{Env, Variable};
 
 /// All layers, the strongest first. Flags are given to each look-up, since few settings have one.
@@ -49,7 +50,7 @@ pub(super) struct Found {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Unusable {
     pub(super) origin: Origin,
-    pub(super) why: &'static str,
+    pub(super) wrong: Wrong,
 }
 
 // === impl Sources ===
@@ -65,14 +66,14 @@ impl<'a> Sources<'a> {
     /// # Errors
     ///
     /// [`Unusable`] where the value that counts is not UTF-8, or an empty flag.
-    pub(super) fn find(&self, setting: Setting<'_>) -> Result<Option<Found>, Unusable> {
+    pub(super) fn find(self, setting: Setting<'_>) -> Result<Option<Found>, Unusable> {
         if let Some((flag, value)) = setting.flag {
             let origin = Origin::Flag(flag);
             let text = utf8(value, origin)?;
             if text.is_empty() {
                 return Err(Unusable {
                     origin,
-                    why: "is empty; write a value or leave it out",
+                    wrong: Wrong::new("is empty", "write a value or leave it out"),
                 });
             }
             return Ok(Some(Found { text, origin }));
@@ -96,7 +97,7 @@ fn utf8(value: &OsStr, origin: Origin) -> Result<String, Unusable> {
         .map(|text| text.trim().to_owned())
         .ok_or(Unusable {
             origin,
-            why: "is not UTF-8; write it in UTF-8",
+            wrong: Wrong::new("is not UTF-8", "write it in UTF-8"),
         })
 }
 

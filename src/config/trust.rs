@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::parse;
+use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::settings::{Enforcer, Identity, Preflight, Tls};
 use super::sources::{Origin, Setting};
@@ -27,8 +27,10 @@ pub(super) fn tls(read: &mut Reader<'_>, strict: bool, enforcer: Option<&Enforce
     if tls.unverified && strict {
         read.problem(
             verify,
-            "may not be off in staging and prod; for a private authority, \
-             set THOTH_TLS_CA_BUNDLE instead",
+            Wrong::new(
+                "may not be off in staging and prod",
+                "for a private authority, set THOTH_TLS_CA_BUNDLE instead",
+            ),
         );
     } else if tls.unverified {
         read.notice(
@@ -75,8 +77,10 @@ pub(super) fn nobody_remote(
     if strict && no_rules && read.problems.is_empty() {
         read.problem(
             Origin::Variable(name::ENFORCER_URL.name),
-            "is not set, and no rules are given: in staging and prod nothing would decide; \
-             set it, or give --policy FILE",
+            Wrong::new(
+                "is not set, and no rules are given: in staging and prod nothing would decide",
+                "set it, or give --policy FILE",
+            ),
         );
     }
     if identity.tenant_id.is_some() {

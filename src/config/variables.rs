@@ -195,13 +195,13 @@ fn distance(one: &str, other: &str) -> usize {
     for (i, a) in one.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, b) in other.iter().enumerate() {
-            let mut least = (last[j] + usize::from(a != b))
+            let mut edits = (last[j] + usize::from(a != b))
                 .min(last[j + 1] + 1)
                 .min(row[j] + 1);
             if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
-                least = least.min(before[j - 1] + 1);
+                edits = edits.min(before[j - 1] + 1);
             }
-            row.push(least);
+            row.push(edits);
         }
         before = std::mem::replace(&mut last, row);
     }
@@ -216,9 +216,11 @@ impl Env {
     pub fn of_process() -> Self {
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .map(|(name, value)| match cfg!(windows) {
-                true => (name.to_ascii_uppercase(), value), // names have no case there
-                false => (name, value),
+            .map(|(mut name, value)| {
+                if cfg!(windows) {
+                    name.make_ascii_uppercase(); // names have no case there
+                }
+                (name, value)
             })
             .collect()
     }
