@@ -169,6 +169,7 @@ fn ancestors() -> Option<Vec<String>> {
         let program = fs::read_link(format!("/proc/{pid}/exe"))
             .ok()
             .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+            .map(|program| program.trim_end_matches(" (deleted)").to_owned()) // after an update
             .filter(|program| *program != given_name);
         names.extend(program);
         names.push(given_name);

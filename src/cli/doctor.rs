@@ -197,11 +197,17 @@ impl<'a> Report<'a> {
             }
         }
         writeln!(out, "\n{}", paint.heading("Settings"))?;
-        for setting in &self.settings {
+        let (idle, set): (Vec<_>, Vec<_>) = self
+            .settings
+            .iter()
+            .partition(|setting| setting.from.is_none() && setting.value == "-");
+        for setting in set {
             let value = one_line(setting.value);
             let from = setting.from.unwrap_or("default");
             writeln!(out, "  {:<40} {value}  ({from})", setting.name)?;
         }
+        let idle: Vec<_> = idle.iter().map(|setting| setting.name).collect();
+        writeln!(out, "  not set: {}", idle.join(", "))?;
         if !self.notices.is_empty() {
             writeln!(out, "\n{}", paint.heading("Notices"))?;
             for notice in self.notices {
@@ -272,6 +278,8 @@ mod tests {
             "  ok decides                  the built-in baseline rules decide\n",
             "  ok non-root                 thoth does not run as root\n",
             "  THOTH_ENV                                dev  (default)\n",
+            "  THOTH_AGENT_ID                           npx  (default)\n",
+            "  not set: THOTH_TENANT_ID, THOTH_USER_ID, ",
             "  THOTH_API_KEY                            sha256:ba7816bf  (THOTH_API_KEY)\n",
             "\nAll is fine.\n",
         ] {

@@ -157,7 +157,9 @@ fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<S
         return None;
     };
     let url = address::derived_url(tenant, &apex);
-    if url.is_none() {
+    if let Some(url) = &url {
+        read.follows(setting, url, origin);
+    } else {
         read.problem(
             origin,
             Wrong::new("makes no host name together with the tenant", "write a domain and a tenant of letters, digits and hyphens, or set THOTH_ENFORCER_URL"),

@@ -18,10 +18,11 @@ pub(super) fn identity(
     flags: &RunFlags,
     command: Option<&OsStr>,
 ) -> Identity {
-    let agent_id = read.optional(
-        Setting::of(&[&name::AGENT_ID]).or_flag("--agent-id", flags.agent_id.as_ref()),
-        parse::text,
-    );
+    let of_agent = Setting::of(&[&name::AGENT_ID]).or_flag("--agent-id", flags.agent_id.as_ref());
+    let agent_id = read.optional(of_agent, parse::text);
+    if command.is_some() && !read.is_given(of_agent) {
+        read.follows(of_agent, &named_after(command), Origin::Default);
+    }
     let tenant_id = read.optional(
         Setting::of(&[&name::TENANT_ID]).or_flag("--tenant-id", flags.tenant_id.as_ref()),
         parse::text,
@@ -107,16 +108,16 @@ pub(super) fn home(read: &mut Reader<'_>) -> PathBuf {
     let profile = Setting::of(&[&name::USER_PROFILE]);
     let drive = Setting::of(&[&name::HOME_DRIVE]);
     let path = Setting::of(&[&name::HOME_PATH]);
-    let home = if read.is_given(of_user) {
-        read.optional(of_user, parse::absolute_path)
+    let (home, found_in) = if read.is_given(of_user) {
+        (read.optional(of_user, parse::absolute_path), of_user)
     } else if read.is_given(profile) {
-        read.optional(profile, parse::absolute_path)
+        (read.optional(profile, parse::absolute_path), profile)
     } else if read.is_given(drive) && read.is_given(path) {
-        let drive = read.optional(drive, parse::path).unwrap_or_default();
-        let path = read.optional(path, parse::path).unwrap_or_default();
-        let mut both = drive.into_os_string();
-        both.push(path);
-        Some(both.into())
+        let letter = read.optional(drive, parse::path).unwrap_or_default();
+        let rest = read.optional(path, parse::path).unwrap_or_default();
+        let mut both = letter.into_os_string();
+        both.push(rest);
+        (Some(both.into()), drive)
     } else {
         read.problem(
             Origin::Variable(name::HOME_DIR.name),
@@ -125,9 +126,14 @@ pub(super) fn home(read: &mut Reader<'_>) -> PathBuf {
                 "set it to a directory for thoth's own files",
             ),
         );
-        None
+        (None, own)
     };
-    home.map(|home| home.join(".thoth")).unwrap_or_default()
+    let Some(home) = home.map(|home: PathBuf| home.join(".thoth")) else {
+        return PathBuf::new(); // the problem is known, so this is not used
+    };
+    let origin = read.origin(found_in.name);
+    read.follows(own, &home.to_string_lossy(), origin);
+    home
 }
 
 pub(super) fn log(read: &mut Reader<'_>) -> Log {

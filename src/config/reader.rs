@@ -135,6 +135,16 @@ impl<'a> Reader<'a> {
         });
     }
 
+    /// Shows what a setting comes to, where that follows from others.
+    pub(super) fn follows(&mut self, setting: Setting<'_>, value: &str, origin: Origin) {
+        self.shown.retain(|shown| shown.name != setting.name);
+        self.shown.push(Shown {
+            name: setting.name,
+            value: value.to_owned(),
+            origin,
+        });
+    }
+
     /// Reports a setting that cannot be used. It is not shown, either: who knows what it is.
     pub(super) fn unusable(&mut self, setting: Setting<'_>, unusable: Unusable) {
         self.problem(unusable.origin, unusable.wrong);

@@ -54,10 +54,17 @@ pub(super) fn preflight(
     tls: &Tls,
     key_file: Option<PathBuf>,
 ) -> Preflight {
+    let non_root = Setting::of(&[&name::REQUIRE_NON_ROOT]);
+    let require_non_root = read.optional(non_root, parse::boolean);
+    if require_non_root.is_none() && !read.is_given(non_root) {
+        read.follows(
+            non_root,
+            if strict { "true" } else { "false" },
+            Origin::Default,
+        );
+    }
     Preflight {
-        require_non_root: read
-            .optional(Setting::of(&[&name::REQUIRE_NON_ROOT]), parse::boolean)
-            .unwrap_or(strict),
+        require_non_root: require_non_root.unwrap_or(strict),
         expected_user: read.optional(Setting::of(&[&name::EXPECTED_USER]), parse::text),
         expected_uid: read.optional(Setting::of(&[&name::EXPECTED_UID]), parse::uid),
         probe_pins: strict && !tls.pins.is_empty() && enforcer.is_some_and(is_https),

@@ -163,6 +163,35 @@ fn a_key_is_shown_as_a_fingerprint_and_what_cannot_be_used_not_at_all() {
 }
 
 #[test]
+fn what_follows_from_others_is_shown_as_what_it_comes_to() {
+    let env = [
+        PROD,
+        ("THOTH_TENANT_ID", "acme"),
+        ("THOTH_APEX_DOMAIN", "example.com"),
+    ];
+    let reading = reading(&[], &env);
+    let home = Path::new("/home/a").join(".thoth");
+    for (name, value, origin) in [
+        ("THOTH_AGENT_ID", "npx", Origin::Default),
+        (
+            "THOTH_ENFORCER_URL",
+            "https://enforce.acme.example.com",
+            Origin::Variable("THOTH_APEX_DOMAIN"),
+        ),
+        ("THOTH_REQUIRE_NON_ROOT", "true", Origin::Default),
+        ("THOTH_HOME_DIR", "/home/a/.thoth", Origin::Variable("HOME")),
+    ] {
+        let shown: Vec<_> = reading
+            .shown()
+            .iter()
+            .filter(|shown| shown.name == name)
+            .map(|shown| (&*shown.value, shown.origin))
+            .collect();
+        assert_eq!(shown, [(value, origin)], "{name}");
+    }
+}
+
+#[test]
 fn what_does_nothing_is_said() {
     let notices = config(
         &["--policy=p"],
