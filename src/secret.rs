@@ -40,13 +40,25 @@ impl ApiKey {
         self.header(self.0.expose_secret())
     }
 
-    #[expect(clippy::unused_self, reason = "reads as what it is: one of this key's headers")]
+    #[expect(
+        clippy::unused_self,
+        reason = "reads as what it is: one of this key's headers"
+    )]
     fn header(&self, text: &str) -> hyper::header::HeaderValue {
         let mut value = hyper::header::HeaderValue::try_from(text)
             .unwrap_or_else(|_| unreachable!("`parse` admits visible ASCII only"));
         value.set_sensitive(true);
         value
     }
+}
+
+/// Tells one secret from another without showing it: the first 8 hexadecimal digits of its
+/// SHA-256, after `sha256:`.
+pub fn fingerprint(secret: &str) -> String {
+    use sha2::{Digest, Sha256};
+
+    let digest = hex::encode(Sha256::digest(secret.trim()));
+    format!("sha256:{}", &digest[..8])
 }
 
 #[cfg(test)]
@@ -59,6 +71,11 @@ mod tests {
         assert_eq!(key.authorization(), "Bearer hunter2");
         assert_eq!(key.api_key(), "hunter2");
         assert!(!format!("{key:?} {:?}", key.authorization()).contains("hunter2"));
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_start_of_the_hash() {
+        assert_eq!(fingerprint(" abc\n"), "sha256:ba7816bf");
     }
 
     #[test]

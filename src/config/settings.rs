@@ -35,6 +35,8 @@ pub struct Config {
     pub max_message_bytes: usize,
     /// thoth's own directory: `~/.thoth`.
     pub home: PathBuf,
+    /// What thoth logs on stderr.
+    pub log: Log,
     /// What the reader of the configuration wants people to know, such as an ignored variable.
     pub notices: Vec<String>,
 }
@@ -182,4 +184,64 @@ pub struct Preflight {
     pub expected_uid: Option<u32>,
     /// The enforcer's pins must match before the first call. On in staging and prod.
     pub probe_pins: bool,
+    /// The file the enforcer's key was read from: nobody else may read or write it.
+    pub key_file: Option<PathBuf>,
+}
+
+/// What thoth logs on stderr, and how.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Log {
+    /// How much.
+    pub level: LogLevel,
+    /// How it is written.
+    pub format: LogFormat,
+}
+
+/// How much is logged: each level includes those before it.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What did not work.
+    Error,
+    /// What may not be as it was meant.
+    #[default]
+    Warn,
+    /// What happens.
+    Info,
+    /// How it happens.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object for each line.
+    Json,
+}
+
+// === impl Environment ===
+
+impl Environment {
+    /// The word for it in flags, in variables and on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Prod => "prod",
+            Self::Staging => "staging",
+        }
+    }
+
+    /// Whether the strict defaults hold: everywhere but on a developer's machine.
+    pub fn is_strict(self) -> bool {
+        match self {
+            Self::Dev => false,
+            Self::Prod | Self::Staging => true,
+        }
+    }
 }

@@ -1,0 +1,228 @@
+//! Reads what is said about the remote enforcer: its address, the key, its failures, and what is
+//! sent along.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::flags::RunFlags;
+use super::parse::{self, Wrong};
+use super::reader::Reader;
+use super::settings::{Enforcer, Identity, RequestContext};
+use super::sources::{Found, Origin, Setting, Unusable};
+use super::variables as name;
+use super::{address, key};
+use crate::gate::decide::Outage;
+use crate::secret::ApiKey;
+
+/// The longest a question to the enforcer may take. The public SDKs wait as long.
+pub const ENFORCER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest connecting to the enforcer may take. The public SDKs wait as long.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest a step-up waits, where nothing else is said. The public SDKs wait as long.
+pub const STEP_UP_WAIT: Duration = Duration::from_secs(15 * 60);
+
+pub(super) fn read(
+    read: &mut Reader<'_>,
+    flags: &RunFlags,
+    identity: &Identity,
+    strict: bool,
+    api_key: Option<ApiKey>,
+) -> Option<Enforcer> {
+    let url = url(read, flags, identity);
+    let outage = outage(read, strict);
+    let step_up = read.optional(
+        Setting::flag_only("--step-up", flags.step_up.as_ref(), "return"),
+        parse::step_up,
+    );
+    let step_up_wait = read.optional(
+        Setting::flag_only("--step-up-wait", flags.step_up_wait.as_ref(), "900"),
+        parse::wait_seconds,
+    );
+    let context = context(read);
+    Some(Enforcer {
+        url: url?,
+        api_key,
+        timeout: ENFORCER_TIMEOUT,
+        connect_timeout: CONNECT_TIMEOUT,
+        outage,
+        step_up: step_up.unwrap_or_default(),
+        step_up_wait: step_up_wait.map_or(STEP_UP_WAIT, Duration::from_secs),
+        context,
+    })
+}
+
+/// The key, and the file it was read from. A flag goes before a variable; of two that stand at the
+/// same place, the key itself goes before a file.
+pub(super) fn api_key(
+    read: &mut Reader<'_>,
+    flags: &RunFlags,
+) -> (Option<ApiKey>, Option<PathBuf>) {
+    let given = flags.api_key.as_ref().map(|key| &key.0);
+    let of_key = Setting::of(&[&name::API_KEY])
+        .or_flag("--api-key", given)
+        .secret();
+    let of_file =
+        Setting::of(&[&name::API_KEY_FILE]).or_flag("--api-key-file", flags.api_key_file.as_ref());
+    let (key, file) = the_one_that_counts(read, of_key, of_file);
+
+    let key = match (key, &file) {
+        (None, Some(file)) => match key::read(Path::new(&file.text)) {
+            Ok(text) => {
+                read.show(of_file, file);
+                let origin = file.origin;
+                Some(Found { text, origin })
+            }
+            Err(wrong) => {
+                let origin = file.origin;
+                read.unusable(of_file, Unusable { origin, wrong });
+                None
+            }
+        },
+        (key, _) => {
+            read.show_default(of_file);
+            key
+        }
+    };
+    let path = file.map(|file| PathBuf::from(file.text));
+    let Some(key) = key else {
+        read.show_default(of_key);
+        return (None, path);
+    };
+    let Ok(parsed) = ApiKey::parse(&key.text) else {
+        let origin = key.origin;
+        let wrong = Wrong::new(
+            "holds a character that cannot be sent in an HTTP header",
+            "write the key alone",
+        );
+        read.unusable(of_key, Unusable { origin, wrong });
+        return (None, path);
+    };
+    read.show(of_key, &key);
+    (Some(parsed), path)
+}
+
+fn the_one_that_counts(
+    read: &mut Reader<'_>,
+    of_key: Setting<'_>,
+    of_file: Setting<'_>,
+) -> (Option<Found>, Option<Found>) {
+    let (key, file) = (read.find(of_key), read.find(of_file));
+    if let Some(Found { origin, .. }) = &key
+        && matches!(origin, Origin::Flag(_))
+    {
+        read.notice(
+            *origin,
+            "everybody on this machine can see it in the list of processes; use --api-key-file",
+        );
+    }
+    match (key, file) {
+        (Some(key), Some(file)) => {
+            let is_weaker = matches!(
+                (key.origin, file.origin),
+                (Origin::Variable(_), Origin::Flag(_))
+            );
+            if is_weaker {
+                let notice = format!("is not used, since {} is given", file.origin);
+                read.notice(key.origin, notice);
+                (None, Some(file))
+            } else {
+                let notice = format!("is not used, since {} is given", key.origin);
+                read.notice(file.origin, notice);
+                (Some(key), None)
+            }
+        }
+        either => either,
+    }
+}
+
+/// The address that was given, or else the tenant's under the apex domain that was given.
+fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<String> {
+    let setting = Setting::of(&[&name::ENFORCER_URL, &name::API_URL])
+        .or_flag("--enforcer-url", flags.enforcer_url.as_ref());
+    let is_given = read.is_given(setting);
+    let url = read.optional(setting, address::enforcer_url);
+    let apex = read.optional(Setting::of(&[&name::APEX_DOMAIN]), parse::text);
+    let (false, Some(apex)) = (is_given, apex) else {
+        return url;
+    };
+    let origin = Origin::Variable(name::APEX_DOMAIN.name);
+    let Some(tenant) = &identity.tenant_id else {
+        read.problem(
+            origin,
+            Wrong::new(
+                "needs a tenant to make an address with",
+                "set THOTH_TENANT_ID, or THOTH_ENFORCER_URL",
+            ),
+        );
+        return None;
+    };
+    let url = address::derived_url(tenant, &apex);
+    if let Some(url) = &url {
+        read.follows(setting, url, origin);
+    } else {
+        read.problem(
+            origin,
+            Wrong::new("makes no host name together with the tenant", "write a domain and a tenant of letters, digits and hyphens, or set THOTH_ENFORCER_URL"),
+        );
+    }
+    url
+}
+
+/// What the enforcer's silence means. Failing open is for developers: in staging and prod it takes
+/// a second variable that says so.
+fn outage(read: &mut Reader<'_>, strict: bool) -> Outage {
+    let said = read.optional(Setting::of(&[&name::FAILURE_DECISION]), parse::outage);
+    let fail_open = read.optional(Setting::of(&[&name::FAIL_OPEN]), parse::boolean);
+    let overridden = read.optional(
+        Setting::of(&[&name::ALLOW_FALLBACK_OVERRIDE]),
+        parse::boolean,
+    );
+    let (outage, origin) = match (said, fail_open) {
+        (Some(said), fail_open) => {
+            if fail_open == Some(true) && said != Outage::Allow {
+                read.notice(
+                    Origin::Variable(name::FAIL_OPEN.name),
+                    "is not used, since THOTH_ENFORCER_FAILURE_DECISION is given",
+                );
+            }
+            (said, name::FAILURE_DECISION.name)
+        }
+        (None, Some(true)) => (Outage::Allow, name::FAIL_OPEN.name),
+        (None, _) => (Outage::default(), name::FAILURE_DECISION.name),
+    };
+    if outage == Outage::Allow && strict && overridden != Some(true) {
+        read.notice(
+            Origin::Variable(origin),
+            "allowing is ignored in staging and prod: calls are blocked while the enforcer is \
+             silent; to allow them, set THOTH_ENFORCER_ALLOW_FALLBACK_OVERRIDE=true",
+        );
+        return Outage::Block;
+    }
+    outage
+}
+
+fn context(read: &mut Reader<'_>) -> RequestContext {
+    let mut text = |variable| read.optional(Setting::of(variable), parse::text);
+    let context = RequestContext {
+        purpose: text(&[&name::PURPOSE]),
+        data_classification: text(&[&name::DATA_CLASSIFICATION]),
+        model_name: text(&[&name::MODEL_NAME]),
+        model_provider: text(&[&name::MODEL_PROVIDER]),
+        model_artifact_id: text(&[&name::MODEL_ARTIFACT_ID]),
+        model_artifact_version: text(&[&name::MODEL_ARTIFACT_VERSION]),
+        enforcement_trace_id: text(&[&name::ENFORCEMENT_TRACE_ID]),
+        action_attestation_id: text(&[&name::ACTION_ATTESTATION_ID]),
+        mcp_runtime_identity: text(&[&name::RUNTIME_IDENTITY]),
+        endpoint_id: text(&[&name::ENDPOINT_ID]),
+        ..RequestContext::default()
+    };
+    // These may hold tokens and personal data, so they are shown as fingerprints.
+    let mut object = |variable| read.optional(Setting::of(variable).secret(), parse::object);
+    RequestContext {
+        task_context: object(&[&name::TASK_CONTEXT]),
+        delegation_context: object(&[&name::DELEGATION_CONTEXT]),
+        auth_context: object(&[&name::AUTH_CONTEXT]),
+        metadata: object(&[&name::REQUEST_METADATA]),
+        ..context
+    }
+}

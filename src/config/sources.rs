@@ -1,0 +1,204 @@
+//! Where settings come from, and in which order.
+//!
+//! A flag goes before the environment. The managed file and the profile will be further layers,
+//! asked by [`Sources::find`] after the environment; nothing else changes for them. Every layer is
+//! asked by the variable's name, so that there is one vocabulary.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+
+use super::parse::Wrong;
+use super::variables::{Env, Variable};
+
+/// All layers, the strongest first. Flags are given to each look-up, since few settings have one.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    env: &'a Env,
+}
+
+/// One setting as it can be written: a flag, variables with the preferred one first, or both.
+#[derive(Clone, Copy)]
+pub(super) struct Setting<'a> {
+    /// What it is called: by its first variable, or else by its flag.
+    pub(super) name: &'static str,
+    /// What holds without, in words.
+    pub(super) default: &'static str,
+    /// Whether its value is shown as a fingerprint only.
+    pub(super) is_secret: bool,
+    pub(super) variables: &'static [&'static Variable],
+    flag: Option<(&'static str, &'a OsStr)>,
+}
+
+/// Where a value was found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// A flag of the command line.
+    Flag(&'static str),
+    /// An environment variable.
+    Variable(&'static str),
+    /// Nowhere: it is what holds without.
+    Default,
+}
+
+/// A value as text, and where it was found.
+pub(super) struct Found {
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}
+
+/// A value that is there and cannot be taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Unusable {
+    pub(super) origin: Origin,
+    pub(super) wrong: Wrong,
+}
+
+// === impl Sources ===
+
+impl<'a> Sources<'a> {
+    pub(super) fn new(env: &'a Env) -> Self {
+        Self { env }
+    }
+
+    /// The value that counts. Blanks around it are dropped; a variable of nothing but blanks is
+    /// one that is not set, as configuration files of clients often have them.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`] where the value that counts is not UTF-8, or an empty flag.
+    pub(super) fn find(self, setting: Setting<'_>) -> Result<Option<Found>, Unusable> {
+        if let Some((flag, value)) = setting.flag {
+            let origin = Origin::Flag(flag);
+            let text = utf8(value, origin)?;
+            if text.is_empty() {
+                return Err(Unusable {
+                    origin,
+                    wrong: Wrong::new("is empty", "write a value or leave it out"),
+                });
+            }
+            return Ok(Some(Found { text, origin }));
+        }
+        for variable in setting.variables {
+            if let Some(value) = self.env.get(variable) {
+                let origin = Origin::Variable(variable.name);
+                let text = utf8(value, origin)?;
+                if !text.is_empty() {
+                    return Ok(Some(Found { text, origin }));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn utf8(value: &OsStr, origin: Origin) -> Result<String, Unusable> {
+    value
+        .to_str()
+        .map(|text| text.trim().to_owned())
+        .ok_or(Unusable {
+            origin,
+            wrong: Wrong::new("is not UTF-8", "write it in UTF-8"),
+        })
+}
+
+// === impl Setting ===
+
+impl<'a> Setting<'a> {
+    /// What can be written in variables.
+    pub(super) fn of(variables: &'static [&'static Variable]) -> Self {
+        Self {
+            name: variables[0].name,
+            default: variables[0].default,
+            is_secret: false,
+            variables,
+            flag: None,
+        }
+    }
+
+    /// What can be written in a flag only.
+    pub(super) fn flag_only(
+        flag: &'static str,
+        value: Option<&'a OsString>,
+        default: &'static str,
+    ) -> Self {
+        Self {
+            name: flag,
+            default,
+            is_secret: false,
+            variables: &[],
+            flag: None,
+        }
+        .or_flag(flag, value)
+    }
+
+    /// The same with a flag, which goes first.
+    pub(super) fn or_flag(self, flag: &'static str, value: Option<&'a OsString>) -> Self {
+        let flag = value.map(|value| (flag, value.as_os_str()));
+        Self { flag, ..self }
+    }
+
+    /// The same, never to be shown.
+    pub(super) fn secret(self) -> Self {
+        Self {
+            is_secret: true,
+            ..self
+        }
+    }
+}
+
+// === impl Origin ===
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Flag(name) | Self::Variable(name) => name,
+            Self::Default => "default",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::variables::{ENV, ENVIRONMENT};
+
+    fn found(env: &Env, flag: Option<&str>) -> Result<Option<(String, Origin)>, Unusable> {
+        let flag = flag.map(OsString::from);
+        let setting = Setting::of(&[&ENV, &ENVIRONMENT]).or_flag("--env", flag.as_ref());
+        let found = Sources::new(env).find(setting)?;
+        Ok(found.map(|found| (found.text, found.origin)))
+    }
+
+    #[test]
+    fn the_strongest_source_counts() {
+        let both = Env::from_iter([("THOTH_ENV", " prod\n"), ("THOTH_ENVIRONMENT", "dev")]);
+        let blank = Env::from_iter([("THOTH_ENV", " "), ("THOTH_ENVIRONMENT", "dev")]);
+        for (env, flag, expected) in [
+            (&both, Some("x"), Some(("x", Origin::Flag("--env")))),
+            (&both, None, Some(("prod", Origin::Variable("THOTH_ENV")))),
+            (
+                &blank,
+                None,
+                Some(("dev", Origin::Variable("THOTH_ENVIRONMENT"))),
+            ),
+            (&Env::default(), None, None),
+        ] {
+            let expected = expected.map(|(text, origin)| (text.to_owned(), origin));
+            assert_eq!(found(env, flag), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn an_empty_flag_is_a_mistake() {
+        assert!(found(&Env::default(), Some(" ")).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_utf_8_is_told_by_its_name() {
+        use std::os::unix::ffi::OsStrExt;
+        let env = Env::from_iter([("THOTH_ENV", OsStr::from_bytes(b"pr\xffd"))]);
+        let unusable = found(&env, None).unwrap_err();
+        assert_eq!(unusable.origin, Origin::Variable("THOTH_ENV"));
+    }
+}

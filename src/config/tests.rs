@@ -1,0 +1,367 @@
+//! Reading the whole configuration: precedence, what follows from what, and what is said.
+
+mod rules;
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Parser;
+use proptest::prelude::*;
+
+use super::flags::RunFlags;
+use super::settings::{
+    Config, Environment, Journal, Log, LogFormat, LogLevel, Pin, Preflight, StepUp, Tls,
+};
+use super::variables::{ALL, Env, Used};
+use super::{InvalidConfig, Origin, Reading, read};
+use crate::gate::answer::Denial;
+use crate::gate::decide::{Mode, Outage};
+
+const URL: (&str, &str) = ("THOTH_ENFORCER_URL", "https://e.example");
+const PROD: (&str, &str) = ("THOTH_ENV", "prod");
+
+/// One right value for each variable that is read in a run.
+const RIGHT: &[(&str, &str)] = &[
+    ("THOTH_AGENT_ID", "agent-7"),
+    ("THOTH_TENANT_ID", "acme"),
+    ("THOTH_USER_ID", "a@example.com"),
+    ("THOTH_SESSION_INTENT", "billing"),
+    ("THOTH_APPROVED_SCOPE", "read, tool_call:write"),
+    ("THOTH_INTENT_TOOL_ALLOWLIST", "billing=read|list"),
+    ("THOTH_BLOCKED_LINEAGE_ANCESTOR_TOKENS", "evil,worse"),
+    ("THOTH_BLOCKED_LINEAGE_UPSTREAM_BINARIES", "nc"),
+    ("THOTH_ENV", "staging"),
+    ("THOTH_ENVIRONMENT", "staging"),
+    ("THOTH_ENFORCEMENT_MODE", "block"),
+    ("THOTH_ENFORCEMENT", "block"),
+    ("THOTH_ENFORCER_URL", "https://e.example/base/"),
+    ("THOTH_API_URL", "https://e.example/base/"),
+    ("THOTH_APEX_DOMAIN", "example.com"),
+    ("THOTH_API_KEY", "thoth_live_1"),
+    ("THOTH_ENFORCER_FAILURE_DECISION", "step_up"),
+    ("THOTH_FAIL_OPEN", "no"),
+    ("THOTH_ENFORCER_ALLOW_FALLBACK_OVERRIDE", "no"),
+    ("THOTH_PURPOSE", "care"),
+    ("THOTH_DATA_CLASSIFICATION", "phi"),
+    ("THOTH_TASK_CONTEXT_JSON", "{\"t\":1}"),
+    ("THOTH_DELEGATION_CONTEXT_JSON", "{\"d\":1}"),
+    ("THOTH_AUTH_CONTEXT_JSON", "{\"a\":1}"),
+    ("THOTH_REQUEST_METADATA_JSON", "{\"m\":1}"),
+    ("THOTH_MCP_RUNTIME_IDENTITY", "spiffe"),
+    ("THOTH_MODEL_NAME", "m"),
+    ("THOTH_MODEL_PROVIDER", "p"),
+    ("THOTH_MODEL_ARTIFACT_ID", "i"),
+    ("THOTH_MODEL_ARTIFACT_VERSION", "v"),
+    ("THOTH_ENFORCEMENT_TRACE_ID", "trace"),
+    ("THOTH_ACTION_ATTESTATION_ID", "attestation"),
+    ("THOTH_ENDPOINT_ID", "mac-7"),
+    ("THOTH_TLS_VERIFY", "yes"),
+    ("THOTH_TLS_CA_BUNDLE", "/etc/ca.pem"),
+    (
+        "THOTH_TLS_PINNED_CERT_SHA256",
+        "abababababababababababababababababababababababababababababababab",
+    ),
+    ("THOTH_TLS_REQUIRE_AWS_BACKED_CERTS", "yes"),
+    ("THOTH_TLS_AWS_ACM_CERT_ARN", "arn:aws:acm:x"),
+    ("THOTH_TLS_AWS_PRIVATE_CA_ARN", "arn:aws:acm-pca:x"),
+    ("THOTH_REQUIRE_NON_ROOT", "off"),
+    ("THOTH_EXPECTED_PROXY_USER", "thoth"),
+    ("THOTH_EXPECTED_PROXY_UID", "501"),
+    ("THOTH_HOME_DIR", "/srv/thoth"),
+    ("HOME", "/home/a"),
+    ("USERPROFILE", "/home/a"),
+    ("HOMEDRIVE", "C:"),
+    ("HOMEPATH", "/home/a"),
+    ("THOTH_LOG_LEVEL", "debug"),
+    ("LOG_LEVEL", "debug"),
+    ("THOTH_LOG_FORMAT", "json"),
+];
+
+/// Read by the subcommands that print, in `cli::paint`, or with a file of its own, below.
+const READ_ELSEWHERE: &[&str] = &[
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "NO_COLOR",
+    "THOTH_API_KEY_FILE",
+];
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    flags: RunFlags,
+}
+
+fn flags(words: &[&str]) -> RunFlags {
+    Line::parse_from([&["thoth"], words].concat()).flags
+}
+
+fn reading(words: &[&str], env: &[(&str, &str)]) -> Reading {
+    let home = ("HOME", "/home/a");
+    let env: Env = [home].iter().chain(env).copied().collect();
+    read(&flags(words), Some(OsStr::new("/usr/bin/npx")), &env)
+}
+
+fn config(words: &[&str], env: &[(&str, &str)]) -> Config {
+    reading(words, env).into_config().unwrap()
+}
+
+fn refused(words: &[&str], env: &[(&str, &str)]) -> String {
+    let error: InvalidConfig = reading(words, env).into_config().unwrap_err();
+    error.to_string()
+}
+
+#[test]
+fn with_nothing_set_a_newcomer_gets_the_safe_defaults_of_a_developers_machine() {
+    let config = config(&[], &[]);
+
+    assert_eq!(config.identity.agent_id, "npx");
+    assert_eq!(config.environment, Environment::Dev);
+    assert_eq!(config.mode, Mode::Progressive);
+    assert!(config.policies.is_empty());
+    assert!(config.enforcer.is_none());
+    assert_eq!(config.tls, Tls::default());
+    assert_eq!(config.denial, Denial::Auto);
+    assert_eq!(config.journal, Journal::default());
+    assert_eq!(config.preflight, Preflight::default());
+    assert_eq!(config.max_message_bytes, 64 * 1024 * 1024);
+    assert_eq!(config.home, Path::new("/home/a/.thoth"));
+    assert_eq!(config.log, Log::default());
+    assert!(config.notices.is_empty(), "{:?}", config.notices);
+}
+
+#[test]
+fn an_enforcer_is_asked_as_the_public_sdks_ask() {
+    let enforcer = config(&[], &[URL]).enforcer.unwrap();
+    assert_eq!(enforcer.timeout, Duration::from_secs(5));
+    assert_eq!(enforcer.connect_timeout, Duration::from_secs(2));
+    assert_eq!(enforcer.outage, Outage::Block);
+    assert_eq!(enforcer.step_up, StepUp::Return);
+    assert_eq!(enforcer.step_up_wait, Duration::from_secs(900));
+    assert!(enforcer.api_key.is_none());
+}
+
+#[test]
+fn every_variable_arrives_where_it_belongs() {
+    let config = config(&[], RIGHT);
+
+    let identity = &config.identity;
+    assert_eq!(identity.agent_id, "agent-7");
+    assert_eq!(identity.tenant_id.as_deref(), Some("acme"));
+    assert_eq!(identity.user_id.as_deref(), Some("a@example.com"));
+    assert_eq!(identity.session_intent.as_deref(), Some("billing"));
+    assert_eq!(identity.approved_scope, ["read", "tool_call:write"]);
+    let tools = vec!["read".to_owned(), "list".to_owned()];
+    assert_eq!(identity.intent_tools, [("billing".to_owned(), tools)]);
+    assert_eq!(identity.blocked_ancestors, ["evil", "worse"]);
+    assert_eq!(identity.blocked_binaries, ["nc"]);
+
+    assert_eq!(config.environment, Environment::Staging);
+    assert_eq!(config.mode, Mode::Block);
+    assert_eq!(config.home, Path::new("/srv/thoth"));
+    assert_eq!(config.log.level, LogLevel::Debug);
+    assert_eq!(config.log.format, LogFormat::Json);
+
+    let enforcer = config.enforcer.unwrap();
+    assert_eq!(enforcer.url, "https://e.example/base");
+    assert_eq!(enforcer.api_key.unwrap().api_key(), "thoth_live_1");
+    assert_eq!(enforcer.outage, Outage::StepUp);
+    let context = enforcer.context;
+    for (found, right) in [
+        (context.purpose, "care"),
+        (context.data_classification, "phi"),
+        (context.task_context, "{\"t\":1}"),
+        (context.delegation_context, "{\"d\":1}"),
+        (context.auth_context, "{\"a\":1}"),
+        (context.metadata, "{\"m\":1}"),
+        (context.mcp_runtime_identity, "spiffe"),
+        (context.model_name, "m"),
+        (context.model_provider, "p"),
+        (context.model_artifact_id, "i"),
+        (context.model_artifact_version, "v"),
+        (context.enforcement_trace_id, "trace"),
+        (context.action_attestation_id, "attestation"),
+        (context.endpoint_id, "mac-7"),
+    ] {
+        assert_eq!(found.as_deref(), Some(right));
+    }
+
+    assert_eq!(
+        config.tls,
+        Tls {
+            unverified: false,
+            ca_bundle: Some("/etc/ca.pem".into()),
+            pins: vec![Pin::Leaf([0xab; 32])],
+            require_aws_backed: true,
+            aws_acm_cert_arn: Some("arn:aws:acm:x".into()),
+            aws_private_ca_arn: Some("arn:aws:acm-pca:x".into()),
+        }
+    );
+    assert_eq!(
+        config.preflight,
+        Preflight {
+            require_non_root: false,
+            expected_user: Some("thoth".into()),
+            expected_uid: Some(501),
+            probe_pins: true,
+            key_file: None,
+        }
+    );
+}
+
+#[test]
+fn every_flag_arrives_where_it_belongs_and_goes_before_its_variable() {
+    let words = [
+        "--agent-id=f-agent",
+        "--tenant-id=f-tenant",
+        "--user-id=f-user",
+        "--policy=a.toml",
+        "--policy=b.toml",
+        "--enforcer-url=http://localhost:1",
+        "--enforcement-mode=shadow",
+        "--session-intent=f-intent",
+        "--approved-scope=f-scope",
+        "--api-key=f-key",
+        "--denial=result",
+        "--step-up=wait",
+        "--step-up-wait=60",
+        "--max-message-bytes=2048",
+        "--journal=best-effort",
+        "--journal-arguments=full",
+        "--env=dev",
+    ];
+    let config = config(&words, RIGHT);
+
+    let identity = &config.identity;
+    assert_eq!(identity.agent_id, "f-agent");
+    assert_eq!(identity.tenant_id.as_deref(), Some("f-tenant"));
+    assert_eq!(identity.user_id.as_deref(), Some("f-user"));
+    assert_eq!(identity.session_intent.as_deref(), Some("f-intent"));
+    assert_eq!(identity.approved_scope, ["f-scope"]);
+    assert_eq!(config.policies, [Path::new("a.toml"), Path::new("b.toml")]);
+    assert_eq!(config.mode, Mode::Observe);
+    assert_eq!(config.environment, Environment::Dev);
+    assert_eq!(config.denial, Denial::Result);
+    assert_eq!(config.max_message_bytes, 2048);
+    let journal = config.journal;
+    assert!(journal.best_effort && journal.full_arguments);
+    let enforcer = config.enforcer.unwrap();
+    assert_eq!(enforcer.url, "http://localhost:1");
+    assert_eq!(enforcer.api_key.unwrap().api_key(), "f-key");
+    assert_eq!(enforcer.step_up, StepUp::Wait);
+    assert_eq!(enforcer.step_up_wait, Duration::from_secs(60));
+    assert!(
+        config.notices.iter().any(|notice| {
+            notice.starts_with("--api-key: everybody on this machine can see it")
+        })
+    );
+}
+
+#[test]
+fn a_variable_that_is_said_to_be_read_is_read() {
+    for variable in ALL.iter().filter(|variable| variable.used == Used::Read) {
+        if READ_ELSEWHERE.contains(&variable.name) {
+            continue;
+        }
+        let right = RIGHT
+            .iter()
+            .find(|(name, _)| *name == variable.name)
+            .unwrap_or_else(|| panic!("{} has no example", variable.name));
+        let mut env = vec![*right];
+        if variable.name.starts_with("HOME") {
+            env.extend([("HOMEDRIVE", "C:"), ("HOMEPATH", "/home/a")]);
+        }
+        let reading = read(&RunFlags::default(), None, &env.into_iter().collect());
+        let origin = Origin::Variable(variable.name);
+        assert!(
+            reading.shown().iter().any(|shown| shown.origin == origin),
+            "{} is not read",
+            variable.name
+        );
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once_and_no_value_is() {
+    let told = refused(
+        &["--enforcement-mode=hunter2", "--step-up=elicit"],
+        &[
+            ("THOTH_ENV", "hunter2"),
+            ("THOTH_ENFORCER_URL", "http://hunter2.example"),
+            ("THOTH_API_KEY", "hunter2 hunter2"),
+            ("THOTH_TLS_PINNED_CERT_SHA256", "hunter2"),
+            ("THOTH_AUTH_CONTEXT_JSON", "hunter2"),
+            ("THOTH_EXPECTED_PROXY_UID", "hunter2"),
+            ("THOTH_HOME_DIR", "hunter2"),
+        ],
+    );
+    assert_eq!(
+        told,
+        "the configuration cannot be used\
+         \n  THOTH_ENV: is no environment; write dev, staging or prod\
+         \n  --enforcement-mode: is no enforcement mode; write observe, progressive, step_up or block\
+         \n  THOTH_API_KEY: holds a character that cannot be sent in an HTTP header; write the key alone\
+         \n  THOTH_ENFORCER_URL: is http to another machine; write https\
+         \n  --step-up: asks for what a later version does; write return or wait\
+         \n  THOTH_AUTH_CONTEXT_JSON: is not a JSON object; write {\"name\": value}\
+         \n  THOTH_TLS_PINNED_CERT_SHA256: has a pin that is not 64 hexadecimal digits; \
+         `thoth doctor --tls URL` prints them\
+         \n  THOTH_EXPECTED_PROXY_UID: is no user number; write what `id -u` prints\
+         \n  THOTH_HOME_DIR: is not an absolute path; write it from the root on"
+    );
+}
+
+/// A value nobody would write by chance, in the shapes that the parsers look into.
+fn odd_value() -> impl Strategy<Value = (String, String)> {
+    let token = "[a-z0-9]{6}".prop_map(|rest| format!("qz{rest}"));
+    let shape = prop::sample::select(vec![
+        "@",
+        " @ ",
+        "@,@",
+        "@=@|@",
+        "{\"@\":\"@\"}",
+        "{\"@\":",
+        "https://@.example",
+        "http://@:80/@",
+        "https://@@x.example",
+        "sha256:@",
+        "spki-sha256:@",
+        "/@",
+        "-@",
+        "@\u{7}",
+        "12@",
+        "true@",
+    ]);
+    (token, shape).prop_map(|(token, shape)| (shape.replace('@', &token), token))
+}
+
+proptest! {
+    #[test]
+    fn no_value_of_any_variable_or_flag_is_ever_told(
+        values in prop::collection::vec(
+            (prop::sample::select(ALL.iter().map(|v| v.name).collect::<Vec<_>>()), odd_value()),
+            1..12,
+        ),
+        flag in prop::sample::select(vec![
+            "agent-id", "tenant-id", "user-id", "policy", "enforcer-url", "enforcement-mode",
+            "session-intent", "approved-scope", "api-key", "api-key-file", "denial", "step-up",
+            "step-up-wait", "max-message-bytes", "journal", "journal-arguments", "env",
+        ]),
+        (given, flag_token) in odd_value(),
+        strict in any::<bool>(),
+    ) {
+        let env: Env = values
+            .iter()
+            .map(|(name, (value, _))| (*name, value.as_str()))
+            .chain(strict.then_some(PROD))
+            .collect();
+        let reading = read(&flags(&[&format!("--{flag}={given}")]), None, &env);
+        let mut told = reading.draft().notices.clone();
+        told.extend(reading.problems().iter().map(ToString::to_string));
+        let told = told.join("\n");
+        for token in values.iter().map(|(_, (_, token))| token).chain([&flag_token]) {
+            prop_assert!(!told.contains(token.as_str()), "{told}");
+        }
+    }
+}

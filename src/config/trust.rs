@@ -1,0 +1,104 @@
+//! Reads what must hold before thoth trusts a peer, this machine, or itself.
+
+use std::path::PathBuf;
+
+use super::parse::{self, Wrong};
+use super::reader::Reader;
+use super::settings::{Enforcer, Identity, Preflight, Tls};
+use super::sources::{Origin, Setting};
+use super::variables as name;
+
+pub(super) fn tls(read: &mut Reader<'_>, strict: bool, enforcer: Option<&Enforcer>) -> Tls {
+    let verified = read.optional(Setting::of(&[&name::TLS_VERIFY]), parse::boolean);
+    let tls = Tls {
+        unverified: verified == Some(false),
+        ca_bundle: read.optional(Setting::of(&[&name::TLS_CA_BUNDLE]), parse::path),
+        pins: read
+            .optional(Setting::of(&[&name::TLS_PINS]), parse::pins)
+            .unwrap_or_default(),
+        require_aws_backed: read
+            .optional(Setting::of(&[&name::TLS_REQUIRE_AWS]), parse::boolean)
+            .unwrap_or(false),
+        aws_acm_cert_arn: read.optional(Setting::of(&[&name::TLS_AWS_ACM]), parse::text),
+        aws_private_ca_arn: read.optional(Setting::of(&[&name::TLS_AWS_PCA]), parse::text),
+    };
+
+    let verify = Origin::Variable(name::TLS_VERIFY.name);
+    if tls.unverified && strict {
+        read.problem(
+            verify,
+            Wrong::new(
+                "may not be off in staging and prod",
+                "for a private authority, set THOTH_TLS_CA_BUNDLE instead",
+            ),
+        );
+    } else if tls.unverified {
+        read.notice(
+            verify,
+            "is off: whoever sits between here and the enforcer can decide",
+        );
+    }
+    if !tls.pins.is_empty() && enforcer.is_some_and(|enforcer| !is_https(enforcer)) {
+        read.notice(
+            Origin::Variable(name::TLS_PINS.name),
+            "has no effect: the enforcer is not asked over TLS",
+        );
+    }
+    tls
+}
+
+pub(super) fn preflight(
+    read: &mut Reader<'_>,
+    strict: bool,
+    enforcer: Option<&Enforcer>,
+    tls: &Tls,
+    key_file: Option<PathBuf>,
+) -> Preflight {
+    let non_root = Setting::of(&[&name::REQUIRE_NON_ROOT]);
+    let require_non_root = read.optional(non_root, parse::boolean);
+    if require_non_root.is_none() && !read.is_given(non_root) {
+        read.follows(
+            non_root,
+            if strict { "true" } else { "false" },
+            Origin::Default,
+        );
+    }
+    Preflight {
+        require_non_root: require_non_root.unwrap_or(strict),
+        expected_user: read.optional(Setting::of(&[&name::EXPECTED_USER]), parse::text),
+        expected_uid: read.optional(Setting::of(&[&name::EXPECTED_UID]), parse::uid),
+        probe_pins: strict && !tls.pins.is_empty() && enforcer.is_some_and(is_https),
+        key_file,
+    }
+}
+
+/// Without an enforcer, local rules decide: in staging and prod there must be some, on a
+/// developer's machine the built-in ones will do.
+pub(super) fn nobody_remote(
+    read: &mut Reader<'_>,
+    strict: bool,
+    no_rules: bool,
+    identity: &Identity,
+) {
+    // An address that was given and cannot be read is a problem of its own already.
+    if strict && no_rules && read.problems.is_empty() {
+        read.problem(
+            Origin::Variable(name::ENFORCER_URL.name),
+            Wrong::new(
+                "is not set, and no rules are given: in staging and prod nothing would decide",
+                "set it, or give --policy FILE",
+            ),
+        );
+    }
+    if identity.tenant_id.is_some() {
+        read.notice(
+            read.origin(name::TENANT_ID.name),
+            "has no effect without an enforcer: only the rules on this machine decide; \
+             set THOTH_ENFORCER_URL, or THOTH_APEX_DOMAIN",
+        );
+    }
+}
+
+fn is_https(enforcer: &Enforcer) -> bool {
+    enforcer.url.starts_with("https:")
+}
