@@ -23,9 +23,10 @@ mod environment;
 #[cfg(unix)]
 #[path = "child/unix.rs"]
 mod group;
-#[cfg(not(unix))]
+#[cfg(windows)]
 #[path = "child/windows.rs"]
 mod group;
+#[cfg(unix)]
 mod nvm;
 mod output;
 mod search;
@@ -313,7 +314,7 @@ impl Exit {
     pub fn signal(self) -> Option<i32> {
         #[cfg(unix)]
         return std::os::unix::process::ExitStatusExt::signal(&self.0);
-        #[cfg(not(unix))]
+        #[cfg(windows)]
         return None;
     }
 }

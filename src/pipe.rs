@@ -22,7 +22,7 @@
 #[cfg(unix)]
 #[path = "pipe/unix.rs"]
 mod os;
-#[cfg(not(unix))]
+#[cfg(windows)]
 #[path = "pipe/threaded.rs"]
 mod os;
 

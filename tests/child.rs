@@ -32,6 +32,13 @@ use tokio::net::unix::pipe::{OpenOptions, Receiver};
 const NEVER: Duration = Duration::from_secs(300);
 const AT_ONCE: Duration = Duration::ZERO;
 
+/// A ladder of which no step may be reached.
+const PATIENT: Ladder = Ladder {
+    grace: NEVER,
+    term: NEVER,
+    drain: NEVER,
+};
+
 /// The variable without which the ignored tests of this file do nothing.
 const ROLE: &str = "THOTH_TEST_ROLE";
 
@@ -114,21 +121,14 @@ async fn a_closed_input_is_enough_for_a_child_that_listens() {
     stdin.write_all(b"over and out\n").await.unwrap();
     assert_eq!(line(&mut output).await, "over and out");
 
-    let (exit, rest) = tokio::join!(
-        child.end(Ladder {
-            grace: NEVER,
-            term: NEVER,
-            drain: NEVER
-        }),
-        rest(&mut output)
-    );
+    let (exit, rest) = tokio::join!(child.end(PATIENT), rest(&mut output));
     assert_eq!((exit.unwrap().code(), rest.len()), (0, 0));
 }
 
 #[tokio::test]
 async fn a_child_that_ignores_its_input_is_asked_to_end() {
     let (mut child, mut output) = script(
-        "trap 'exit 7' TERM; echo ready; while :; do sleep 300; done",
+        "trap 'exit 7' TERM; sleep 300 & echo ready; wait",
         Path::new(""),
     );
     assert_eq!(line(&mut output).await, "ready");
@@ -164,13 +164,8 @@ async fn a_child_that_ends_by_itself_is_seen_with_its_own_code() {
     ] {
         let (mut child, _) = script(text, Path::new(""));
         assert_eq!(within(child.exited()).await.unwrap().code(), code, "{text}");
-        let ladder = Ladder {
-            grace: NEVER,
-            term: NEVER,
-            drain: NEVER,
-        };
         for _ in 0..2 {
-            let exit = within(child.end(ladder)).await.unwrap();
+            let exit = within(child.end(PATIENT)).await.unwrap();
             assert_eq!(exit.code(), code, "{text}");
         }
     }
@@ -252,13 +247,24 @@ async fn what_it_wrote_before_it_ended_is_read_to_the_end() {
     // Fits into a pipe, so that the child ends although nobody reads.
     let (mut child, mut output) = script("head -c 60000 /dev/zero; exit 5", Path::new(""));
     within(child.exited()).await.unwrap();
-    let ladder = Ladder {
-        grace: NEVER,
-        term: NEVER,
-        drain: NEVER,
-    };
-    let (exit, rest) = tokio::join!(within(child.end(ladder)), rest(&mut output));
+    let (exit, rest) = tokio::join!(within(child.end(PATIENT)), rest(&mut output));
     assert_eq!((exit.unwrap().code(), rest.len()), (5, 60_000));
+}
+
+#[tokio::test]
+async fn what_its_grandchild_still_writes_is_read_while_there_is_time() {
+    let gate = Lifeline::new();
+    let (mut child, mut output) = script("(read -r _ <$1; echo late) & exit 5", &gate.path());
+    within(child.exited()).await.unwrap();
+    let (exit, late) = tokio::join!(within(child.end(PATIENT)), async {
+        let mut gate = fs::OpenOptions::new()
+            .write(true)
+            .open(gate.path())
+            .unwrap();
+        gate.write_all(b"go\n").unwrap();
+        rest(&mut output).await
+    });
+    assert_eq!((exit.unwrap().code(), late), (5, b"late\n".to_vec()));
 }
 
 #[tokio::test]
@@ -279,12 +285,7 @@ async fn a_child_may_close_its_output_and_live_on() {
     let (mut child, mut output) = script("exec >&-; read -r _; exit 4", Path::new(""));
     assert!(rest(&mut output).await.is_empty());
     assert!(child.id().is_some());
-    let ladder = Ladder {
-        grace: NEVER,
-        term: NEVER,
-        drain: NEVER,
-    };
-    assert_eq!(within(child.end(ladder)).await.unwrap().code(), 4);
+    assert_eq!(within(child.end(PATIENT)).await.unwrap().code(), 4);
 }
 
 #[cfg(target_os = "linux")] // `setsid` is not a command everywhere
@@ -330,14 +331,12 @@ async fn it_sees_nothing_of_ours_in_its_environment() {
 async fn a_script_beyond_the_path_finds_the_interpreter_beside_it() {
     let home = tempfile::tempdir().unwrap();
     let programs = home.path().join(".local/bin");
-    fs::create_dir_all(&programs).unwrap();
-    for (name, text) in [
-        ("npx-t", "#!/usr/bin/env node-t\n"),
-        ("node-t", "#!/bin/sh\necho \"$0 runs $1\"\n"),
-    ] {
-        fs::write(programs.join(name), text).unwrap();
-        fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    // Written by another process: a program that is open for writing in this one, which forks all
+    // the time, cannot be run.
+    let text = "mkdir -p $1; cd $1; echo '#!/usr/bin/env node-t' >npx-t; chmod +x npx-t; \
+        printf '#!/bin/sh\\necho $0 runs $1\\n' >node-t; chmod +x node-t";
+    let (mut writer, _) = script(text, &programs);
+    assert_eq!(within(writer.exited()).await.unwrap().code(), 0);
     let mut launch = launch("npx-t", &[]);
     launch.environment = vec![
         ("PATH".into(), "/usr/bin:/bin".into()),
@@ -409,7 +408,7 @@ async fn stopped(text: &str, grace: Duration, signals: &[Signal]) -> String {
 
 #[tokio::test]
 async fn a_signal_ends_the_child_in_order() {
-    let polite = "trap 'exit 7' TERM; echo ready; while :; do sleep 300; done";
+    let polite = "trap 'exit 7' TERM; sleep 300 & echo ready; wait";
     let simple = "echo ready; exec sleep 300";
     let listens = "echo ready; cat; exit 5";
     for (text, grace, signal, code) in [

@@ -95,7 +95,7 @@ fn runnable(program: &Path) -> io::Result<()> {
     Ok(access(program, AccessFlags::X_OK)?)
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn runnable(program: &Path) -> io::Result<()> {
     if program.metadata()?.is_file() {
         Ok(())
@@ -113,7 +113,7 @@ fn spellings(command: &OsStr, _: &Environment) -> Vec<OsString> {
 /// The file names a command may stand for: `npx` is `npx.cmd`, and the file `npx` beside it is a
 /// script for another system. How arguments reach a `.cmd` is the standard library's business, which
 /// quotes them for `cmd.exe` and refuses those it cannot quote safely.
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn spellings(command: &OsStr, environment: &Environment) -> Vec<OsString> {
     let extensions = environment
         .get("PATHEXT")
@@ -179,7 +179,7 @@ fn usual(environment: &Environment) -> Vec<PathBuf> {
 }
 
 /// Where people install programs.
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn usual(environment: &Environment) -> Vec<PathBuf> {
     const PLACES: [(&str, &str); 7] = [
         ("ProgramFiles", "nodejs"),

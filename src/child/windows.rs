@@ -9,7 +9,6 @@ use tokio::process::{Child, Command};
 
 /// Keeps the console's ctrl-c from the child: thoth ends it, in order. The constant is
 /// `CREATE_NEW_PROCESS_GROUP` of the Windows API.
-#[cfg(windows)]
 const NEW_PROCESS_GROUP: u32 = 0x0000_0200;
 
 /// The child, as far as it can be reached.
@@ -20,10 +19,7 @@ pub(super) struct Group;
 impl Group {
     /// Keeps the console's signals from the process that `command` starts.
     pub(super) fn found(command: &mut Command) {
-        #[cfg(windows)]
         command.creation_flags(NEW_PROCESS_GROUP);
-        #[cfg(not(windows))]
-        let _ = command;
     }
 
     /// The group that `leader` leads.
