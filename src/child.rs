@@ -143,11 +143,8 @@ impl SpawnError {
 
 impl Ladder {
     /// No waiting at all: for a second signal.
-    pub const AT_ONCE: Self = Self {
-        grace: Duration::ZERO,
-        term: Duration::ZERO,
-        drain: Duration::ZERO,
-    };
+    pub const AT_ONCE: Self =
+        Self { grace: Duration::ZERO, term: Duration::ZERO, drain: Duration::ZERO };
 }
 
 impl Default for Ladder {
@@ -198,18 +195,14 @@ impl Child {
         command.arg0(&launch.command); // what the client's own `execvp` would have passed
         Group::found(&mut command);
 
-        let mut process = command.spawn().map_err(|source| SpawnError::NotRunnable {
-            path: found.program,
-            source,
-        })?;
+        let mut process = command
+            .spawn()
+            .map_err(|source| SpawnError::NotRunnable { path: found.program, source })?;
         let group = Group::around(&process);
         let (read, dead) = (CancellationToken::new(), CancellationToken::new());
         Ok(Self {
             stdin: process.stdin.take(),
-            stdout: process
-                .stdout
-                .take()
-                .map(|pipe| Output::new(pipe, &read, &dead)),
+            stdout: process.stdout.take().map(|pipe| Output::new(pipe, &read, &dead)),
             process,
             group: Some(group),
             read,
@@ -285,12 +278,7 @@ impl Drop for Child {
 
 /// Waits for those who were killed, but not for ever.
 async fn killed<T>(end: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let late = |_| {
-        io::Error::new(
-            io::ErrorKind::TimedOut,
-            "killed by force, and still not gone",
-        )
-    };
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "killed by force, and still not gone");
     timeout(KILLED, end).await.map_err(late)?
 }
 

@@ -75,10 +75,8 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
     let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key);
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
     let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_file);
-    let denial = read.optional(
-        Setting::flag_only("--denial", flags.denial.as_ref(), "auto"),
-        parse::denial,
-    );
+    let denial =
+        read.optional(Setting::flag_only("--denial", flags.denial.as_ref(), "auto"), parse::denial);
     let journal = local::journal(&mut read, flags);
     let max_message_bytes = local::max_message_bytes(&mut read, flags);
     let home = local::home(&mut read);
@@ -131,11 +129,7 @@ impl Reading {
     ///
     /// [`InvalidConfig`], which lists every problem.
     pub fn into_config(self) -> Result<Config, InvalidConfig> {
-        if self.problems.is_empty() {
-            Ok(self.draft)
-        } else {
-            Err(InvalidConfig(self.problems))
-        }
+        if self.problems.is_empty() { Ok(self.draft) } else { Err(InvalidConfig(self.problems)) }
     }
 
     /// What the configuration would be if every faulty setting were left out. To look at, not to

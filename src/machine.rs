@@ -72,9 +72,7 @@ fn who() -> Machine {
         is_private.then_some(user.gid.as_raw())
     });
     Machine {
-        hostname: gethostname()
-            .ok()
-            .and_then(|hostname| hostname.into_string().ok()),
+        hostname: gethostname().ok().and_then(|hostname| hostname.into_string().ok()),
         user: user.map(|user| user.name),
         uid: Some(uid.as_raw()),
         private_gid,
@@ -138,8 +136,7 @@ fn os_release(text: &str) -> Option<String> {
 fn product_version(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("<key>ProductVersion</key>")?;
     let (_, rest) = rest.split_once("<string>")?;
-    rest.split_once("</string>")
-        .map(|(version, _)| version.to_owned())
+    rest.split_once("</string>").map(|(version, _)| version.to_owned())
 }
 
 #[cfg(not(target_os = "linux"))]

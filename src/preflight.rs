@@ -86,15 +86,8 @@ pub fn check(config: &Config, facts: &Facts) -> Vec<Finding> {
 ///
 /// [`Refusal`], which lists every finding that failed.
 pub fn pass(findings: Vec<Finding>) -> Result<(), Refusal> {
-    let failed: Vec<_> = findings
-        .into_iter()
-        .filter(|finding| finding.failure.is_some())
-        .collect();
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(Refusal(failed))
-    }
+    let failed: Vec<_> = findings.into_iter().filter(|finding| finding.failure.is_some()).collect();
+    if failed.is_empty() { Ok(()) } else { Err(Refusal(failed)) }
 }
 
 fn non_root(wanted: &Preflight, machine: &Machine) -> Finding {
@@ -226,11 +219,7 @@ impl Finding {
 
     /// A requirement that is met.
     pub fn fine(id: &'static str, text: impl Into<String>) -> Self {
-        Self {
-            id,
-            text: text.into(),
-            failure: None,
-        }
+        Self { id, text: text.into(), failure: None }
     }
 
     /// A setting that cannot be used.
@@ -253,11 +242,7 @@ impl Finding {
         fix: impl Into<String>,
     ) -> Self {
         let fix = fix.into();
-        Self {
-            id,
-            text: text.into(),
-            failure: Some(Failure { kind, fix }),
-        }
+        Self { id, text: text.into(), failure: Some(Failure { kind, fix }) }
     }
 }
 
@@ -268,11 +253,7 @@ impl Refusal {
     /// be mended first.
     pub fn kind(&self) -> Kind {
         let is_configuration = |failure: &Failure| failure.kind == Kind::Configuration;
-        if self
-            .0
-            .iter()
-            .any(|finding| finding.failure.as_ref().is_some_and(is_configuration))
-        {
+        if self.0.iter().any(|finding| finding.failure.as_ref().is_some_and(is_configuration)) {
             Kind::Configuration
         } else {
             Kind::Refused

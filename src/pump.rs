@@ -18,6 +18,7 @@ mod backlog;
 mod questions;
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -134,13 +135,13 @@ pub async fn run<CI, CO, SI, SO>(
                 }
             }
             read = client_in.read_buf(pump.from_client.framer.space()), if pump.reads_client() => {
-                let closed = pump.take_client(read);
+                let closed = pump.take_client(&read);
                 if closed {
                     pump.handle(Input::ClientClosed);
                 }
             }
             read = server_out.read_buf(pump.from_server.framer.space()), if pump.reads_server() => {
-                let closed = pump.take_server(read);
+                let closed = pump.take_server(&read);
                 if closed {
                     pump.handle(Input::ServerClosed);
                     pump.farewell = Some(now + FAREWELL);
@@ -243,8 +244,8 @@ impl<A: Ask> Pump<A> {
     }
 
     /// Takes in what was read from the client. Says whether that was its last.
-    fn take_client(&mut self, read: std::io::Result<usize>) -> bool {
-        let closed = !matches!(read, Ok(bytes) if bytes > 0);
+    fn take_client(&mut self, read: &io::Result<usize>) -> bool {
+        let closed = !matches!(read, Ok(bytes) if *bytes > 0);
         if closed {
             self.from_client.close();
         }
@@ -255,8 +256,8 @@ impl<A: Ask> Pump<A> {
     }
 
     /// Takes in what was read from the server. Says whether that was its last.
-    fn take_server(&mut self, read: std::io::Result<usize>) -> bool {
-        let closed = !matches!(read, Ok(bytes) if bytes > 0);
+    fn take_server(&mut self, read: &io::Result<usize>) -> bool {
+        let closed = !matches!(read, Ok(bytes) if *bytes > 0);
         if closed {
             self.from_server.close();
         }
@@ -304,14 +305,12 @@ impl<A: Ask> Pump<A> {
 async fn write<W: AsyncWrite + Unpin>(
     backlog: &mut Backlog,
     server_in: Option<&mut W>,
-) -> Option<std::io::Result<()>> {
-    match server_in {
-        Some(server_in) => Some(backlog.write_to(server_in).await),
-        None => {
-            backlog.clear();
-            None
-        }
-    }
+) -> Option<io::Result<()>> {
+    let Some(server_in) = server_in else {
+        backlog.clear();
+        return None;
+    };
+    Some(backlog.write_to(server_in).await)
 }
 
 /// Notes say what was done with a line, never what it held.
@@ -321,7 +320,7 @@ fn log(note: &Note) {
             tracing::warn!(reason_code, "refused a line of the client unread");
         }
         Note::ServerLineTooLong(bytes) => {
-            tracing::warn!(bytes, "dropped a line of the server: too long")
+            tracing::warn!(bytes, "dropped a line of the server: too long");
         }
         Note::AmbiguousAnswer => tracing::warn!("dropped an ambiguous answer of the server"),
         Note::UnexpectedAnswer => tracing::debug!("dropped an answer that nobody waits for"),

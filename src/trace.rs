@@ -41,9 +41,7 @@ pub fn init(log: Log) -> Flush {
         LogFormat::Json => fmt::layer().json().with_writer(lines).boxed(),
     };
     // A second call finds a log in place, and leaves it there.
-    let _ = tracing_subscriber::registry()
-        .with(layer.with_filter(filter(log.level)))
-        .try_init();
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter(log.level))).try_init();
     flush
 }
 
@@ -57,9 +55,7 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    Targets::new()
-        .with_target("thoth", level)
-        .with_default(level.min(LevelFilter::WARN))
+    Targets::new().with_target("thoth", level).with_default(level.min(LevelFilter::WARN))
 }
 
 /// Waits, when dropped, for the lines that are still on their way.
@@ -86,10 +82,7 @@ enum Entry {
 impl Queue {
     fn start(out: impl Write + Send + 'static, format: LogFormat) -> (Self, Flush) {
         let (sender, receiver) = sync_channel(QUEUE);
-        let queue = Self {
-            entries: sender.clone(),
-            dropped: Arc::default(),
-        };
+        let queue = Self { entries: sender.clone(), dropped: Arc::default() };
         let dropped = Arc::clone(&queue.dropped);
         // Not joined: it may stand in a write that never ends, and it owns nothing but stderr.
         std::thread::spawn(move || write_all(out, format, &receiver, &dropped));
@@ -185,13 +178,7 @@ mod tests {
     fn a_reader_that_stalls_costs_lines_and_no_time() {
         let (arrived, arrivals) = channel();
         let (go_on, wait) = channel();
-        let (mut queue, flush) = Queue::start(
-            Stalled {
-                arrived,
-                go_on: wait,
-            },
-            LogFormat::Text,
-        );
+        let (mut queue, flush) = Queue::start(Stalled { arrived, go_on: wait }, LogFormat::Text);
         queue.write_all(b"first").unwrap();
         assert_eq!(arrivals.recv().unwrap(), b"first");
         for _ in 0..QUEUE + 10 {
@@ -219,13 +206,7 @@ mod tests {
         let (arrived, arrivals) = channel();
         let (go_on, wait) = channel();
         drop(go_on);
-        let (mut queue, flush) = Queue::start(
-            Stalled {
-                arrived,
-                go_on: wait,
-            },
-            LogFormat::Text,
-        );
+        let (mut queue, flush) = Queue::start(Stalled { arrived, go_on: wait }, LogFormat::Text);
         queue.write_all(b"last words").unwrap();
         drop(flush);
         assert_eq!(arrivals.try_recv().unwrap(), b"last words");
@@ -243,16 +224,10 @@ mod tests {
         ] {
             let filter = filter(level);
             let most = |target| {
-                [
-                    Level::ERROR,
-                    Level::WARN,
-                    Level::INFO,
-                    Level::DEBUG,
-                    Level::TRACE,
-                ]
-                .into_iter()
-                .filter(|level| filter.would_enable(target, level))
-                .max()
+                [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE]
+                    .into_iter()
+                    .filter(|level| filter.would_enable(target, level))
+                    .max()
             };
             assert_eq!(most("thoth::pump"), ours, "{level:?}");
             assert_eq!(most("h2::codec"), theirs, "{level:?}");

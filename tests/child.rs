@@ -33,11 +33,7 @@ const NEVER: Duration = Duration::from_secs(300);
 const AT_ONCE: Duration = Duration::ZERO;
 
 /// A ladder of which no step may be reached.
-const PATIENT: Ladder = Ladder {
-    grace: NEVER,
-    term: NEVER,
-    drain: NEVER,
-};
+const PATIENT: Ladder = Ladder { grace: NEVER, term: NEVER, drain: NEVER };
 
 /// The variable without which the ignored tests of this file do nothing.
 const ROLE: &str = "THOTH_TEST_ROLE";
@@ -64,10 +60,7 @@ fn spawn(launch: Launch) -> (Child, BufReader<Output>) {
 
 /// Starts a shell script; `$1` is `argument`.
 fn script(text: &str, argument: &Path) -> (Child, BufReader<Output>) {
-    spawn(launch(
-        "sh",
-        &["-c", text, "sh", argument.to_str().unwrap()],
-    ))
+    spawn(launch("sh", &["-c", text, "sh", argument.to_str().unwrap()]))
 }
 
 fn group(child: &Child) -> Pid {
@@ -127,16 +120,10 @@ async fn a_closed_input_is_enough_for_a_child_that_listens() {
 
 #[tokio::test]
 async fn a_child_that_ignores_its_input_is_asked_to_end() {
-    let (mut child, mut output) = script(
-        "trap 'exit 7' TERM; sleep 300 & echo ready; wait",
-        Path::new(""),
-    );
+    let (mut child, mut output) =
+        script("trap 'exit 7' TERM; sleep 300 & echo ready; wait", Path::new(""));
     assert_eq!(line(&mut output).await, "ready");
-    let ladder = Ladder {
-        grace: AT_ONCE,
-        term: NEVER,
-        drain: AT_ONCE,
-    };
+    let ladder = Ladder { grace: AT_ONCE, term: NEVER, drain: AT_ONCE };
     assert_eq!(within(child.end(ladder)).await.unwrap().code(), 7);
 }
 
@@ -175,11 +162,7 @@ async fn a_child_that_ends_by_itself_is_seen_with_its_own_code() {
 async fn an_end_that_was_broken_off_can_be_hurried() {
     let (mut child, mut output) = script("trap '' TERM; echo ready; sleep 300", Path::new(""));
     assert_eq!(line(&mut output).await, "ready");
-    let slowly = Ladder {
-        grace: AT_ONCE,
-        term: NEVER,
-        drain: NEVER,
-    };
+    let slowly = Ladder { grace: AT_ONCE, term: NEVER, drain: NEVER };
     let begun = tokio::time::timeout(Duration::from_millis(1), child.end(slowly));
     assert!(begun.await.is_err());
     let exit = within(child.end(Ladder::AT_ONCE)).await.unwrap();
@@ -196,11 +179,7 @@ async fn a_grandchild_that_holds_the_pipes_does_not_survive() {
         &lifeline.path(),
     );
     assert_eq!(line(&mut output).await, "ready");
-    let ladder = Ladder {
-        grace: NEVER,
-        term: NEVER,
-        drain: AT_ONCE,
-    };
+    let ladder = Ladder { grace: NEVER, term: NEVER, drain: AT_ONCE };
     assert_eq!(within(child.end(ladder)).await.unwrap().code(), 0);
     lifeline.all_gone().await;
     assert!(rest(&mut output).await.is_empty());
@@ -219,10 +198,8 @@ async fn nobody_of_the_group_is_left_not_even_a_zombie() {
 #[tokio::test]
 async fn a_child_that_is_dropped_is_killed_with_its_group() {
     let lifeline = Lifeline::new();
-    let (child, mut output) = script(
-        "exec 3>$1; trap '' TERM; sleep 300 & echo ready; wait",
-        &lifeline.path(),
-    );
+    let (child, mut output) =
+        script("exec 3>$1; trap '' TERM; sleep 300 & echo ready; wait", &lifeline.path());
     assert_eq!(line(&mut output).await, "ready");
     drop(child);
     lifeline.all_gone().await;
@@ -257,10 +234,7 @@ async fn what_its_grandchild_still_writes_is_read_while_there_is_time() {
     let (mut child, mut output) = script("(read -r _ <$1; echo late) & exit 5", &gate.path());
     within(child.exited()).await.unwrap();
     let (exit, late) = tokio::join!(within(child.end(PATIENT)), async {
-        let mut gate = fs::OpenOptions::new()
-            .write(true)
-            .open(gate.path())
-            .unwrap();
+        let mut gate = fs::OpenOptions::new().write(true).open(gate.path()).unwrap();
         gate.write_all(b"go\n").unwrap();
         rest(&mut output).await
     });
@@ -294,11 +268,7 @@ async fn a_stranger_that_holds_the_output_holds_nothing_up_and_lives_on() {
     let text = "setsid sh -c 'echo $$; exec sleep 300' & exec cat";
     let (mut child, mut output) = script(text, Path::new(""));
     let stranger = Pid::from_raw(line(&mut output).await.parse().unwrap());
-    let ladder = Ladder {
-        grace: NEVER,
-        term: NEVER,
-        drain: Duration::from_millis(1),
-    };
+    let ladder = Ladder { grace: NEVER, term: NEVER, drain: Duration::from_millis(1) };
     let (exit, rest) = tokio::join!(within(child.end(ladder)), rest(&mut output));
     assert_eq!((exit.unwrap().code(), rest.len()), (0, 0));
     kill(stranger, Signal::SIGKILL).unwrap();
@@ -338,10 +308,8 @@ async fn a_script_beyond_the_path_finds_the_interpreter_beside_it() {
     let (mut writer, _) = script(text, &programs);
     assert_eq!(within(writer.exited()).await.unwrap().code(), 0);
     let mut launch = launch("npx-t", &[]);
-    launch.environment = vec![
-        ("PATH".into(), "/usr/bin:/bin".into()),
-        ("HOME".into(), home.path().into()),
-    ];
+    launch.environment =
+        vec![("PATH".into(), "/usr/bin:/bin".into()), ("HOME".into(), home.path().into())];
 
     let (_child, mut output) = spawn(launch);
     let (node, npx) = (programs.join("node-t"), programs.join("npx-t"));
@@ -361,16 +329,8 @@ async fn a_command_that_is_not_there_or_cannot_be_run_says_so() {
     let plain = file("plain", "text", 0o644);
     let lost = file("lost", "#!/nonexistent/interpreter\n", 0o755);
     for (command, code, text) in [
-        (
-            "no-such-command-t",
-            127,
-            "`no-such-command-t` was found neither",
-        ),
-        (
-            "/nonexistent/command",
-            127,
-            "`/nonexistent/command` was found",
-        ),
+        ("no-such-command-t", 127, "`no-such-command-t` was found neither"),
+        ("/nonexistent/command", 127, "`/nonexistent/command` was found"),
         (&plain, 126, "plain is there but cannot be run"),
         (&lost, 126, "lost is there but cannot be run"),
     ] {
@@ -486,10 +446,7 @@ fn argument(number: u32) -> String {
     value.into_string().unwrap()
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "the pipe to the test that started this process"
-)]
+#[expect(clippy::print_stdout, reason = "the pipe to the test that started this process")]
 fn say(text: &str) {
     println!("{text}");
 }

@@ -44,10 +44,7 @@ fn hold(document: &str, expected: &[Vec<String>]) {
             "{document} has the row {row:?}, which the code does not know; the table should be\n{table}"
         );
     }
-    assert_eq!(
-        found, expected,
-        "{document} has other order or repeats; it should be\n{table}"
-    );
+    assert_eq!(found, expected, "{document} has other order or repeats; it should be\n{table}");
 }
 
 #[test]

@@ -25,9 +25,7 @@ impl Environment {
 
     /// A variable that names a directory, unless that depends on where we are.
     pub(super) fn directory(&self, name: &str) -> Option<PathBuf> {
-        self.get(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
+        self.get(name).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
     /// The entries of `PATH`. An empty one, which would mean the current directory, is an accident
@@ -73,11 +71,7 @@ impl IntoIterator for Environment {
 
 /// Whether two names are one variable: Windows does not tell `Path` from `PATH`.
 fn same(name: &OsStr, other: &str) -> bool {
-    if cfg!(windows) {
-        name.eq_ignore_ascii_case(other)
-    } else {
-        name == other
-    }
+    if cfg!(windows) { name.eq_ignore_ascii_case(other) } else { name == other }
 }
 
 fn begins(name: &OsStr, prefix: &str) -> bool {
@@ -95,10 +89,7 @@ mod tests {
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
         Environment::new(
-            variables
-                .iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
+            variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
         )
     }
 
@@ -148,9 +139,6 @@ mod tests {
     fn an_empty_entry_of_the_path_is_not_the_current_directory() {
         let environment = environment(&[("PATH", ":/usr/bin::node_modules/.bin:")]);
         let entries: Vec<_> = environment.path().collect();
-        assert_eq!(
-            entries,
-            [Path::new("/usr/bin"), Path::new("node_modules/.bin")]
-        );
+        assert_eq!(entries, [Path::new("/usr/bin"), Path::new("node_modules/.bin")]);
     }
 }

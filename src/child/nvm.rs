@@ -31,9 +31,7 @@ pub(super) fn default_programs(root: &Path) -> Option<PathBuf> {
 fn resolve(root: &Path) -> String {
     let mut name = "default".to_owned();
     for _ in 0..MOST_ALIASES {
-        let inside = Path::new(&name)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
+        let inside = Path::new(&name).components().all(|part| matches!(part, Component::Normal(_)));
         let Some(Ok(text)) = inside.then(|| fs::read_to_string(root.join("alias").join(&name)))
         else {
             break;
@@ -66,11 +64,7 @@ mod tests {
             (&[("default", "../../secret")], None),
             (&[("default", "default")], Some("v22.11.0")),
             (
-                &[
-                    ("default", "lts/*"),
-                    ("lts/*", "lts/iron"),
-                    ("lts/iron", "v20.10.0"),
-                ],
+                &[("default", "lts/*"), ("lts/*", "lts/iron"), ("lts/iron", "v20.10.0")],
                 Some("v20.10.0"),
             ),
         ] {

@@ -27,54 +27,38 @@ pub(super) struct Found {
 ///
 /// `NotFound`; `NotRunnable` where every file of that name is one this user cannot run.
 pub(super) fn find(command: &OsStr, environment: &Environment) -> Result<Found, SpawnError> {
-    let not_found = || SpawnError::NotFound {
-        command: command.to_string_lossy().into_owned(),
-    };
+    let not_found = || SpawnError::NotFound { command: command.to_string_lossy().into_owned() };
     let mut refused = None;
     let mut look_in = |directory: &Path| {
-        spellings(command, environment)
-            .into_iter()
-            .find_map(|name| {
-                let program = directory.join(name);
-                match runnable(&program) {
-                    Ok(()) => return Some(program),
-                    Err(source)
-                        if refused.is_none()
-                            && (program.is_file() || is_path(command) && program.exists()) =>
-                    {
-                        refused = Some(SpawnError::NotRunnable {
-                            path: program,
-                            source,
-                        });
-                    }
-                    Err(_) => {}
+        spellings(command, environment).into_iter().find_map(|name| {
+            let program = directory.join(name);
+            match runnable(&program) {
+                Ok(()) => return Some(program),
+                Err(source)
+                    if refused.is_none()
+                        && (program.is_file() || is_path(command) && program.exists()) =>
+                {
+                    refused = Some(SpawnError::NotRunnable { path: program, source });
                 }
-                None
-            })
+                Err(_) => {}
+            }
+            None
+        })
     };
 
     if is_path(command) {
         // Joined to nothing, a path is itself.
-        let found = look_in(Path::new("")).map(|program| Found {
-            program,
-            beyond_path: None,
-        });
+        let found = look_in(Path::new("")).map(|program| Found { program, beyond_path: None });
         return found.ok_or_else(|| refused.unwrap_or_else(not_found));
     }
     for directory in environment.path() {
         if let Some(program) = look_in(&directory) {
-            return Ok(Found {
-                program,
-                beyond_path: None,
-            });
+            return Ok(Found { program, beyond_path: None });
         }
     }
     for directory in usual(environment) {
         if let Some(program) = look_in(&directory) {
-            return Ok(Found {
-                program,
-                beyond_path: Some(directory),
-            });
+            return Ok(Found { program, beyond_path: Some(directory) });
         }
     }
     Err(refused.unwrap_or_else(not_found))
@@ -97,11 +81,7 @@ fn runnable(program: &Path) -> io::Result<()> {
 
 #[cfg(windows)]
 fn runnable(program: &Path) -> io::Result<()> {
-    if program.metadata()?.is_file() {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::IsADirectory.into())
-    }
+    if program.metadata()?.is_file() { Ok(()) } else { Err(io::ErrorKind::IsADirectory.into()) }
 }
 
 /// The file names a command may stand for.
@@ -115,10 +95,8 @@ fn spellings(command: &OsStr, _: &Environment) -> Vec<OsString> {
 /// quotes them for `cmd.exe` and refuses those it cannot quote safely.
 #[cfg(windows)]
 fn spellings(command: &OsStr, environment: &Environment) -> Vec<OsString> {
-    let extensions = environment
-        .get("PATHEXT")
-        .and_then(OsStr::to_str)
-        .unwrap_or(".COM;.EXE;.BAT;.CMD");
+    let extensions =
+        environment.get("PATHEXT").and_then(OsStr::to_str).unwrap_or(".COM;.EXE;.BAT;.CMD");
     let has_one = Path::new(command).extension().is_some_and(|own| {
         extensions
             .split(';')
@@ -170,9 +148,7 @@ fn usual(environment: &Environment) -> Vec<PathBuf> {
     if let Some(home) = &home {
         directories.extend(IN_HOME.map(|directory| home.join(directory)));
     }
-    let nvm = environment
-        .directory("NVM_DIR")
-        .or_else(|| Some(home?.join(".nvm")));
+    let nvm = environment.directory("NVM_DIR").or_else(|| Some(home?.join(".nvm")));
     directories.extend(nvm.and_then(|root| nvm::default_programs(&root)));
     directories.extend(AFTER_HOME.map(PathBuf::from));
     directories
@@ -214,10 +190,7 @@ mod tests {
 
     fn environment(path: &str, home: &Path) -> Environment {
         Environment::new(vec![
-            (
-                "PATH".into(),
-                path.replace('~', home.to_str().unwrap()).into(),
-            ),
+            ("PATH".into(), path.replace('~', home.to_str().unwrap()).into()),
             ("HOME".into(), home.into()),
         ])
     }
@@ -251,12 +224,7 @@ mod tests {
             ("one-t", "~/missing:~/b:~/a", "b/one-t", None),
             ("two-t", "~/a:~/b", "b/two-t", None),
             ("two-t", "~/a", ".local/bin/two-t", Some(".local/bin")),
-            (
-                "three-t",
-                "~/a:~/b",
-                ".local/bin/three-t",
-                Some(".local/bin"),
-            ),
+            ("three-t", "~/a:~/b", ".local/bin/three-t", Some(".local/bin")),
             (
                 "npx-t",
                 "",

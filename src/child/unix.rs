@@ -48,10 +48,7 @@ impl Group {
                 tracing::warn!(%error, "no sentinel: the server may outlive a thoth that is killed");
             })
             .ok();
-        Self {
-            id: Pid::from_raw(id),
-            sentinel,
-        }
+        Self { id: Pid::from_raw(id), sentinel }
     }
 
     /// Asks everybody to end.

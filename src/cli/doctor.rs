@@ -76,11 +76,7 @@ struct Setting<'a> {
 impl Args {
     /// Reads the configuration as `thoth run` would.
     pub fn read(&self, env: &Env) -> Reading {
-        read(
-            &self.flags,
-            self.command.first().map(OsString::as_os_str),
-            env,
-        )
+        read(&self.flags, self.command.first().map(OsString::as_os_str), env)
     }
 
     /// Tells what was found. `also` are the findings of other checks, such as of the policies.
@@ -126,10 +122,8 @@ fn who_decides(config: &Config) -> Finding {
         1 => Some("one policy on this machine".to_owned()),
         count => Some(format!("{count} policies on this machine")),
     };
-    let enforcer = config
-        .enforcer
-        .as_ref()
-        .map(|enforcer| format!("the enforcer at {}", enforcer.url));
+    let enforcer =
+        config.enforcer.as_ref().map(|enforcer| format!("the enforcer at {}", enforcer.url));
     let text = match (rules, enforcer) {
         (Some(rules), Some(enforcer)) => format!("{rules} and {enforcer} decide"),
         (Some(one), None) | (None, Some(one)) => format!("{one} decides"),
@@ -186,11 +180,7 @@ impl<'a> Report<'a> {
         )?;
         writeln!(out, "{}", paint.heading("Checks"))?;
         for check in &self.checks {
-            let mark = if check.ok {
-                paint.fine()
-            } else {
-                paint.wrong()
-            };
+            let mark = if check.ok { paint.fine() } else { paint.wrong() };
             writeln!(out, "  {mark} {:<24} {}", check.id, one_line(check.text))?;
             if let Some(fix) = check.fix {
                 writeln!(out, "       fix: {}", one_line(fix))?;
@@ -224,15 +214,7 @@ impl<'a> Report<'a> {
 
 /// A path may hold anything, also what would drive a terminal.
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|character| {
-            if character.is_control() {
-                '?'
-            } else {
-                character
-            }
-        })
-        .collect()
+    text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
 }
 
 #[cfg(test)]
@@ -262,9 +244,7 @@ mod tests {
         let reading = args.read(&env);
         let facts = Facts::gather(reading.draft(), machine, None);
         let mut out = Vec::new();
-        let code = args
-            .report(&reading, &facts, Vec::new(), Paint::default(), &mut out)
-            .unwrap();
+        let code = args.report(&reading, &facts, Vec::new(), Paint::default(), &mut out).unwrap();
         (code, String::from_utf8(out).unwrap())
     }
 
@@ -291,10 +271,7 @@ mod tests {
     fn each_thing_to_fix_says_how() {
         let (code, text) = told(
             &["--denial=loud", "--policy=/nowhere/\u{1b}[31m"],
-            &[
-                ("THOTH_EXPECTED_PROXY_USER", "thoth"),
-                ("THOTH_ENFORCR_URL", "x"),
-            ],
+            &[("THOTH_EXPECTED_PROXY_USER", "thoth"), ("THOTH_ENFORCR_URL", "x")],
         );
         assert_eq!(code, exit::NO);
         for line in [

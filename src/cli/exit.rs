@@ -33,46 +33,19 @@ pub const SIGNAL: u8 = 128;
 
 /// Every exit code, in the order of the documentation.
 pub const ALL: &[Exit] = &[
-    Exit {
-        code: "0",
-        meaning: "all is well; for `run`: the server ended with 0",
-    },
+    Exit { code: "0", meaning: "all is well; for `run`: the server ended with 0" },
     Exit {
         code: "1",
         meaning: "the answer is no: `doctor` found something to fix, a case failed, a journal is broken",
     },
-    Exit {
-        code: "64",
-        meaning: "the command line cannot be read",
-    },
-    Exit {
-        code: "69",
-        meaning: "the server is unavailable for a reason outside thoth",
-    },
-    Exit {
-        code: "77",
-        meaning: "preflight refused; the server was never started",
-    },
-    Exit {
-        code: "78",
-        meaning: "the configuration cannot be used; the server was never started",
-    },
-    Exit {
-        code: "126",
-        meaning: "the server's command was found and cannot be run",
-    },
-    Exit {
-        code: "127",
-        meaning: "the server's command was not found",
-    },
-    Exit {
-        code: "128 + n",
-        meaning: "`run`: signal n ended the server",
-    },
-    Exit {
-        code: "any other",
-        meaning: "`run`: the server's own",
-    },
+    Exit { code: "64", meaning: "the command line cannot be read" },
+    Exit { code: "69", meaning: "the server is unavailable for a reason outside thoth" },
+    Exit { code: "77", meaning: "preflight refused; the server was never started" },
+    Exit { code: "78", meaning: "the configuration cannot be used; the server was never started" },
+    Exit { code: "126", meaning: "the server's command was found and cannot be run" },
+    Exit { code: "127", meaning: "the server's command was not found" },
+    Exit { code: "128 + n", meaning: "`run`: signal n ended the server" },
+    Exit { code: "any other", meaning: "`run`: the server's own" },
 ];
 
 #[cfg(test)]
@@ -81,16 +54,7 @@ mod tests {
 
     #[test]
     fn the_table_holds_the_constants() {
-        let codes = [
-            OK,
-            NO,
-            USAGE,
-            UNAVAILABLE,
-            REFUSED,
-            CONFIGURATION,
-            NOT_RUNNABLE,
-            NOT_FOUND,
-        ];
+        let codes = [OK, NO, USAGE, UNAVAILABLE, REFUSED, CONFIGURATION, NOT_RUNNABLE, NOT_FOUND];
         for (code, exit) in codes.iter().zip(ALL) {
             assert_eq!(code.to_string(), exit.code);
         }

@@ -20,10 +20,7 @@ impl Paint {
                 let locale = locale.to_string_lossy().to_ascii_lowercase();
                 locale.contains("utf-8") || locale.contains("utf8")
             });
-        Self {
-            colour: is_terminal && !env.has(&NO_COLOR),
-            unicode: is_terminal && is_utf8,
-        }
+        Self { colour: is_terminal && !env.has(&NO_COLOR), unicode: is_terminal && is_utf8 }
     }
 
     /// The mark before something that is fine.
@@ -42,11 +39,7 @@ impl Paint {
     }
 
     fn coloured(self, code: &str, text: &str) -> String {
-        if self.colour {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 
@@ -60,25 +53,10 @@ mod tests {
             (&[][..], false, "ok", "no"),
             (&[("LANG", "en_US.UTF-8")], false, "ok", "no"),
             (&[], true, "\u{1b}[32mok\u{1b}[0m", "\u{1b}[31mno\u{1b}[0m"),
-            (
-                &[("LANG", "C.utf8")],
-                true,
-                "\u{1b}[32m✓\u{1b}[0m",
-                "\u{1b}[31m✗\u{1b}[0m",
-            ),
+            (&[("LANG", "C.utf8")], true, "\u{1b}[32m✓\u{1b}[0m", "\u{1b}[31m✗\u{1b}[0m"),
             (&[("LANG", "C.UTF-8"), ("NO_COLOR", "1")], true, "✓", "✗"),
-            (
-                &[("LANG", "C.UTF-8"), ("NO_COLOR", "1"), ("LC_ALL", "C")],
-                true,
-                "ok",
-                "no",
-            ),
-            (
-                &[("LC_CTYPE", "UTF-8"), ("NO_COLOR", "1"), ("LANG", "C")],
-                true,
-                "✓",
-                "✗",
-            ),
+            (&[("LANG", "C.UTF-8"), ("NO_COLOR", "1"), ("LC_ALL", "C")], true, "ok", "no"),
+            (&[("LC_CTYPE", "UTF-8"), ("NO_COLOR", "1"), ("LANG", "C")], true, "✓", "✗"),
         ] {
             let paint = Paint::new(&env.iter().copied().collect(), is_terminal);
             assert_eq!((&*paint.fine(), &*paint.wrong()), (fine, wrong), "{env:?}");

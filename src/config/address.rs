@@ -24,10 +24,7 @@ pub(super) fn enforcer_url(value: &str) -> Result<String, Wrong> {
         return Err(WANTED);
     }
     if value.contains(['?', '#']) {
-        return Err(Wrong::new(
-            "holds a query or a fragment",
-            "write the base address alone",
-        ));
+        return Err(Wrong::new("holds a query or a fragment", "write the base address alone"));
     }
     match scheme {
         "https" => {}
@@ -46,9 +43,7 @@ pub(super) fn enforcer_url(value: &str) -> Result<String, Wrong> {
 pub(super) fn derived_url(tenant: &str, apex: &str) -> Option<String> {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -57,10 +52,7 @@ pub(super) fn derived_url(tenant: &str, apex: &str) -> Option<String> {
 }
 
 fn is_loopback(host: &str) -> bool {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     match bare.parse::<IpAddr>() {
         Ok(address) => address.is_loopback(),
         Err(_) => bare.eq_ignore_ascii_case("localhost"),
@@ -76,10 +68,7 @@ mod tests {
         for (written, read) in [
             ("https://e.example", "https://e.example"),
             ("HTTPS://e.example/", "https://e.example"),
-            (
-                "https://e.example:8443/base//",
-                "https://e.example:8443/base",
-            ),
+            ("https://e.example:8443/base//", "https://e.example:8443/base"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("http://127.9.9.9", "http://127.9.9.9"),
             ("http://[::1]:8080/", "http://[::1]:8080"),

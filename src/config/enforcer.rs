@@ -58,9 +58,7 @@ pub(super) fn api_key(
     flags: &RunFlags,
 ) -> (Option<ApiKey>, Option<PathBuf>) {
     let given = flags.api_key.as_ref().map(|key| &key.0);
-    let of_key = Setting::of(&[&name::API_KEY])
-        .or_flag("--api-key", given)
-        .secret();
+    let of_key = Setting::of(&[&name::API_KEY]).or_flag("--api-key", given).secret();
     let of_file =
         Setting::of(&[&name::API_KEY_FILE]).or_flag("--api-key-file", flags.api_key_file.as_ref());
     let (key, file) = the_one_that_counts(read, of_key, of_file);
@@ -117,10 +115,8 @@ fn the_one_that_counts(
     }
     match (key, file) {
         (Some(key), Some(file)) => {
-            let is_weaker = matches!(
-                (key.origin, file.origin),
-                (Origin::Variable(_), Origin::Flag(_))
-            );
+            let is_weaker =
+                matches!((key.origin, file.origin), (Origin::Variable(_), Origin::Flag(_)));
             if is_weaker {
                 let notice = format!("is not used, since {} is given", file.origin);
                 read.notice(key.origin, notice);
@@ -173,10 +169,7 @@ fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<S
 fn outage(read: &mut Reader<'_>, strict: bool) -> Outage {
     let said = read.optional(Setting::of(&[&name::FAILURE_DECISION]), parse::outage);
     let fail_open = read.optional(Setting::of(&[&name::FAIL_OPEN]), parse::boolean);
-    let overridden = read.optional(
-        Setting::of(&[&name::ALLOW_FALLBACK_OVERRIDE]),
-        parse::boolean,
-    );
+    let overridden = read.optional(Setting::of(&[&name::ALLOW_FALLBACK_OVERRIDE]), parse::boolean);
     let (outage, origin) = match (said, fail_open) {
         (Some(said), fail_open) => {
             if fail_open == Some(true) && said != Outage::Allow {

@@ -39,20 +39,14 @@ pub(super) fn read(path: &Path) -> Result<String, Wrong> {
     let key = if text.trim_start().starts_with('{') {
         serde_json::from_str::<Json>(&text)
             .map_err(|_| {
-                Wrong::new(
-                    "names a file that is not JSON with a text `api_key`",
-                    "mend the file",
-                )
+                Wrong::new("names a file that is not JSON with a text `api_key`", "mend the file")
             })?
             .api_key
     } else {
         text
     };
     if key.trim().is_empty() {
-        return Err(Wrong::new(
-            "names a file without a key",
-            "write the key into it",
-        ));
+        return Err(Wrong::new("names a file without a key", "write the key into it"));
     }
     Ok(key)
 }
@@ -61,20 +55,11 @@ fn unreadable(error: &io::Error) -> Wrong {
     let (what, fix) = if error.kind() == io::ErrorKind::NotFound {
         ("names no file", "write the path of the file with the key")
     } else if error.kind() == io::ErrorKind::PermissionDenied {
-        (
-            "names a file that this user may not read",
-            "make this user its owner",
-        )
+        ("names a file that this user may not read", "make this user its owner")
     } else if error.kind() == io::ErrorKind::InvalidData {
-        (
-            "names a file that is not UTF-8",
-            "write the key alone into it",
-        )
+        ("names a file that is not UTF-8", "write the key alone into it")
     } else {
-        (
-            "names a file that cannot be read",
-            "write the path of the file with the key",
-        )
+        ("names a file that cannot be read", "write the path of the file with the key")
     };
     Wrong::new(what, fix)
 }

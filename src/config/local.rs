@@ -41,10 +41,8 @@ pub(super) fn identity(
             .or_flag("--approved-scope", flags.approved_scope.as_ref()),
         parse::list,
     );
-    let intent_tools = read.optional(
-        Setting::of(&[&name::INTENT_TOOL_ALLOWLIST]),
-        parse::intent_tools,
-    );
+    let intent_tools =
+        read.optional(Setting::of(&[&name::INTENT_TOOL_ALLOWLIST]), parse::intent_tools);
     let blocked_ancestors = read.optional(Setting::of(&[&name::BLOCKED_ANCESTORS]), parse::list);
     let blocked_binaries = read.optional(Setting::of(&[&name::BLOCKED_BINARIES]), parse::list);
     Identity {
@@ -63,10 +61,7 @@ pub(super) fn identity(
 fn named_after(command: Option<&OsStr>) -> String {
     command
         .and_then(|command| Path::new(command).file_name())
-        .map_or_else(
-            || "agent".to_owned(),
-            |name| name.to_string_lossy().into_owned(),
-        )
+        .map_or_else(|| "agent".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 pub(super) fn journal(read: &mut Reader<'_>, flags: &RunFlags) -> Journal {
@@ -75,11 +70,7 @@ pub(super) fn journal(read: &mut Reader<'_>, flags: &RunFlags) -> Journal {
         parse::journal,
     );
     let full_arguments = read.optional(
-        Setting::flag_only(
-            "--journal-arguments",
-            flags.journal_arguments.as_ref(),
-            "hash",
-        ),
+        Setting::flag_only("--journal-arguments", flags.journal_arguments.as_ref(), "hash"),
         parse::journal_arguments,
     );
     Journal {
@@ -140,8 +131,5 @@ pub(super) fn log(read: &mut Reader<'_>) -> Log {
     let own = read.optional(Setting::of(&[&name::LOG_LEVEL]), parse::log_level);
     let any = read.shared(Setting::of(&[&name::ANY_LOG_LEVEL]), parse::log_level);
     let format = read.optional(Setting::of(&[&name::LOG_FORMAT]), parse::log_format);
-    Log {
-        level: own.or(any).unwrap_or_default(),
-        format: format.unwrap_or_default(),
-    }
+    Log { level: own.or(any).unwrap_or_default(), format: format.unwrap_or_default() }
 }

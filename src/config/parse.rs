@@ -25,10 +25,7 @@ type Parsed<T> = Result<T, Wrong>;
 /// Some words on one line.
 pub(super) fn text(value: &str) -> Parsed<String> {
     if value.chars().any(char::is_control) {
-        return Err(Wrong::new(
-            "holds a control character",
-            "write it on one line",
-        ));
+        return Err(Wrong::new("holds a control character", "write it on one line"));
     }
     Ok(value.to_owned())
 }
@@ -46,10 +43,7 @@ pub(super) fn environment(value: &str) -> Parsed<Environment> {
         "dev" | "development" => Ok(Environment::Dev),
         "staging" | "stage" => Ok(Environment::Staging),
         "prod" | "production" => Ok(Environment::Prod),
-        _ => Err(Wrong::new(
-            "is no environment",
-            "write dev, staging or prod",
-        )),
+        _ => Err(Wrong::new("is no environment", "write dev, staging or prod")),
     }
 }
 
@@ -71,10 +65,7 @@ pub(super) fn outage(value: &str) -> Parsed<Outage> {
         "allow" => Ok(Outage::Allow),
         "block" => Ok(Outage::Block),
         "step_up" => Ok(Outage::StepUp),
-        _ => Err(Wrong::new(
-            "is no failure decision",
-            "write block, step_up or allow",
-        )),
+        _ => Err(Wrong::new("is no failure decision", "write block, step_up or allow")),
     }
 }
 
@@ -83,10 +74,7 @@ pub(super) fn denial(value: &str) -> Parsed<Denial> {
         "auto" => Ok(Denial::Auto),
         "error" => Ok(Denial::Error),
         "result" => Ok(Denial::Result),
-        _ => Err(Wrong::new(
-            "is no shape of a refusal",
-            "write auto, error or result",
-        )),
+        _ => Err(Wrong::new("is no shape of a refusal", "write auto, error or result")),
     }
 }
 
@@ -94,10 +82,9 @@ pub(super) fn step_up(value: &str) -> Parsed<StepUp> {
     match folded(value).as_str() {
         "return" => Ok(StepUp::Return),
         "wait" => Ok(StepUp::Wait),
-        "elicit" | "auto" => Err(Wrong::new(
-            "asks for what a later version does",
-            "write return or wait",
-        )),
+        "elicit" | "auto" => {
+            Err(Wrong::new("asks for what a later version does", "write return or wait"))
+        }
         _ => Err(Wrong::new("is no way to step up", "write return or wait")),
     }
 }
@@ -107,10 +94,7 @@ pub(super) fn journal(value: &str) -> Parsed<bool> {
     match folded(value).as_str() {
         "required" => Ok(false),
         "best_effort" => Ok(true),
-        _ => Err(Wrong::new(
-            "is no way to keep the journal",
-            "write required or best-effort",
-        )),
+        _ => Err(Wrong::new("is no way to keep the journal", "write required or best-effort")),
     }
 }
 
@@ -119,10 +103,7 @@ pub(super) fn journal_arguments(value: &str) -> Parsed<bool> {
     match folded(value).as_str() {
         "hash" => Ok(false),
         "full" => Ok(true),
-        _ => Err(Wrong::new(
-            "is no way to journal arguments",
-            "write hash or full",
-        )),
+        _ => Err(Wrong::new("is no way to journal arguments", "write hash or full")),
     }
 }
 
@@ -134,10 +115,7 @@ pub(super) fn log_level(value: &str) -> Parsed<LogLevel> {
         "info" | "notice" => Ok(LogLevel::Info),
         "debug" => Ok(LogLevel::Debug),
         "trace" => Ok(LogLevel::Trace),
-        _ => Err(Wrong::new(
-            "is no log level",
-            "write off, error, warn, info, debug or trace",
-        )),
+        _ => Err(Wrong::new("is no log level", "write off, error, warn, info, debug or trace")),
     }
 }
 
@@ -153,10 +131,7 @@ pub(super) fn log_format(value: &str) -> Parsed<LogFormat> {
 pub(super) fn wait_seconds(value: &str) -> Parsed<u64> {
     match value.parse() {
         Ok(seconds @ 1..=86_400) => Ok(seconds),
-        _ => Err(Wrong::new(
-            "is no such number of seconds",
-            "write 1 to 86400",
-        )),
+        _ => Err(Wrong::new("is no such number of seconds", "write 1 to 86400")),
     }
 }
 
@@ -164,17 +139,12 @@ pub(super) fn wait_seconds(value: &str) -> Parsed<u64> {
 pub(super) fn message_bytes(value: &str) -> Parsed<usize> {
     match value.parse() {
         Ok(bytes @ 1_024..=1_073_741_824) => Ok(bytes),
-        _ => Err(Wrong::new(
-            "is no such number of bytes",
-            "write 1024 to 1073741824",
-        )),
+        _ => Err(Wrong::new("is no such number of bytes", "write 1024 to 1073741824")),
     }
 }
 
 pub(super) fn uid(value: &str) -> Parsed<u32> {
-    value
-        .parse()
-        .map_err(|_| Wrong::new("is no user number", "write what `id -u` prints"))
+    value.parse().map_err(|_| Wrong::new("is no user number", "write what `id -u` prints"))
 }
 
 /// A list separated by commas. Blanks and empty entries are dropped; something must be left, so
@@ -187,10 +157,9 @@ pub(super) fn list(value: &str) -> Parsed<Vec<String>> {
 pub(super) fn intent_tools(value: &str) -> Parsed<Vec<(String, Vec<String>)>> {
     let mut lists: Vec<(String, Vec<String>)> = Vec::new();
     for entry in entries(value) {
-        let (intent, tools) = entry.split_once('=').ok_or(Wrong::new(
-            "has an entry without `=`",
-            "write intent=tool|tool,intent=tool",
-        ))?;
+        let (intent, tools) = entry
+            .split_once('=')
+            .ok_or(Wrong::new("has an entry without `=`", "write intent=tool|tool,intent=tool"))?;
         let intent = text(intent.trim())?;
         let tools: Vec<String> = tools
             .split('|')
@@ -205,10 +174,7 @@ pub(super) fn intent_tools(value: &str) -> Parsed<Vec<(String, Vec<String>)>> {
             ));
         }
         if lists.iter().any(|(other, _)| *other == intent) {
-            return Err(Wrong::new(
-                "names an intent twice",
-                "write all its tools in one entry",
-            ));
+            return Err(Wrong::new("names an intent twice", "write all its tools in one entry"));
         }
         lists.push((intent, tools));
     }
@@ -226,10 +192,7 @@ pub(super) fn object(value: &str) -> Parsed<String> {
 pub(super) fn absolute_path(value: &str) -> Parsed<PathBuf> {
     let path = path(value)?;
     if !path.has_root() {
-        return Err(Wrong::new(
-            "is not an absolute path",
-            "write it from the root on",
-        ));
+        return Err(Wrong::new("is not an absolute path", "write it from the root on"));
     }
     Ok(path)
 }
@@ -268,10 +231,7 @@ impl Wrong {
 }
 
 fn entries(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
+    value.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
 
 fn some<T>(entries: Vec<T>) -> Parsed<Vec<T>> {
@@ -325,12 +285,7 @@ mod tests {
         }
         assert!(environment("test").is_err());
         assert_eq!(step_up("wait"), Ok(StepUp::Wait));
-        assert!(
-            step_up("elicit")
-                .unwrap_err()
-                .what
-                .contains("later version")
-        );
+        assert!(step_up("elicit").unwrap_err().what.contains("later version"));
         assert_eq!(log_level("WARNING"), Ok(LogLevel::Warn));
     }
 
@@ -347,13 +302,9 @@ mod tests {
         ] {
             assert_eq!(message_bytes(value).ok(), read, "{value}");
         }
-        for (value, read) in [
-            ("0", None),
-            ("1", Some(1)),
-            ("86400", Some(86_400)),
-            ("86401", None),
-            ("1.5", None),
-        ] {
+        for (value, read) in
+            [("0", None), ("1", Some(1)), ("86400", Some(86_400)), ("86401", None), ("1.5", None)]
+        {
             assert_eq!(wait_seconds(value).ok(), read, "{value}");
         }
         assert_eq!(uid("501"), Ok(501));
@@ -364,10 +315,7 @@ mod tests {
     fn a_tool_list_of_an_intent_says_what_it_means() {
         assert_eq!(
             intent_tools(" a = x | y ,b=z,").unwrap(),
-            [
-                ("a".into(), vec!["x".into(), "y".into()]),
-                ("b".into(), vec!["z".into()]),
-            ]
+            [("a".into(), vec!["x".into(), "y".into()]), ("b".into(), vec!["z".into()]),]
         );
         for wrong in ["a", "a=", "=x", "a=|", "a=x,a=y", ","] {
             assert!(intent_tools(wrong).is_err(), "{wrong}");
@@ -387,26 +335,16 @@ mod tests {
     fn a_pin_is_read_as_every_tool_prints_it() {
         let bare = "AB".repeat(32);
         let colons = vec!["ab"; 32].join(":");
-        for leaf in [
-            bare.clone(),
-            format!("sha256:{bare}"),
-            format!("SHA256:{colons}"),
-            colons.clone(),
-        ] {
+        for leaf in
+            [bare.clone(), format!("sha256:{bare}"), format!("SHA256:{colons}"), colons.clone()]
+        {
             assert_eq!(pins(&leaf).unwrap(), [Pin::Leaf([0xab; 32])], "{leaf}");
         }
         assert_eq!(
             pins(&format!("spki-sha256:{bare}, {bare},")).unwrap(),
             [Pin::Spki([0xab; 32]), Pin::Leaf([0xab; 32])]
         );
-        for wrong in [
-            "sha256:",
-            "ab",
-            "sha1:ab",
-            &format!("{bare}00"),
-            &"g".repeat(64),
-            ",",
-        ] {
+        for wrong in ["sha256:", "ab", "sha1:ab", &format!("{bare}00"), &"g".repeat(64), ","] {
             assert!(pins(wrong).is_err(), "{wrong}");
         }
     }

@@ -95,10 +95,7 @@ impl<'a> Reader<'a> {
 
     /// Finds a setting without reading it yet.
     pub(super) fn find(&mut self, setting: Setting<'_>) -> Option<Found> {
-        self.sources
-            .find(setting)
-            .map_err(|unusable| self.unusable(setting, unusable))
-            .ok()?
+        self.sources.find(setting).map_err(|unusable| self.unusable(setting, unusable)).ok()?
     }
 
     /// Whether a setting is there at all, readable or not.
@@ -115,16 +112,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn show(&mut self, setting: Setting<'_>, found: &Found) {
-        let value = if setting.is_secret {
-            fingerprint(&found.text)
-        } else {
-            found.text.clone()
-        };
-        self.shown.push(Shown {
-            name: setting.name,
-            value,
-            origin: found.origin,
-        });
+        let value = if setting.is_secret { fingerprint(&found.text) } else { found.text.clone() };
+        self.shown.push(Shown { name: setting.name, value, origin: found.origin });
     }
 
     pub(super) fn show_default(&mut self, setting: Setting<'_>) {
@@ -138,11 +127,7 @@ impl<'a> Reader<'a> {
     /// Shows what a setting comes to, where that follows from others.
     pub(super) fn follows(&mut self, setting: Setting<'_>, value: &str, origin: Origin) {
         self.shown.retain(|shown| shown.name != setting.name);
-        self.shown.push(Shown {
-            name: setting.name,
-            value: value.to_owned(),
-            origin,
-        });
+        self.shown.push(Shown { name: setting.name, value: value.to_owned(), origin });
     }
 
     /// Reports a setting that cannot be used. It is not shown, either: who knows what it is.
@@ -172,16 +157,13 @@ impl<'a> Reader<'a> {
                     let meant = variables::nearest(name)
                         .map(|known| format!("; was {} meant?", known.name))
                         .unwrap_or_default();
-                    self.notices
-                        .push(format!("{origin}: is no variable that thoth knows{meant}"));
+                    self.notices.push(format!("{origin}: is no variable that thoth knows{meant}"));
                 }
                 Some(known) if known.used == Used::Reserved && env.has(known) => {
-                    self.notices
-                        .push(format!("{origin}: is not read by this version of thoth"));
+                    self.notices.push(format!("{origin}: is not read by this version of thoth"));
                 }
                 Some(known) if name.starts_with("THOTH_") && !env.has(known) => {
-                    self.notices
-                        .push(format!("{origin}: is empty, which counts as not set"));
+                    self.notices.push(format!("{origin}: is empty, which counts as not set"));
                 }
                 _ => {}
             }

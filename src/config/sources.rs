@@ -95,10 +95,7 @@ fn utf8(value: &OsStr, origin: Origin) -> Result<String, Unusable> {
     value
         .to_str()
         .map(|text| text.trim().to_owned())
-        .ok_or(Unusable {
-            origin,
-            wrong: Wrong::new("is not UTF-8", "write it in UTF-8"),
-        })
+        .ok_or(Unusable { origin, wrong: Wrong::new("is not UTF-8", "write it in UTF-8") })
 }
 
 // === impl Setting ===
@@ -121,14 +118,8 @@ impl<'a> Setting<'a> {
         value: Option<&'a OsString>,
         default: &'static str,
     ) -> Self {
-        Self {
-            name: flag,
-            default,
-            is_secret: false,
-            variables: &[],
-            flag: None,
-        }
-        .or_flag(flag, value)
+        Self { name: flag, default, is_secret: false, variables: &[], flag: None }
+            .or_flag(flag, value)
     }
 
     /// The same with a flag, which goes first.
@@ -139,10 +130,7 @@ impl<'a> Setting<'a> {
 
     /// The same, never to be shown.
     pub(super) fn secret(self) -> Self {
-        Self {
-            is_secret: true,
-            ..self
-        }
+        Self { is_secret: true, ..self }
     }
 }
 
@@ -176,11 +164,7 @@ mod tests {
         for (env, flag, expected) in [
             (&both, Some("x"), Some(("x", Origin::Flag("--env")))),
             (&both, None, Some(("prod", Origin::Variable("THOTH_ENV")))),
-            (
-                &blank,
-                None,
-                Some(("dev", Origin::Variable("THOTH_ENVIRONMENT"))),
-            ),
+            (&blank, None, Some(("dev", Origin::Variable("THOTH_ENVIRONMENT")))),
             (&Env::default(), None, None),
         ] {
             let expected = expected.map(|(text, origin)| (text.to_owned(), origin));

@@ -79,13 +79,7 @@ const RIGHT: &[(&str, &str)] = &[
 ];
 
 /// Read by the subcommands that print, in `cli::paint`, or with a file of its own, below.
-const READ_ELSEWHERE: &[&str] = &[
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "NO_COLOR",
-    "THOTH_API_KEY_FILE",
-];
+const READ_ELSEWHERE: &[&str] = &["LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "THOTH_API_KEY_FILE"];
 
 #[derive(Parser)]
 struct Line {

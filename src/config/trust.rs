@@ -13,9 +13,7 @@ pub(super) fn tls(read: &mut Reader<'_>, strict: bool, enforcer: Option<&Enforce
     let tls = Tls {
         unverified: verified == Some(false),
         ca_bundle: read.optional(Setting::of(&[&name::TLS_CA_BUNDLE]), parse::path),
-        pins: read
-            .optional(Setting::of(&[&name::TLS_PINS]), parse::pins)
-            .unwrap_or_default(),
+        pins: read.optional(Setting::of(&[&name::TLS_PINS]), parse::pins).unwrap_or_default(),
         require_aws_backed: read
             .optional(Setting::of(&[&name::TLS_REQUIRE_AWS]), parse::boolean)
             .unwrap_or(false),
@@ -33,10 +31,7 @@ pub(super) fn tls(read: &mut Reader<'_>, strict: bool, enforcer: Option<&Enforce
             ),
         );
     } else if tls.unverified {
-        read.notice(
-            verify,
-            "is off: whoever sits between here and the enforcer can decide",
-        );
+        read.notice(verify, "is off: whoever sits between here and the enforcer can decide");
     }
     if !tls.pins.is_empty() && enforcer.is_some_and(|enforcer| !is_https(enforcer)) {
         read.notice(
@@ -57,11 +52,7 @@ pub(super) fn preflight(
     let non_root = Setting::of(&[&name::REQUIRE_NON_ROOT]);
     let require_non_root = read.optional(non_root, parse::boolean);
     if require_non_root.is_none() && !read.is_given(non_root) {
-        read.follows(
-            non_root,
-            if strict { "true" } else { "false" },
-            Origin::Default,
-        );
+        read.follows(non_root, if strict { "true" } else { "false" }, Origin::Default);
     }
     Preflight {
         require_non_root: require_non_root.unwrap_or(strict),

@@ -195,9 +195,7 @@ fn distance(one: &str, other: &str) -> usize {
     for (i, a) in one.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, b) in other.iter().enumerate() {
-            let mut edits = (last[j] + usize::from(a != b))
-                .min(last[j + 1] + 1)
-                .min(row[j] + 1);
+            let mut edits = (last[j] + usize::from(a != b)).min(last[j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
                 edits = edits.min(before[j - 1] + 1);
             }
@@ -232,8 +230,7 @@ impl Env {
 
     /// Whether a variable is set to more than blanks.
     pub fn has(&self, variable: &Variable) -> bool {
-        self.get(variable)
-            .is_some_and(|value| !value.to_string_lossy().trim().is_empty())
+        self.get(variable).is_some_and(|value| !value.to_string_lossy().trim().is_empty())
     }
 
     /// Every name that is set, in order.
@@ -244,12 +241,7 @@ impl Env {
 
 impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for Env {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
-        Self(
-            variables
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 

@@ -84,11 +84,7 @@ struct Flags(Vec<(OwnedFd, OFlag)>);
 ///
 /// Outside a tokio runtime with I/O enabled.
 pub fn open() -> io::Result<(Stdin, Stdout)> {
-    between(
-        io::stdin().as_fd(),
-        io::stdout().as_fd(),
-        io::stderr().as_fd(),
-    )
+    between(io::stdin().as_fd(), io::stdout().as_fd(), io::stderr().as_fd())
 }
 
 fn between(
@@ -108,16 +104,7 @@ fn between(
         Opened::Other => Target::Other(tokio::io::stdout()),
     };
     let flags = Arc::new(flags);
-    Ok((
-        Stdin {
-            source,
-            _flags: Arc::clone(&flags),
-        },
-        Stdout {
-            target,
-            _flags: flags,
-        },
-    ))
+    Ok((Stdin { source, _flags: Arc::clone(&flags) }, Stdout { target, _flags: flags }))
 }
 
 // === impl Flags ===
@@ -147,11 +134,7 @@ impl Flags {
             fcntl(&file, FcntlArg::F_SETFL(before | OFlag::O_NONBLOCK))?;
             self.0.push((file.try_clone()?.into(), before));
         }
-        Ok(if kind.is_fifo() {
-            Opened::Fifo(file.into())
-        } else {
-            Opened::Socket(file.into())
-        })
+        Ok(if kind.is_fifo() { Opened::Fifo(file.into()) } else { Opened::Socket(file.into()) })
     }
 }
 
@@ -276,11 +259,7 @@ mod tests {
     }
 
     fn terminal_like() -> File {
-        File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/null")
-            .unwrap()
+        File::options().read(true).write(true).open("/dev/null").unwrap()
     }
 
     /// Reads `ping` from one end, writes `pong` in two slices to the other.
@@ -332,10 +311,7 @@ mod tests {
         let (reader, output) = io::pipe().unwrap();
         let stdio = between(input.as_fd(), output.as_fd(), terminal_like().as_fd()).unwrap();
         assert!(matches!(stdio.0.source, Source::Fifo(_)), "{stdio:?}");
-        assert!(
-            !blocks(&input),
-            "this one cannot be a description of our own"
-        );
+        assert!(!blocks(&input), "this one cannot be a description of our own");
         play(stdio).await;
         pong(reader);
         assert!(blocks(&input));
@@ -400,13 +376,9 @@ mod tests {
         };
         let (reader, pipe): (PipeReader, _) = io::pipe().unwrap();
         drop(reader);
-        assert!(super::super::is_closed(
-            &writes_to_nobody(pipe.as_fd()).await
-        ));
+        assert!(super::super::is_closed(&writes_to_nobody(pipe.as_fd()).await));
         let (reader, socket) = Pair::pair().unwrap();
         drop(reader);
-        assert!(super::super::is_closed(
-            &writes_to_nobody(socket.as_fd()).await
-        ));
+        assert!(super::super::is_closed(&writes_to_nobody(socket.as_fd()).await));
     }
 }

@@ -57,16 +57,8 @@ impl Facts {
     /// Looks at the files that the settings name. Blocking.
     pub fn gather(config: &Config, machine: Machine, pins: Option<Result<(), String>>) -> Self {
         let policies = config.policies.iter().map(|path| (Role::Policy, path));
-        let key = config
-            .preflight
-            .key_file
-            .iter()
-            .map(|path| (Role::Key, path));
-        let roots = config
-            .tls
-            .ca_bundle
-            .iter()
-            .map(|path| (Role::CaBundle, path));
+        let key = config.preflight.key_file.iter().map(|path| (Role::Key, path));
+        let roots = config.tls.ca_bundle.iter().map(|path| (Role::CaBundle, path));
         let files = key
             .chain(policies)
             .chain(roots)
@@ -74,11 +66,7 @@ impl Facts {
             .filter(|(_, path)| !path.as_os_str().is_empty())
             .map(|(role, path)| FileFacts::gather(role, path))
             .collect();
-        Self {
-            machine,
-            files,
-            pins,
-        }
+        Self { machine, files, pins }
     }
 }
 
@@ -155,11 +143,7 @@ impl FileFacts {
                 "make this user, or root, its owner",
             );
         }
-        if self
-            .folders
-            .iter()
-            .any(|folder| folder.lets_replace(machine, strict))
-        {
+        if self.folders.iter().any(|folder| folder.lets_replace(machine, strict)) {
             return Finding::refused(
                 id,
                 format!("others can replace {what} {path}"),
@@ -175,11 +159,7 @@ impl FileFacts {
 #[expect(clippy::unnecessary_wraps, reason = "other systems cannot tell")]
 fn access(metadata: &fs::Metadata) -> Option<Access> {
     use std::os::unix::fs::MetadataExt;
-    Some(Access {
-        mode: metadata.mode() & 0o7777,
-        uid: metadata.uid(),
-        gid: metadata.gid(),
-    })
+    Some(Access { mode: metadata.mode() & 0o7777, uid: metadata.uid(), gid: metadata.gid() })
 }
 
 #[cfg(not(unix))]
@@ -197,11 +177,7 @@ impl Access {
     /// Whether anybody else has one of these permissions.
     fn opens(self, bits: u32, machine: &Machine) -> bool {
         let group_is_else = machine.private_gid != Some(self.gid);
-        let reach = if group_is_else {
-            Self::OTHERS | Self::GROUP
-        } else {
-            Self::OTHERS
-        };
+        let reach = if group_is_else { Self::OTHERS | Self::GROUP } else { Self::OTHERS };
         self.mode & bits & reach != 0
     }
 

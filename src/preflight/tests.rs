@@ -27,9 +27,7 @@ fn config(strict: bool) -> Config {
         ("THOTH_ENV", environment),
         ("THOTH_ENFORCER_URL", "https://e.example"),
     ]);
-    crate::config::read(&RunFlags::default(), None, &env)
-        .into_config()
-        .unwrap()
+    crate::config::read(&RunFlags::default(), None, &env).into_config().unwrap()
 }
 
 /// The kind of failure that `check` finds for one requirement.
@@ -44,10 +42,7 @@ fn failure(id: &str, config: &Config, facts: &Facts) -> Option<Kind> {
 }
 
 fn of(machine: Machine) -> Facts {
-    Facts {
-        machine,
-        ..Facts::default()
-    }
+    Facts { machine, ..Facts::default() }
 }
 
 #[test]
@@ -70,10 +65,7 @@ fn root_is_refused_where_it_must_not_be() {
         (true, None, Some(Kind::Refused)),
     ] {
         settings.preflight.require_non_root = required;
-        let facts = of(Machine {
-            is_root,
-            ..machine()
-        });
+        let facts = of(Machine { is_root, ..machine() });
         let found = failure("non-root", &settings, &facts);
         assert_eq!(found, expected, "{required} {is_root:?}");
     }
@@ -93,25 +85,11 @@ fn only_the_expected_user_may_run_it() {
         ("linux", Some("ann"), Some("corp\\ann"), Some(Kind::Refused)),
         ("windows", Some("ann"), Some("corp\\Ann"), None),
         ("windows", Some("CORP\\ann"), Some("corp\\ann"), None),
-        (
-            "windows",
-            Some("other\\ann"),
-            Some("corp\\ann"),
-            Some(Kind::Refused),
-        ),
-        (
-            "windows",
-            Some("ann"),
-            Some("corp\\joann"),
-            Some(Kind::Refused),
-        ),
+        ("windows", Some("other\\ann"), Some("corp\\ann"), Some(Kind::Refused)),
+        ("windows", Some("ann"), Some("corp\\joann"), Some(Kind::Refused)),
     ] {
         settings.preflight.expected_user = expected.map(str::to_owned);
-        let facts = of(Machine {
-            os,
-            user: user.map(str::to_owned),
-            ..machine()
-        });
+        let facts = of(Machine { os, user: user.map(str::to_owned), ..machine() });
         let kind = failure("expected-user", &settings, &facts);
         assert_eq!(kind, found, "{os} {expected:?} {user:?}");
     }
@@ -179,11 +157,7 @@ fn nobody_else_can_get_at_what_thoth_depends_on() {
 #[test]
 fn nobody_else_can_put_another_file_in_its_place() {
     const REFUSED: Option<Kind> = Some(Kind::Refused);
-    let own = Access {
-        mode: 0o600,
-        uid: 501,
-        gid: 501,
-    };
+    let own = Access { mode: 0o600, uid: 501, gid: 501 };
     for (mode, uid, gid, dev, prod) in [
         (0o755, 501, 20, None, None),
         (0o755, 0, 0, None, None),
@@ -218,21 +192,9 @@ fn facts_of(role: Role, access: Access, folders: &[Access]) -> Facts {
 fn what_is_named_must_be_there_but_for_the_home() {
     for (role, why, expected) in [
         (Role::Policy, ErrorKind::NotFound, Some(Kind::Configuration)),
-        (
-            Role::Key,
-            ErrorKind::PermissionDenied,
-            Some(Kind::Configuration),
-        ),
-        (
-            Role::CaBundle,
-            ErrorKind::NotFound,
-            Some(Kind::Configuration),
-        ),
-        (
-            Role::Home,
-            ErrorKind::PermissionDenied,
-            Some(Kind::Configuration),
-        ),
+        (Role::Key, ErrorKind::PermissionDenied, Some(Kind::Configuration)),
+        (Role::CaBundle, ErrorKind::NotFound, Some(Kind::Configuration)),
+        (Role::Home, ErrorKind::PermissionDenied, Some(Kind::Configuration)),
         (Role::Home, ErrorKind::NotFound, None),
     ] {
         let mut facts = of(machine());
@@ -250,15 +212,7 @@ fn what_is_named_must_be_there_but_for_the_home() {
 
 #[test]
 fn where_permissions_cannot_be_seen_the_finding_says_so() {
-    let mut facts = facts_of(
-        Role::Key,
-        Access {
-            mode: 0,
-            uid: 0,
-            gid: 0,
-        },
-        &[],
-    );
+    let mut facts = facts_of(Role::Key, Access { mode: 0, uid: 0, gid: 0 }, &[]);
     facts.files[0].access = None;
     let findings = check(&config(true), &facts);
     let key = findings.iter().find(|finding| finding.id == "key-file");
@@ -268,10 +222,7 @@ fn where_permissions_cannot_be_seen_the_finding_says_so() {
 #[test]
 fn blocked_ancestors_need_a_system_that_tells_them() {
     let mut settings = config(false);
-    let unknown = of(Machine {
-        ancestors: None,
-        ..machine()
-    });
+    let unknown = of(Machine { ancestors: None, ..machine() });
     assert_eq!(failure("ancestors", &settings, &unknown), None);
     settings.identity.blocked_ancestors = vec!["evil".into()];
     let kind = failure("ancestors", &settings, &unknown);
@@ -313,10 +264,7 @@ fn a_live_pin_is_compared_where_it_must_be() {
     ] {
         settings.tls.pins = pinned.then_some(Pin::Leaf([0; 32])).into_iter().collect();
         settings.preflight.probe_pins = probe;
-        let facts = Facts {
-            pins: probed.clone(),
-            ..of(machine())
-        };
+        let facts = Facts { pins: probed.clone(), ..of(machine()) };
         let kind = failure("pins", &settings, &facts);
         assert_eq!(kind, expected, "{pinned} {probe} {probed:?}");
     }
@@ -326,10 +274,7 @@ fn a_live_pin_is_compared_where_it_must_be() {
 fn a_refusal_lists_all_that_failed_and_what_to_do() {
     let mut settings = config(true);
     settings.preflight.expected_user = Some("thoth".into());
-    let facts = of(Machine {
-        is_root: Some(true),
-        ..machine()
-    });
+    let facts = of(Machine { is_root: Some(true), ..machine() });
     let refusal = pass(check(&settings, &facts)).unwrap_err();
     assert_eq!(refusal.kind(), Kind::Refused);
     assert_eq!(

@@ -224,7 +224,7 @@ async fn ten_thousand_calls_are_answered_each_once() {
     });
     let mut server = sidecar.server.take().unwrap();
     let mut server_reads = sidecar.server_reads;
-    let serves = tokio::spawn(async move {
+    let echo = tokio::spawn(async move {
         while let Some(line) = server_reads.next_line().await.unwrap() {
             let id = serde_json::from_str::<serde_json::Value>(&line).unwrap()["id"].clone();
             let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\n");
@@ -239,7 +239,7 @@ async fn ten_thousand_calls_are_answered_each_once() {
         assert!(seen.insert(message["id"].as_u64().unwrap()));
     }
     drop(writes.await.unwrap());
-    serves.await.unwrap();
+    echo.await.unwrap();
     sidecar.task.await.unwrap();
 }
 

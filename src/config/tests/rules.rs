@@ -21,20 +21,12 @@ fn staging_and_prod_are_strict_without_being_asked() {
     for environment in ["staging", "prod"] {
         let strict = config(&[], &[("THOTH_ENV", environment), URL]);
         assert!(strict.preflight.require_non_root);
-        let unverified = [
-            ("THOTH_ENV", environment),
-            URL,
-            ("THOTH_TLS_VERIFY", "false"),
-        ];
+        let unverified = [("THOTH_ENV", environment), URL, ("THOTH_TLS_VERIFY", "false")];
         assert!(refused(&[], &unverified).contains("THOTH_TLS_VERIFY: may not be off"));
     }
     let dev = config(&[], &[URL, ("THOTH_TLS_VERIFY", "0")]);
     assert!(dev.tls.unverified && !dev.preflight.require_non_root);
-    assert!(
-        dev.notices
-            .iter()
-            .any(|notice| notice.starts_with("THOTH_TLS_VERIFY: is off"))
-    );
+    assert!(dev.notices.iter().any(|notice| notice.starts_with("THOTH_TLS_VERIFY: is off")));
 }
 
 #[test]
@@ -50,10 +42,7 @@ fn pins_are_probed_where_they_matter() {
         assert_eq!(config(&[], env).preflight.probe_pins, probed, "{env:?}");
     }
     let idle = config(&[], &[local, pin]).notices;
-    assert!(
-        idle.iter()
-            .any(|notice| notice.contains("not asked over TLS"))
-    );
+    assert!(idle.iter().any(|notice| notice.contains("not asked over TLS")));
 }
 
 #[test]
@@ -77,17 +66,10 @@ fn an_enforcers_silence_means_what_was_said_and_allowing_takes_two_words_in_prod
             let env = [env, &[URL, ("THOTH_ENV", environment)]].concat();
             config(&[], &env).enforcer.unwrap().outage
         };
-        assert_eq!(
-            (of("dev"), of("prod"), of("staging")),
-            (dev, prod, prod),
-            "{env:?}"
-        );
+        assert_eq!((of("dev"), of("prod"), of("staging")), (dev, prod, prod), "{env:?}");
     }
     let told = config(&[], &[PROD, URL, OPEN]).notices;
-    assert!(
-        told[0].starts_with("THOTH_FAIL_OPEN: allowing is ignored"),
-        "{told:?}"
-    );
+    assert!(told[0].starts_with("THOTH_FAIL_OPEN: allowing is ignored"), "{told:?}");
 }
 
 #[test]
@@ -118,10 +100,7 @@ fn the_key_that_stands_nearest_counts() {
     std::fs::write(&path, r#"{"api_key": "of-file", "key_id": "x"}"#).unwrap();
     let file = path.to_str().unwrap();
     let file_flag = format!("--api-key-file={file}");
-    let (key, in_file) = (
-        ("THOTH_API_KEY", "of-variable"),
-        ("THOTH_API_KEY_FILE", file),
-    );
+    let (key, in_file) = (("THOTH_API_KEY", "of-variable"), ("THOTH_API_KEY_FILE", file));
 
     for (words, env, expected) in [
         (&[][..], &[][..], None),
@@ -129,11 +108,7 @@ fn the_key_that_stands_nearest_counts() {
         (&[], &[in_file], Some(("of-file", Some(&*path)))),
         (&[], &[key, in_file], Some(("of-variable", None))),
         (&[&*file_flag], &[key], Some(("of-file", Some(&*path)))),
-        (
-            &["--api-key=of-flag"],
-            &[key, in_file],
-            Some(("of-flag", None)),
-        ),
+        (&["--api-key=of-flag"], &[key, in_file], Some(("of-flag", None))),
         (&["--api-key=of-flag"], &[in_file], Some(("of-flag", None))),
     ] {
         let config = config(words, &[env, &[URL]].concat());
@@ -155,20 +130,13 @@ fn a_key_is_shown_as_a_fingerprint_and_what_cannot_be_used_not_at_all() {
     assert!(!settings.contains("hunter2"), "{settings}");
 
     let reading = reading(&[], &[("THOTH_API_KEY", "abc")]);
-    let key = reading
-        .shown()
-        .iter()
-        .find(|shown| shown.name == "THOTH_API_KEY");
+    let key = reading.shown().iter().find(|shown| shown.name == "THOTH_API_KEY");
     assert_eq!(key.unwrap().value, "sha256:ba7816bf");
 }
 
 #[test]
 fn what_follows_from_others_is_shown_as_what_it_comes_to() {
-    let env = [
-        PROD,
-        ("THOTH_TENANT_ID", "acme"),
-        ("THOTH_APEX_DOMAIN", "example.com"),
-    ];
+    let env = [PROD, ("THOTH_TENANT_ID", "acme"), ("THOTH_APEX_DOMAIN", "example.com")];
     let reading = reading(&[], &env);
     let home = Path::new("/home/a").join(".thoth");
     for (name, value, origin) in [
@@ -253,14 +221,6 @@ fn the_home_is_found_as_the_installers_find_it() {
     ] {
         assert_eq!(home(env).as_deref(), Ok(Path::new(expected)), "{env:?}");
     }
-    assert!(
-        home(&[])
-            .unwrap_err()
-            .contains("THOTH_HOME_DIR: is not set")
-    );
-    assert!(
-        home(&[("HOME", "here")])
-            .unwrap_err()
-            .contains("HOME: is not an absolute")
-    );
+    assert!(home(&[]).unwrap_err().contains("THOTH_HOME_DIR: is not set"));
+    assert!(home(&[("HOME", "here")]).unwrap_err().contains("HOME: is not an absolute"));
 }
