@@ -99,8 +99,8 @@ pub struct Report {
 pub struct Checker {
     line: Line,
     number: u64,
-    /// A head that was kept elsewhere, until its record has been seen.
-    known: Option<Head>,
+    /// Heads that were kept elsewhere, until their records have been seen.
+    known: Vec<Head>,
     /// The last record in its place.
     head: Head,
     closed: bool,
@@ -155,13 +155,13 @@ impl Checker {
     /// How many findings are kept.
     pub const KEPT: usize = 100;
 
-    /// Starts at the first byte of a file. `known` is a head of this journal that was kept
-    /// elsewhere: the chain must pass through it.
-    pub fn new(known: Option<Head>) -> Self {
+    /// Starts at the first byte of a file. `known` are heads of this journal that were kept
+    /// elsewhere: the chain must pass through them.
+    pub fn new(known: impl IntoIterator<Item = Head>) -> Self {
         Self {
             line: Line::default(),
             number: 0,
-            known: known.filter(|head| head.seq > 0),
+            known: known.into_iter().filter(|head| head.seq > 0).collect(),
             head: Head::ORIGIN,
             closed: false,
             blind: 0,
@@ -205,8 +205,9 @@ impl Checker {
             self.found(Fault::Empty);
         }
         let last = self.head.seq + self.blind;
-        if let Some(known) = self.known.filter(|known| known.seq > last) {
-            let head = known.seq;
+        if let Some(head) = self.known.iter().map(|known| known.seq).max()
+            && head > last
+        {
             self.found(Fault::Cut { last, head });
         }
         for Missing { line, first, last } in std::mem::take(&mut self.missing) {
@@ -235,11 +236,10 @@ impl Checker {
             return self.unknown(Fault::NotARecord);
         }
         self.records += 1;
-        if self.known.is_some_and(|known| known.seq == seq) {
-            if self.known.is_some_and(|known| known.seal != said.seal) {
-                self.found(Fault::Resealed { seq });
-            }
-            self.known = None;
+        let about = |known: &mut Head| known.seq == seq;
+        let known: Vec<Head> = self.known.extract_if(.., about).collect();
+        if known.iter().any(|known| known.seal != said.seal) {
+            self.found(Fault::Resealed { seq });
         }
         if seq < next {
             let fault = if self.turned_up(seq) {
