@@ -77,7 +77,7 @@ pub struct Journal {
 enum State {
     /// Nothing was written down yet, and no file made.
     Waiting,
-    Open(Pages),
+    Open(Box<Pages>),
     /// Where the chain stood at the end.
     Closed(Head),
 }
@@ -286,7 +286,8 @@ impl Journal {
     /// The files, made where there are none yet, with the first record in them.
     fn pages(&mut self, now: Timestamp) -> Result<(&mut Pages, &Path), Unwritable> {
         if let State::Waiting = self.state {
-            self.state = State::Open(Pages::create(&self.home, &self.path, self.full_arguments)?);
+            let pages = Pages::create(&self.home, &self.path, self.full_arguments)?;
+            self.state = State::Open(Box::new(pages));
         }
         let State::Open(pages) = &mut self.state else {
             return Err(Unwritable::Closed);
@@ -301,7 +302,7 @@ impl Journal {
             };
             let session = entry::Session {
                 format: FORMAT,
-                session: &self.session,
+                id: &self.session,
                 agent: &self.agent,
                 started: format!("{:.6}", self.started),
                 thoth: env!("CARGO_PKG_VERSION"),
@@ -333,7 +334,7 @@ impl Pages {
         let arguments = if full_arguments {
             Arguments::Full
         } else {
-            Arguments::Hashed(Hashed::new(home).map_err(Unwritable::Key)?)
+            Arguments::Hashed(Box::new(Hashed::new(home).map_err(Unwritable::Key)?))
         };
         let create = |path: &Path, source| Unwritable::Create {
             path: path.to_owned(),

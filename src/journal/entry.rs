@@ -19,7 +19,8 @@ use crate::seal::Digest;
 #[derive(Serialize)]
 pub(super) struct Session<'a> {
     pub(super) format: &'a str,
-    pub(super) session: &'a str,
+    #[serde(rename = "session")]
+    pub(super) id: &'a str,
     pub(super) agent: &'a str,
     /// When the session started; the record's own time is that of the first thing it wrote down.
     pub(super) started: String,
@@ -54,7 +55,8 @@ pub(super) struct Decision<'a> {
     call: u64,
     id: &'a str,
     tool: &'a str,
-    decision: &'a str,
+    #[serde(rename = "decision")]
+    word: &'a str,
     forwarded: bool,
     basis: &'a str,
     mode: &'a str,
@@ -184,7 +186,7 @@ impl<'a> Decision<'a> {
             call: decided.ticket.0,
             id: &decided.id,
             tool: &decided.tool,
-            decision: decided.decision,
+            word: decided.decision,
             forwarded: decided.forwarded,
             basis: decided.basis,
             mode: decided.mode,

@@ -30,7 +30,7 @@ pub(super) enum Arguments {
     /// As they are.
     Full,
     /// As a keyed, salted hash.
-    Hashed(Hashed),
+    Hashed(Box<Hashed>),
 }
 
 /// Hashes the arguments of one session.
