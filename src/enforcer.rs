@@ -153,10 +153,7 @@ impl Enforcer {
         } else {
             return Err(EnforcerError::PinsWithoutTls);
         };
-        let connector = Connector::new(
-            tls.map_err(EnforcerError::Tls)?,
-            settings.connect_timeout.min(settings.timeout),
-        );
+        let connector = Connector::new(tls.map_err(EnforcerError::Tls)?, settings.connect_timeout);
         let context = settings.context.clone();
         Ok(Self {
             line: Arc::new(Line {
@@ -193,9 +190,11 @@ impl Enforcer {
     ///
     /// Outside a tokio runtime.
     pub fn warm_up(&self) {
-        let (connector, url) = (self.line.connector.clone(), self.line.url.clone());
+        let Some(preparing) = self.line.connector.prepare(self.line.url.clone()) else {
+            return;
+        };
         let warming = tokio::spawn(async move {
-            if let Err(error) = connector.prepare(url).await {
+            if let Err(error) = preparing.await {
                 tracing::debug!(error = %root(&error), "no connection to the enforcer yet");
             }
         });
@@ -215,8 +214,8 @@ impl Enforcer {
     ///
     /// [`ProbeError`], where no connection that could be trusted came about.
     pub async fn probe(&self) -> Result<(), ProbeError> {
-        let prepared = self.line.connector.prepare(self.line.url.clone()).await;
-        prepared.map_err(|error| match tls::distrust(&error) {
+        let probed = self.line.connector.probe(self.line.url.clone()).await;
+        probed.map_err(|error| match tls::distrust(&error) {
             Some((why, detail)) => ProbeError::Distrusted { why, detail },
             None => ProbeError::Unreachable(match error {
                 NotConnected::Failed(source) => source,
@@ -294,21 +293,12 @@ impl Enforcer {
 /// For people who read the trace; never what was asked about or answered in full.
 fn note(question: &Question, answer: &Answer) {
     let (ticket, tool) = (question.ticket.0, &*question.tool);
-    match answer {
-        Answer::Said(verdict) => {
-            let code = verdict.grounds.reason_code.as_deref();
-            tracing::debug!(
-                ticket,
-                tool,
-                effect = verdict.effect.word(),
-                code,
-                "answered"
-            );
-        }
-        Answer::Silent(grounds) => {
-            let reason = grounds.reason.as_deref();
-            tracing::warn!(ticket, tool, reason, "no answer from the enforcer");
-        }
+    let (Answer::Said(Verdict { grounds, .. }) | Answer::Silent(grounds)) = answer;
+    let (code, reason) = (grounds.reason_code.as_deref(), grounds.reason.as_deref());
+    if code.is_some_and(|code| code.starts_with("enforcer_")) {
+        tracing::warn!(ticket, tool, code, reason, "trouble with the enforcer");
+    } else {
+        tracing::debug!(ticket, tool, code, "the enforcer answered");
     }
 }
 

@@ -62,12 +62,30 @@ impl Connector {
         }
     }
 
-    /// Makes a connection and keeps it for the next request.
+    /// Makes a connection and keeps it for the next request, which waits for it from this call
+    /// on. `None` where that is already under way.
     ///
     /// Cancel safe: dropping the future closes the connection.
-    pub(super) async fn prepare(&self, to: Uri) -> Result<(), NotConnected> {
-        let mut spare = self.spare.lock().await;
-        *spare = Some((self.clone().connect(to).await?, Instant::now()));
+    pub(super) fn prepare(
+        &self,
+        to: Uri,
+    ) -> Option<impl Future<Output = Result<(), NotConnected>> + Send + use<>> {
+        let mut spare = Arc::clone(&self.spare).try_lock_owned().ok()?;
+        let connecting = self.clone().connect(to);
+        Some(async move {
+            *spare = Some((connecting.await?, Instant::now()));
+            Ok(())
+        })
+    }
+
+    /// Makes a connection, and keeps it where there is no better use for it.
+    ///
+    /// Cancel safe: dropping the future closes the connection.
+    pub(super) async fn probe(&self, to: Uri) -> Result<(), NotConnected> {
+        let made = self.clone().connect(to).await?;
+        if let Ok(mut spare) = self.spare.try_lock() {
+            *spare = Some((made, Instant::now()));
+        }
         Ok(())
     }
 
