@@ -1,0 +1,225 @@
+//! The fake's server side: connections, requests, and the ways to answer them badly.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Manner, Memory, Script, Seen};
+
+/// Serves until it is dropped, and every connection with it.
+pub(super) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    manner: Manner,
+    memory: Arc<Memory>,
+) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let number = {
+            let mut state = memory.state.lock().unwrap();
+            state.accepted += 1;
+            state.accepted
+        };
+        if manner == Manner::Http1 {
+            stream.set_zero_linger().unwrap(); // it ends with a reset, not with a farewell
+        }
+        connections.spawn(connection(
+            stream,
+            tls.clone(),
+            manner,
+            number,
+            Arc::clone(&memory),
+        ));
+    }
+}
+
+async fn connection(
+    mut stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    manner: Manner,
+    number: usize,
+    memory: Arc<Memory>,
+) {
+    match (manner, tls) {
+        (Manner::Deaf, _) => std::future::pending().await,
+        (Manner::Garbage, _) => babble(&mut stream).await,
+        (_, None) => http(stream, false, number, memory).await,
+        (_, Some(tls)) => {
+            let Ok(mut stream) = tls.accept(stream).await else {
+                return; // the client did not trust us: what some tests are about
+            };
+            let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            if manner == Manner::NotHttp {
+                babble(&mut stream).await;
+            } else if manner == Manner::Impatient && number == 1 {
+                let _ = stream.shutdown().await;
+                drop(stream);
+                memory.closed.send_modify(|closed| *closed += 1);
+            } else {
+                http(stream, h2, number, memory).await;
+            }
+        }
+    }
+}
+
+async fn babble(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let mut heard = [0; 1024];
+    let _ = stream.read(&mut heard).await;
+    let _ = stream.write_all(b"220 mail.example ESMTP\r\n").await;
+    let _ = stream.shutdown().await;
+}
+
+async fn http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    h2: bool,
+    connection: usize,
+    memory: Arc<Memory>,
+) {
+    let frozen = Arc::new(Notify::new());
+    let freeze = Arc::clone(&frozen);
+    let service = service_fn(move |request| {
+        answer(
+            request,
+            connection,
+            Arc::clone(&memory),
+            Arc::clone(&freeze),
+        )
+    });
+    let stream = TokioIo::new(stream);
+    if h2 {
+        let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        until(&frozen, builder.serve_connection(stream, service)).await;
+    } else {
+        let builder = hyper::server::conn::http1::Builder::new();
+        until(&frozen, builder.serve_connection(stream, service)).await;
+    }
+}
+
+/// Serves until the connection ends, or is frozen: then it stays open, and nothing happens on it.
+async fn until(frozen: &Notify, serving: impl Future) {
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        _ = &mut serving => {}
+        () = frozen.notified() => std::future::pending().await,
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    connection: usize,
+    memory: Arc<Memory>,
+    freeze: Arc<Notify>,
+) -> io::Result<Response<Halting>> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let script = memory.remember(Seen {
+        method: head.method.to_string(),
+        path: head.uri.path().to_owned(),
+        version: head.version,
+        headers: head.headers,
+        text: String::from_utf8(body.to_vec()).unwrap(),
+        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        connection,
+    });
+    let response = Response::builder();
+    let begun = || Bytes::from_static(br#"{"decision":"AL"#);
+    match script {
+        Script::Answer(status, body) => response
+            .status(status)
+            .body(Halting(Some(body.into()), End::Complete)),
+        Script::AnswerWith(status, name, value, body) => response
+            .status(status)
+            .header(name, value)
+            .body(Halting(Some(body.into()), End::Complete)),
+        Script::Slow(status) => response
+            .status(status)
+            .body(Halting(Some(begun()), End::Never)),
+        Script::Broken(status) => response
+            .status(status)
+            .body(Halting(Some(begun()), End::Broken { after: 100 })),
+        Script::Hang => std::future::pending().await,
+        Script::HangUp => return Err(io::Error::other("hangs up")),
+        Script::Freeze => {
+            freeze.notify_one();
+            std::future::pending().await
+        }
+    }
+    .map_err(io::Error::other)
+}
+
+// === impl Memory ===
+
+impl Memory {
+    /// Keeps the request, and says what to do with it.
+    fn remember(&self, seen: Seen) -> Script {
+        let script = {
+            let mut state = self.state.lock().unwrap();
+            let scripts = if seen.path.contains("/v1/enforce/hold/") {
+                &mut state.looks
+            } else {
+                &mut state.questions
+            };
+            let script = if scripts.len() > 1 {
+                scripts.pop_front()
+            } else {
+                scripts.front().cloned()
+            };
+            state.seen.push(seen);
+            script.unwrap()
+        };
+        self.count.send_modify(|count| *count += 1);
+        script
+    }
+}
+
+/// A body in one piece, and what comes after that.
+struct Halting(Option<Bytes>, End);
+
+#[derive(Clone, Copy)]
+enum End {
+    /// It breaks off, after so many turns of the runtime: an HTTP/2 stream that is reset takes
+    /// with it what was not written yet.
+    Broken {
+        after: u8,
+    },
+    Complete,
+    Never,
+}
+
+impl Body for Halting {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match (self.0.take(), self.1) {
+            (Some(bytes), _) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            (None, End::Complete) => Poll::Ready(None),
+            (None, End::Broken { after: 0 }) => {
+                Poll::Ready(Some(Err(io::Error::other("breaks off"))))
+            }
+            (None, End::Broken { after }) => {
+                self.1 = End::Broken { after: after - 1 };
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            (None, End::Never) => Poll::Pending,
+        }
+    }
+}
