@@ -1,0 +1,207 @@
+//! What each module of the crate may name.
+
+/// One module of the crate's root and everything below it.
+pub(crate) struct Layer {
+    pub(crate) module: &'static str,
+    /// The modules it may name, each of a row further up.
+    pub(crate) modules: &'static [&'static str],
+    /// The direct dependencies it may name.
+    pub(crate) crates: &'static [&'static str],
+    /// It reads no clock, file, socket, process or environment: all that comes in as arguments.
+    pub(crate) pure: bool,
+}
+
+/// Lowest first.
+pub(crate) const LAYERS: &[Layer] = &[
+    Layer {
+        module: "gate",
+        modules: &[],
+        crates: &["bytes", "memchr", "serde", "serde_json", "thiserror"],
+        pure: true,
+    },
+    Layer { module: "seal", modules: &[], crates: &["hex", "sha2", "thiserror"], pure: true },
+    Layer {
+        module: "policy",
+        modules: &["gate"],
+        crates: &["cel", "hex", "memchr", "serde", "serde_json", "sha2", "thiserror", "toml"],
+        pure: true,
+    },
+    Layer {
+        module: "secret",
+        modules: &[],
+        crates: &["hex", "hyper", "secrecy", "sha2", "thiserror"],
+        pure: true,
+    },
+    Layer { module: "machine", modules: &[], crates: &["jiff", "nix", "thiserror"], pure: false },
+    Layer {
+        module: "profile",
+        modules: &["machine"],
+        crates: &["nix", "serde_json", "thiserror", "uuid"],
+        pure: false,
+    },
+    Layer {
+        module: "config",
+        modules: &["gate", "machine", "profile", "secret"],
+        crates: &["clap", "hex", "hyper", "nix", "serde", "serde_json", "thiserror", "toml"],
+        pure: false,
+    },
+    Layer {
+        module: "tls",
+        modules: &["config", "secret"],
+        crates: &[
+            "hex",
+            "hyper",
+            "hyper_rustls",
+            "hyper_util",
+            "jiff",
+            "rustls",
+            "rustls_native_certs",
+            "rustls_pki_types",
+            "sha2",
+            "thiserror",
+            "tokio",
+            "tokio_rustls",
+            "tower_service",
+        ],
+        pure: false,
+    },
+    Layer {
+        module: "enforcer",
+        modules: &["config", "gate", "machine", "secret", "tls"],
+        crates: &[
+            "bytes",
+            "http_body_util",
+            "hyper",
+            "hyper_rustls",
+            "hyper_util",
+            "jiff",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "tokio_util",
+            "tower_service",
+            "tracing",
+            "uuid",
+        ],
+        pure: false,
+    },
+    Layer {
+        module: "journal",
+        modules: &["config", "gate", "machine", "profile", "seal"],
+        crates: &[
+            "bytes",
+            "hex",
+            "jiff",
+            "nix",
+            "serde",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "tokio",
+            "tracing",
+            "uuid",
+        ],
+        pure: false,
+    },
+    Layer {
+        module: "pipe",
+        modules: &["gate"],
+        crates: &["bytes", "nix", "thiserror", "tokio", "tokio_util", "tracing"],
+        pure: false,
+    },
+    Layer {
+        module: "child",
+        modules: &["gate", "machine"],
+        crates: &["nix", "thiserror", "tokio", "tokio_util", "tracing"],
+        pure: false,
+    },
+    Layer {
+        module: "stop",
+        modules: &["child"],
+        crates: &["thiserror", "tokio", "tokio_util", "tracing"],
+        pure: false,
+    },
+    Layer {
+        module: "trace",
+        modules: &["config"],
+        crates: &["thiserror", "tracing", "tracing_subscriber"],
+        pure: false,
+    },
+    Layer {
+        module: "preflight",
+        modules: &["config", "gate", "machine", "policy", "profile", "secret", "tls"],
+        crates: &["nix", "thiserror", "tokio", "tracing"],
+        pure: false,
+    },
+    Layer {
+        module: "pump",
+        modules: &["gate", "pipe"],
+        crates: &["bytes", "thiserror", "tokio", "tokio_util", "tracing"],
+        pure: false,
+    },
+];
+
+/// The wiring, which may name everything and is named by nothing but `main.rs`.
+pub(crate) const WIRING: &str = "cli";
+
+/// What only some files may name, whatever their layer.
+pub(crate) struct Fence {
+    /// The path's first segments; a single segment also matches a path's last.
+    pub(crate) name: &'static str,
+    /// Path prefixes of the files that may.
+    pub(crate) within: &'static [&'static str],
+    /// Longer paths that are no harm.
+    pub(crate) but: &'static [&'static str],
+}
+
+pub(crate) const FENCES: &[Fence] = &[
+    fence("dbg!", &[]),
+    fence("eprint!", &["src/main.rs"]),
+    fence("eprintln!", &["src/main.rs"]),
+    fence("expose_secret", &["src/secret.rs"]),
+    fence("print!", &[]),
+    fence("println!", &[]),
+    fence("rustls", &["src/tls"]),
+    fence("select!", &["src/pump.rs", "src/pump/"]),
+    fence("todo!", &[]),
+    fence("unimplemented!", &[]),
+    fence("unsafe", &["src/child/fence.rs"]),
+    Fence {
+        name: "std::env",
+        within: &["src/config", "src/child"],
+        // Ask the system, not a variable of ours.
+        but: &["std::env::consts", "std::env::current_exe", "std::env::temp_dir"],
+    },
+];
+
+const fn fence(name: &'static str, within: &'static [&'static str]) -> Fence {
+    Fence { name, within, but: &[] }
+}
+
+/// What a pure layer may not name.
+pub(crate) const WORLD: &[&str] = &[
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::os",
+    "std::process",
+    "std::thread",
+    "Instant::now",
+    "SystemTime::now",
+    "Timestamp::now",
+];
+
+/// One file that may name what its layer may not.
+pub(crate) struct Excuse {
+    pub(crate) file: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+pub(crate) const EXCUSES: &[Excuse] = &[Excuse {
+    file: "src/policy/condition.rs",
+    name: "std::thread",
+    reason: "a deeper stack for the expressions' parser; it is joined before the function returns",
+}];
