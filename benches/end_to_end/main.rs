@@ -5,9 +5,10 @@
 //! ```
 //!
 //! Each number is taken beside its floor in the same run, in alternating blocks, so that a machine
-//! that slows down slows both. The floor is a relay that copies bytes and looks at nothing
-//! (`roles/relay.rs`). Echo server, relay and enforcer are this executable again, started with
-//! `--role`: nothing of them ships. Nothing is asserted: the outcome is a table, and JSON.
+//! that slows down slows both. The floor is a relay that copies bytes and looks at nothing: the
+//! faster of the two in `roles/relay.rs`. Echo server, relays and enforcer are this executable
+//! again, started with `--role`: nothing of them ships. Nothing is asserted: the outcome is a
+//! table, and JSON.
 //!
 //! Not measured here: friction events, which do not exist yet, and Windows' and macOS' memory,
 //! which `/proc` does not show.

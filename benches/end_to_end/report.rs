@@ -30,12 +30,21 @@ pub(crate) struct Line {
     /// The unit of all summaries.
     pub(crate) unit: Unit,
     /// What it is measured against; `None` where the number stands for itself.
-    pub(crate) floor: Option<Summary>,
+    pub(crate) floor: Option<Floor>,
     pub(crate) sidecar: Summary,
     pub(crate) baton: Option<Summary>,
     pub(crate) outcome: Outcome,
     /// Whether the sidecar did better than `baton-proxy`, by the figure that the target is about.
     pub(crate) ahead: Option<bool>,
+}
+
+/// What it costs without a sidecar.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Floor {
+    /// Whose figures these are.
+    pub(crate) of: &'static str,
+    #[serde(flatten)]
+    pub(crate) summary: Summary,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -168,7 +177,7 @@ impl Line {
             out,
             "{:<52} {:>19} {:>19} {:<7} {:>9} {limit:>9} {verdict:<6} {}{ahead}",
             self.what,
-            pair(self.floor),
+            pair(self.floor.map(|floor| floor.summary)),
             pair(Some(self.sidecar)),
             self.unit.word(),
             format!(

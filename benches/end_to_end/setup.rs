@@ -53,6 +53,13 @@ pub(crate) struct Enforcer {
     _input: Option<ChildStdin>,
 }
 
+/// The roles that relay; on Windows tokio has no non-blocking pipes for standard input.
+const RELAYS: &[&str] = if cfg!(unix) {
+    &["relay", "relay-tokio"]
+} else {
+    &["relay"]
+};
+
 // === impl Setup ===
 
 impl Setup {
@@ -106,9 +113,12 @@ impl Setup {
         command
     }
 
-    /// The server behind the floor.
-    pub(crate) fn relay(&self, server: &[&str]) -> Command {
-        self.behind_relay("relay", server)
+    /// The server behind each of the relays; the faster one is the floor.
+    pub(crate) fn relays(&self, server: &[&str]) -> Vec<(&'static str, Command)> {
+        RELAYS
+            .iter()
+            .map(|&role| (role, self.behind_relay(role, server)))
+            .collect()
     }
 
     /// The server behind the sidecar, with an empty `~/.thoth` of its own.

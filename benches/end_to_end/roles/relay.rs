@@ -1,10 +1,9 @@
 //! The floor: copies bytes between a client and a server, and looks at nothing.
 //!
-//! Two threads that block in `read` and `write` are the fastest relay there is: two system calls
-//! a direction. A relay on tokio's current-thread runtime with non-blocking pipes pays for
-//! `epoll_wait` besides; it is kept because a sidecar cannot do without it, and the difference is
-//! the part of a ratio that no code of thoth's can remove. `splice` is not used: bytes that stay
-//! in the kernel cannot be judged.
+//! There are two, because neither is always the faster one: two threads that block in `read` and
+//! `write`, which win on large lines, and tokio's current-thread runtime on non-blocking pipes,
+//! which wins on small ones. The floor of each row is the faster one of that run. `splice` is not
+//! used: bytes that stay in the kernel cannot be judged.
 
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};

@@ -1,11 +1,12 @@
 //! One request at a time, on one processor: from writing its line to having read its answer.
 
+use std::process::Command;
 use std::time::Duration;
 
 use crate::https::Https;
 use crate::peer::{Exchange, Peer, Plan, Subject, alternate};
 use crate::processor::Pinned;
-use crate::report::{Line, Outcome, Target, Unit};
+use crate::report::{Floor, Line, Outcome, Target, Unit};
 use crate::request::Request;
 use crate::setup::{Judge, Setup};
 use crate::stats::Summary;
@@ -24,7 +25,7 @@ struct Course {
 
 /// What the subjects of a course took.
 struct Times {
-    floor: Summary,
+    floor: Floor,
     sidecar: Summary,
     baton: Option<Summary>,
 }
@@ -66,34 +67,26 @@ pub(super) fn enforcer(setup: &Setup) -> Result<Vec<Line>, Trouble> {
     let _one = Pinned::to_one();
     let enforcer = setup.enforcer(&[])?;
     let mut bare = Https::connect(&enforcer.facts)?;
-    let judge = Judge::Enforcer(&enforcer.facts);
-    let request = Request::read_file();
-    let relay = Peer::greeted("relay", &mut setup.relay(&[]), setup)?;
-    let sidecar = Peer::greeted("sidecar", &mut setup.sidecar(judge, &[])?, setup)?;
-    let mut relay = Exchange(relay, request.clone());
-    let mut sidecar = Exchange(sidecar, request);
-    let samples = alternate(&mut [&mut relay, &mut bare, &mut sidecar], small(setup))?;
-    relay.0.stop()?;
-    sidecar.0.stop()?;
-
-    let summaries: Vec<Summary> = samples
-        .into_iter()
-        .map(|samples| samples.summary(MICROSECOND))
-        .collect();
-    let [relay, bare, sidecar] = summaries[..] else {
-        unreachable!("there are as many summaries as subjects");
-    };
-    let floor = relay.and_then(bare);
-    Ok(vec![Line {
+    let course = Course {
         row: "enforcer",
-        what: "governed call, warm pinned TLS to an enforcer, p50".to_owned(),
-        unit: Unit::Microseconds,
-        floor: Some(floor),
-        sidecar,
-        baton: None,
-        outcome: Outcome::weigh(Target::RatioAtMost(1.5), floor.p50, sidecar.p50),
-        ahead: None,
-    }])
+        request: Request::read_file(),
+        server: &[],
+        plan: small(setup),
+    };
+    let judge = Judge::Enforcer(&enforcer.facts);
+    let (relayed, asked) = course.beside(&mut [&mut bare], judge, None, setup)?;
+    let [bare] = asked[..] else {
+        unreachable!("one was asked");
+    };
+    let times = Times {
+        floor: Floor {
+            of: "relay and bare HTTPS",
+            summary: relayed.floor.summary.and_then(bare),
+        },
+        ..relayed
+    };
+    let what = "governed call, warm pinned TLS to an enforcer, p50";
+    Ok(vec![times.p50(&course, what, Target::RatioAtMost(1.5))])
 }
 
 /// A megabyte in, and a megabyte out; both are judged by the same 100 rules.
@@ -138,41 +131,60 @@ fn small(setup: &Setup) -> Plan {
 // === impl Course ===
 
 impl Course {
+    /// Decided by the rules, and beside `baton-proxy` where there is one.
     fn run(&self, setup: &Setup) -> Result<Times, Trouble> {
         let _one = Pinned::to_one();
-        let mut floor = setup.relay(self.server);
-        let mut sidecar = setup.sidecar(Judge::Rules, self.server)?;
-        let mut peers = vec![
-            Peer::greeted("relay", &mut floor, setup)?,
-            Peer::greeted("sidecar", &mut sidecar, setup)?,
-        ];
-        if let Some(mut baton) = setup.baton(self.server) {
-            peers.push(Peer::greeted("baton-proxy", &mut baton, setup)?);
+        let baton = setup.baton(self.server);
+        let (times, _) = self.beside(&mut [], Judge::Rules, baton, setup)?;
+        Ok(times)
+    }
+
+    /// Measures the relays, the sidecar and `baton`, in turns with these others.
+    fn beside(
+        &self,
+        others: &mut [&mut dyn Subject],
+        judge: Judge<'_>,
+        baton: Option<Command>,
+        setup: &Setup,
+    ) -> Result<(Times, Vec<Summary>), Trouble> {
+        let mut commands = setup.relays(self.server);
+        let relays = commands.len();
+        commands.push(("sidecar", setup.sidecar(judge, self.server)?));
+        commands.extend(baton.map(|command| ("baton-proxy", command)));
+
+        let mut exchanges = Vec::new();
+        for (name, command) in &mut commands {
+            let peer = Peer::greeted(name, command, setup)?;
+            exchanges.push(Exchange(peer, self.request.clone()));
         }
-        let mut exchanges: Vec<Exchange<'_>> = peers
-            .into_iter()
-            .map(|peer| Exchange(peer, self.request.clone()))
-            .collect();
-        let mut subjects: Vec<&mut dyn Subject> = exchanges
-            .iter_mut()
-            .map(|exchange| -> &mut dyn Subject { exchange })
-            .collect();
+        let mut subjects: Vec<&mut dyn Subject> = Vec::new();
+        for exchange in &mut exchanges {
+            subjects.push(exchange);
+        }
+        for other in others {
+            subjects.push(*other);
+        }
         let samples = alternate(&mut subjects, self.plan)?;
         for exchange in exchanges {
             exchange.0.stop()?;
         }
-        let summaries: Vec<Summary> = samples
+
+        let mut summaries: Vec<Summary> = samples
             .into_iter()
             .map(|samples| samples.summary(MICROSECOND))
             .collect();
-        let [floor, sidecar, rest @ ..] = &summaries[..] else {
-            unreachable!("there are as many summaries as subjects");
+        let others = summaries.split_off(commands.len());
+        let floor = commands
+            .iter()
+            .zip(&summaries[..relays])
+            .map(|(&(of, _), &summary)| Floor { of, summary })
+            .min_by(|a, b| a.summary.p50.total_cmp(&b.summary.p50));
+        let times = Times {
+            floor: floor.unwrap_or_else(|| unreachable!("there is a relay")),
+            sidecar: summaries[relays],
+            baton: summaries.get(relays + 1).copied(),
         };
-        Ok(Times {
-            floor: *floor,
-            sidecar: *sidecar,
-            baton: rest.first().copied(),
-        })
+        Ok((times, others))
     }
 }
 
@@ -195,7 +207,7 @@ impl Times {
             floor: Some(self.floor),
             sidecar: self.sidecar,
             baton: self.baton,
-            outcome: Outcome::weigh(target, of(self.floor), of(self.sidecar)),
+            outcome: Outcome::weigh(target, of(self.floor.summary), of(self.sidecar)),
             ahead: self.baton.map(|baton| of(self.sidecar) < of(baton)),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::now;
 use crate::peer::Peer;
 use crate::processor::Pinned;
-use crate::report::{Line, Outcome, Target, Unit};
+use crate::report::{Floor, Line, Outcome, Target, Unit};
 use crate::request::Request;
 use crate::setup::{Judge, Setup};
 use crate::stats::Samples;
@@ -42,7 +42,10 @@ pub(super) fn start(setup: &Setup) -> Result<Vec<Line>, Trouble> {
         row: "start",
         what: "spawn to `initialize` answered, over the bare server".to_owned(),
         unit: Unit::Milliseconds,
-        floor: Some(floor),
+        floor: Some(Floor {
+            of: "server",
+            summary: floor,
+        }),
         sidecar,
         baton,
         outcome: Outcome::weigh(Target::MoreAtMost(10.0), floor.p50, sidecar.p50),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::peer::Peer;
-use crate::report::{Line, Outcome, Target, Unit};
+use crate::report::{Floor, Line, Outcome, Target, Unit};
 use crate::request::Request;
 use crate::setup::{Judge, Setup};
 use crate::stats::Samples;
@@ -18,10 +18,12 @@ pub(super) fn in_flight(setup: &Setup) -> Result<Vec<Line>, Trouble> {
     let rounds = setup.full_or_quick(9, 2);
     let request = Request::read_file();
     let mut sidecar = setup.sidecar(Judge::Rules, &[])?;
-    let mut peers = vec![
-        Peer::greeted("relay", &mut setup.relay(&[]), setup)?,
-        Peer::greeted("sidecar", &mut sidecar, setup)?,
-    ];
+    let mut peers = Vec::new();
+    let mut relays = setup.relays(&[]);
+    for (role, command) in &mut relays {
+        peers.push(Peer::greeted(role, command, setup)?);
+    }
+    peers.push(Peer::greeted("sidecar", &mut sidecar, setup)?);
     if let Some(mut baton) = setup.baton(&[]) {
         peers.push(Peer::greeted("baton-proxy", &mut baton, setup)?);
     }
@@ -40,22 +42,29 @@ pub(super) fn in_flight(setup: &Setup) -> Result<Vec<Line>, Trouble> {
     }
 
     let calls = u32::try_from(calls).map_or(f64::NAN, f64::from);
-    let rates: Vec<_> = times
+    let mut rates = times
         .into_iter()
-        .map(|times| times.summary(Duration::from_secs(1)).per(calls))
-        .collect();
-    let [floor, sidecar, rest @ ..] = &rates[..] else {
+        .map(|times| times.summary(Duration::from_secs(1)).per(calls));
+    let floor = relays
+        .iter()
+        .zip(&mut rates)
+        .map(|((of, _), summary)| Floor { of, summary })
+        .max_by(|a, b| a.summary.p50.total_cmp(&b.summary.p50));
+    let (Some(floor), Some(sidecar), baton) = (floor, rates.next(), rates.next()) else {
         unreachable!("there are as many rates as peers");
     };
-    let baton = rest.first().copied();
     Ok(vec![Line {
         row: "in-flight",
         what: format!("{WINDOW} governed calls in flight, not pinned"),
         unit: Unit::CallsPerSecond,
-        floor: Some(*floor),
-        sidecar: *sidecar,
+        floor: Some(floor),
+        sidecar,
         baton,
-        outcome: Outcome::weigh(Target::RatioAtLeast(1.0 / 3.0), floor.p50, sidecar.p50),
+        outcome: Outcome::weigh(
+            Target::RatioAtLeast(1.0 / 3.0),
+            floor.summary.p50,
+            sidecar.p50,
+        ),
         ahead: baton.map(|baton| sidecar.p50 > baton.p50),
     }])
 }
