@@ -50,10 +50,7 @@ impl<'a> Peer<'a> {
             .stdout(Stdio::piped())
             .stderr(File::create(&errors)?)
             .spawn()
-            .map_err(|source| Trouble::Start {
-                who: name.to_owned(),
-                source,
-            })?;
+            .map_err(|source| Trouble::Start { who: name.to_owned(), source })?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             unreachable!("both were asked for as pipes");
         };
@@ -243,14 +240,9 @@ impl<'a> Peer<'a> {
         }
         let mut child = self.child();
         let _ = child.kill(); // it may have closed its output and live on
-        let status = child
-            .wait()
-            .map_or_else(|_| "status unknown".to_owned(), |status| status.to_string());
-        Trouble::Ended {
-            who: self.name.to_owned(),
-            status,
-            stderr: self.last_words(),
-        }
+        let status =
+            child.wait().map_or_else(|_| "status unknown".to_owned(), |status| status.to_string());
+        Trouble::Ended { who: self.name.to_owned(), status, stderr: self.last_words() }
     }
 
     /// The end of what it wrote to its standard error.

@@ -101,19 +101,12 @@ impl Report {
 
     /// Prints the table's head.
     pub(crate) fn open(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(
-            out,
-            "{}; {} processors, {}",
-            self.date, self.processors, self.machine
-        )?;
+        writeln!(out, "{}; {} processors, {}", self.date, self.processors, self.machine)?;
         writeln!(out, "sidecar: {}", self.sidecar)?;
         if self.quick {
             writeln!(out, "quick: too few samples to conclude anything from")?;
         }
-        writeln!(
-            out,
-            "times are p50 / p99; no friction events are written yet\n"
-        )?;
+        writeln!(out, "times are p50 / p99; no friction events are written yet\n")?;
         writeln!(
             out,
             "{:<52} {:>19} {:>19} {:<7} {:>9} {:>9} {:<6} baton-proxy",
@@ -180,12 +173,7 @@ impl Line {
             pair(self.floor.map(|floor| floor.summary)),
             pair(Some(self.sidecar)),
             self.unit.word(),
-            format!(
-                "{:.2} {}",
-                self.outcome.figure,
-                if mark == "×" { mark } else { "" }
-            )
-            .trim(),
+            format!("{:.2} {}", self.outcome.figure, if mark == "×" { mark } else { "" }).trim(),
             pair(self.baton),
         )
     }
@@ -225,10 +213,6 @@ impl Outcome {
             Target::AtMost(limit) => (sidecar, Some(sidecar <= limit)),
             Target::Stated => (sidecar, None),
         };
-        Self {
-            figure,
-            target,
-            met,
-        }
+        Self { figure, target, met }
     }
 }

@@ -56,10 +56,7 @@ impl Request {
     }
 
     fn method(method: &str, params: &str, mark: &'static str) -> Self {
-        Self {
-            after_id: format!(",\"method\":\"{method}\"{params}}}\n"),
-            mark,
-        }
+        Self { after_id: format!(",\"method\":\"{method}\"{params}}}\n"), mark }
     }
 
     /// Appends the request's line, newline included.

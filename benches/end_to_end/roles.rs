@@ -47,9 +47,6 @@ fn pipes() -> io::Result<(File, File)> {
         let own = |pipe: std::os::windows::io::BorrowedHandle<'_>| {
             pipe.try_clone_to_owned().map(File::from)
         };
-        Ok((
-            own(io::stdin().as_handle())?,
-            own(io::stdout().as_handle())?,
-        ))
+        Ok((own(io::stdin().as_handle())?, own(io::stdout().as_handle())?))
     }
 }

@@ -16,34 +16,13 @@ pub(crate) struct Row {
 }
 
 const ROWS: &[Row] = &[
-    Row {
-        name: "ungoverned",
-        measure: latency::ungoverned,
-    },
-    Row {
-        name: "governed",
-        measure: latency::governed,
-    },
-    Row {
-        name: "enforcer",
-        measure: latency::enforcer,
-    },
-    Row {
-        name: "in-flight",
-        measure: throughput::in_flight,
-    },
-    Row {
-        name: "large",
-        measure: latency::large,
-    },
-    Row {
-        name: "start",
-        measure: start::start,
-    },
-    Row {
-        name: "memory",
-        measure: memory::memory,
-    },
+    Row { name: "ungoverned", measure: latency::ungoverned },
+    Row { name: "governed", measure: latency::governed },
+    Row { name: "enforcer", measure: latency::enforcer },
+    Row { name: "in-flight", measure: throughput::in_flight },
+    Row { name: "large", measure: latency::large },
+    Row { name: "start", measure: start::start },
+    Row { name: "memory", measure: memory::memory },
 ];
 
 /// The rows with these names, in their usual order; all, where none is named.

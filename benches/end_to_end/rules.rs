@@ -8,50 +8,22 @@
 /// Rules about `read_file` and `write_file`; `effect`, then what else stands in the rule.
 const MATCHING: &[(&str, &str, &str)] = &[
     // Conditions over the arguments.
-    (
-        "allow",
-        "*_file",
-        r#"when = 'args.path.startsWith("/srv/workspace/")'"#,
-    ),
+    ("allow", "*_file", r#"when = 'args.path.startsWith("/srv/workspace/")'"#),
     ("block", "*_file", r#"when = 'args.path.contains("/.")'"#),
     ("block", "*_file", r#"when = 'args.path.contains("..")'"#),
-    (
-        "block",
-        "*_file",
-        r#"when = 'args.path.endsWith(".pem") || args.path.endsWith(".key")'"#,
-    ),
-    (
-        "block",
-        "*_file",
-        r#"when = 'args.path.matches("(?i)/(secrets?|credentials|private)/")'"#,
-    ),
-    (
-        "step_up",
-        "*_file",
-        r"when = 'has(args.limit) && args.limit > 100000'",
-    ),
+    ("block", "*_file", r#"when = 'args.path.endsWith(".pem") || args.path.endsWith(".key")'"#),
+    ("block", "*_file", r#"when = 'args.path.matches("(?i)/(secrets?|credentials|private)/")'"#),
+    ("step_up", "*_file", r"when = 'has(args.limit) && args.limit > 100000'"),
     ("block", "*_file", r"when = 'size(args.path) > 4096'"),
     (
         "step_up",
         "*_file",
         r#"when = 'has(args.content) && args.content.contains("PRIVATE KEY-----")'"#,
     ),
-    (
-        "step_up",
-        "*_file",
-        r"when = 'has(args.content) && size(args.content) > 16000000'",
-    ),
+    ("step_up", "*_file", r"when = 'has(args.content) && size(args.content) > 16000000'"),
     // Conditions over who calls, and what was called before.
-    (
-        "block",
-        "*_file",
-        r#"when = 'agent.startsWith("guest-") || environment == "sandbox"'"#,
-    ),
-    (
-        "step_up",
-        "*_file",
-        r#"when = 'session.count("query_customers") > 3'"#,
-    ),
+    ("block", "*_file", r#"when = 'agent.startsWith("guest-") || environment == "sandbox"'"#),
+    ("step_up", "*_file", r#"when = 'session.count("query_customers") > 3'"#),
     // None.
     ("allow", "read_*", ""),
     ("allow", "write_*", ""),
@@ -59,11 +31,7 @@ const MATCHING: &[(&str, &str, &str)] = &[
     ("allow", "*_file", r#"environments = ["dev", "staging"]"#),
     ("allow", "*_file", r#"agents = ["*"]"#),
     ("allow", "?*_file", r#"controls = ["SOC2 CC6.1"]"#),
-    (
-        "allow",
-        "[rw]*_file",
-        r#"controls = ["HIPAA 164.312(a)(1)"]"#,
-    ),
+    ("allow", "[rw]*_file", r#"controls = ["HIPAA 164.312(a)(1)"]"#),
     ("allow", "*file", r#"controls = ["ISO 27001 A.8.3"]"#),
     ("block", "*_file", r#"agents = ["guest-*", "intern-*"]"#),
     ("block", "*_file", r#"intents = ["marketing_*"]"#),
@@ -89,15 +57,9 @@ const OTHER_TOOLS: &[&str] = &[
 
 /// What those rules say.
 const OTHER_EFFECTS: &[(&str, &str)] = &[
-    (
-        "block",
-        r#"when = 'has(args.target) && args.target.startsWith("prod-")'"#,
-    ),
+    ("block", r#"when = 'has(args.target) && args.target.startsWith("prod-")'"#),
     ("allow", r#"agents = ["release-*"]"#),
-    (
-        "step_up",
-        r"when = '!has(args.dry_run) || args.dry_run == false'",
-    ),
+    ("step_up", r"when = '!has(args.dry_run) || args.dry_run == false'"),
     ("block", r#"intents = ["triage", "review_*"]"#),
 ];
 

@@ -54,11 +54,7 @@ pub(crate) struct Enforcer {
 }
 
 /// The roles that relay; on Windows tokio has no non-blocking pipes for standard input.
-const RELAYS: &[&str] = if cfg!(unix) {
-    &["relay", "relay-tokio"]
-} else {
-    &["relay"]
-};
+const RELAYS: &[&str] = if cfg!(unix) { &["relay", "relay-tokio"] } else { &["relay"] };
 
 // === impl Setup ===
 
@@ -115,10 +111,7 @@ impl Setup {
 
     /// The server behind each of the relays; the faster one is the floor.
     pub(crate) fn relays(&self, server: &[&str]) -> Vec<(&'static str, Command)> {
-        RELAYS
-            .iter()
-            .map(|&role| (role, self.behind_relay(role, server)))
-            .collect()
+        RELAYS.iter().map(|&role| (role, self.behind_relay(role, server))).collect()
     }
 
     /// The server behind the sidecar, with an empty `~/.thoth` of its own.
@@ -137,10 +130,7 @@ impl Setup {
         match judge {
             Judge::Rules => command.arg("--policy").arg(&self.policy),
             Judge::Enforcer(facts) => command
-                .args([
-                    "--enforcer-url",
-                    &format!("https://localhost:{}", facts.port),
-                ])
+                .args(["--enforcer-url", &format!("https://localhost:{}", facts.port)])
                 .env("THOTH_API_KEY", "bench")
                 .env("THOTH_TLS_CA_BUNDLE", &facts.authority)
                 .env("THOTH_TLS_PINNED_CERT_SHA256", &facts.pin),
@@ -190,11 +180,7 @@ impl Setup {
             let _ = child.kill();
             return Err(Trouble::Enforcer("it did not start".to_owned()));
         };
-        Ok(Enforcer {
-            facts,
-            child,
-            _input: input,
-        })
+        Ok(Enforcer { facts, child, _input: input })
     }
 
     fn behind_relay(&self, role: &str, server: &[&str]) -> Command {

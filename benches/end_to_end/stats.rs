@@ -36,12 +36,7 @@ impl Samples {
             let sample = self.0.get(rank - 1);
             sample.map_or(f64::NAN, |sample| sample.div_duration_f64(unit))
         };
-        Summary {
-            samples: self.0.len(),
-            min: rank(0),
-            p50: rank(50),
-            p99: rank(99),
-        }
+        Summary { samples: self.0.len(), min: rank(0), p50: rank(50), p99: rank(99) }
     }
 }
 
@@ -50,12 +45,7 @@ impl Samples {
 impl Summary {
     /// A figure that was taken once.
     pub(crate) fn single(figure: f64) -> Self {
-        Self {
-            samples: 1,
-            min: figure,
-            p50: figure,
-            p99: figure,
-        }
+        Self { samples: 1, min: figure, p50: figure, p99: figure }
     }
 
     /// What two things take that are done one after the other, percentile by percentile.

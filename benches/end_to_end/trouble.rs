@@ -10,18 +10,10 @@ pub(crate) enum Trouble {
     Start { who: String, source: io::Error },
     /// A process ended, or closed its output, before it had answered.
     #[error("{who} ended ({status}) before it answered{stderr}")]
-    Ended {
-        who: String,
-        status: String,
-        stderr: String,
-    },
+    Ended { who: String, status: String, stderr: String },
     /// A process was killed because it had not answered in time.
     #[error("{who} did not answer within {seconds} s and was killed{stderr}")]
-    Silent {
-        who: String,
-        seconds: u64,
-        stderr: String,
-    },
+    Silent { who: String, seconds: u64, stderr: String },
     /// An answer came that is not the echo server's.
     #[error("{who} did not pass on the server's answer, but said: {answer}")]
     Refused { who: String, answer: String },

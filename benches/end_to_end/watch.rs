@@ -36,10 +36,7 @@ impl Watch {
         let (stop, stopped) = mpsc::channel();
         let looking = Arc::clone(&seen);
         let thread = thread::spawn(move || looking.look_on(&stopped));
-        Self {
-            seen,
-            thread: Some((stop, thread)),
-        }
+        Self { seen, thread: Some((stop, thread)) }
     }
 
     /// Makes this process one of those that are killed.
@@ -77,11 +74,7 @@ impl Seen {
         let mut silence = Duration::ZERO;
         while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(GLANCE) {
             let beats = self.beats.load(Ordering::Relaxed);
-            silence = if beats == last {
-                silence + GLANCE
-            } else {
-                Duration::ZERO
-            };
+            silence = if beats == last { silence + GLANCE } else { Duration::ZERO };
             last = beats;
             if silence >= PATIENCE {
                 self.expired.store(true, Ordering::Release);

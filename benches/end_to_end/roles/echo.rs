@@ -120,9 +120,7 @@ fn answer_together(
             calls = 0;
         }
         if let Err(mpsc::RecvTimeoutError::Disconnected) = next {
-            return reader
-                .join()
-                .unwrap_or_else(|_| unreachable!("reading does not panic"));
+            return reader.join().unwrap_or_else(|_| unreachable!("reading does not panic"));
         }
     }
 }

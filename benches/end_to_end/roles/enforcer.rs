@@ -47,9 +47,7 @@ pub(super) fn play(arguments: &[String]) -> io::Result<()> {
     let together = number(arguments, "--together").map(|count| Arc::new(Barrier::new(count)));
     let (tls, pin) = certify(&directory).map_err(io::Error::other)?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
@@ -113,9 +111,7 @@ async fn converse(socket: TcpStream, tls: TlsAcceptor, together: Together) {
             .serve_connection(stream, answer)
             .await
     } else {
-        hyper::server::conn::http1::Builder::new()
-            .serve_connection(stream, answer)
-            .await
+        hyper::server::conn::http1::Builder::new().serve_connection(stream, answer).await
     };
 }
 
@@ -128,9 +124,8 @@ async fn answer(
         let _ = tokio::time::timeout(Duration::from_secs(1), together.wait()).await;
     }
     let mut response = Response::new(Full::from(ANSWER));
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        hyper::header::HeaderValue::from_static("application/json"),
-    );
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
     Ok(response)
 }

@@ -24,9 +24,7 @@ pub(super) fn play(arguments: &[String]) -> io::Result<()> {
     let answers = thread::spawn(move || copy(&mut from, &mut output));
     copy(&mut input, &mut to)?;
     drop(to);
-    answers
-        .join()
-        .unwrap_or_else(|_| unreachable!("copying does not panic"))?;
+    answers.join().unwrap_or_else(|_| unreachable!("copying does not panic"))?;
     child.wait().map(drop)
 }
 
@@ -35,10 +33,7 @@ fn server(arguments: &[String]) -> io::Result<Command> {
         return Err(io::Error::other("no server to relay to"));
     };
     let mut command = Command::new(program);
-    command
-        .args(rest)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+    command.args(rest).stdin(Stdio::piped()).stdout(Stdio::piped());
     Ok(command)
 }
 
@@ -77,9 +72,7 @@ pub(super) fn play_on_tokio(arguments: &[String]) -> io::Result<()> {
         unreachable!("both were asked for as pipes");
     };
     let (input, output) = pipes()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async move {
         let to = Sender::from_owned_fd(to.into())?;
         let from = Receiver::from_owned_fd(from.into())?;

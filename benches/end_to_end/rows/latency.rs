@@ -32,28 +32,16 @@ struct Times {
 
 /// A line that nobody decides about.
 pub(super) fn ungoverned(setup: &Setup) -> Result<Vec<Line>, Trouble> {
-    let course = Course {
-        row: "ungoverned",
-        request: Request::ping(),
-        server: &[],
-        plan: small(setup),
-    };
+    let course =
+        Course { row: "ungoverned", request: Request::ping(), server: &[], plan: small(setup) };
     let times = course.run(setup)?;
-    Ok(vec![times.p50(
-        &course,
-        "ungoverned line (ping), p50",
-        Target::RatioAtMost(1.5),
-    )])
+    Ok(vec![times.p50(&course, "ungoverned line (ping), p50", Target::RatioAtMost(1.5))])
 }
 
 /// A call that 100 local rules decide about, and that is written to the journal.
 pub(super) fn governed(setup: &Setup) -> Result<Vec<Line>, Trouble> {
-    let course = Course {
-        row: "governed",
-        request: Request::read_file(),
-        server: &[],
-        plan: small(setup),
-    };
+    let course =
+        Course { row: "governed", request: Request::read_file(), server: &[], plan: small(setup) };
     let times = course.run(setup)?;
     let what = "governed call, 100 local rules, journal on";
     Ok(vec![
@@ -67,22 +55,15 @@ pub(super) fn enforcer(setup: &Setup) -> Result<Vec<Line>, Trouble> {
     let _one = Pinned::to_one();
     let enforcer = setup.enforcer(&[])?;
     let mut bare = Https::connect(&enforcer.facts)?;
-    let course = Course {
-        row: "enforcer",
-        request: Request::read_file(),
-        server: &[],
-        plan: small(setup),
-    };
+    let course =
+        Course { row: "enforcer", request: Request::read_file(), server: &[], plan: small(setup) };
     let judge = Judge::Enforcer(&enforcer.facts);
     let (relayed, asked) = course.beside(&mut [&mut bare], judge, None, setup)?;
     let [bare] = asked[..] else {
         unreachable!("one was asked");
     };
     let times = Times {
-        floor: Floor {
-            of: "relay and bare HTTPS",
-            summary: relayed.floor.summary.and_then(bare),
-        },
+        floor: Floor { of: "relay and bare HTTPS", summary: relayed.floor.summary.and_then(bare) },
         ..relayed
     };
     let what = "governed call, warm pinned TLS to an enforcer, p50";
@@ -98,22 +79,13 @@ pub(super) fn large(setup: &Setup) -> Result<Vec<Line>, Trouble> {
         warm_up: 1,
         budget: Duration::from_secs(10),
     };
-    let course = |request, server| Course {
-        row: "large",
-        request,
-        server,
-        plan,
-    };
+    let course = |request, server| Course { row: "large", request, server, plan };
     let argument = course(Request::write_file(1_000_000), &[]);
     let result = course(Request::read_file(), &["--result-bytes", MEGABYTE]);
     let target = Target::RatioAtMost(2.0);
     Ok(vec![
-        argument
-            .run(setup)?
-            .p50(&argument, "governed call, 1 MB argument, p50", target),
-        result
-            .run(setup)?
-            .p50(&result, "governed call, 1 MB result, p50", target),
+        argument.run(setup)?.p50(&argument, "governed call, 1 MB argument, p50", target),
+        result.run(setup)?.p50(&result, "governed call, 1 MB result, p50", target),
     ])
 }
 
@@ -169,10 +141,8 @@ impl Course {
             exchange.0.stop()?;
         }
 
-        let mut summaries: Vec<Summary> = samples
-            .into_iter()
-            .map(|samples| samples.summary(MICROSECOND))
-            .collect();
+        let mut summaries: Vec<Summary> =
+            samples.into_iter().map(|samples| samples.summary(MICROSECOND)).collect();
         let others = summaries.split_off(commands.len());
         let floor = commands
             .iter()

@@ -51,10 +51,9 @@ pub(super) fn memory(setup: &Setup) -> Result<Vec<Line>, Trouble> {
             Target::AtMost(16.0),
         ));
     }
-    for (place, memory, baton) in [
-        ("at the server", forwarded, baton_forwarded),
-        ("held for an enforcer", held, None),
-    ] {
+    for (place, memory, baton) in
+        [("at the server", forwarded, baton_forwarded), ("held for an enforcer", held, None)]
+    {
         if let Some(memory) = memory {
             lines.push(line(
                 format!("memory, {IN_FLIGHT} × 1 MB in flight {place}, peak"),

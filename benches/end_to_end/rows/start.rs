@@ -42,10 +42,7 @@ pub(super) fn start(setup: &Setup) -> Result<Vec<Line>, Trouble> {
         row: "start",
         what: "spawn to `initialize` answered, over the bare server".to_owned(),
         unit: Unit::Milliseconds,
-        floor: Some(Floor {
-            of: "server",
-            summary: floor,
-        }),
+        floor: Some(Floor { of: "server", summary: floor }),
         sidecar,
         baton,
         outcome: Outcome::weigh(Target::MoreAtMost(10.0), floor.p50, sidecar.p50),

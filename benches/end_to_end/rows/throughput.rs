@@ -42,9 +42,7 @@ pub(super) fn in_flight(setup: &Setup) -> Result<Vec<Line>, Trouble> {
     }
 
     let calls = u32::try_from(calls).map_or(f64::NAN, f64::from);
-    let mut rates = times
-        .into_iter()
-        .map(|times| times.summary(Duration::from_secs(1)).per(calls));
+    let mut rates = times.into_iter().map(|times| times.summary(Duration::from_secs(1)).per(calls));
     let floor = relays
         .iter()
         .zip(&mut rates)
@@ -60,11 +58,7 @@ pub(super) fn in_flight(setup: &Setup) -> Result<Vec<Line>, Trouble> {
         floor: Some(floor),
         sidecar,
         baton,
-        outcome: Outcome::weigh(
-            Target::RatioAtLeast(1.0 / 3.0),
-            floor.summary.p50,
-            sidecar.p50,
-        ),
+        outcome: Outcome::weigh(Target::RatioAtLeast(1.0 / 3.0), floor.summary.p50, sidecar.p50),
         ahead: baton.map(|baton| sidecar.p50 > baton.p50),
     }])
 }
