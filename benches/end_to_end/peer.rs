@@ -108,32 +108,37 @@ impl<'a> Peer<'a> {
         }
     }
 
-    /// Makes `calls` calls, `window` of them in flight at any time, and says how long that took.
+    /// Calls, `window` of them in flight at any time, until `enough` says so of the number of calls
+    /// made and the time spent. Returns how many calls were answered in a second.
     pub(crate) fn pipeline(
         &mut self,
         request: &Request,
-        calls: usize,
         window: usize,
-    ) -> Result<Duration, Trouble> {
+        enough: impl Fn(u32, Duration) -> bool,
+    ) -> Result<f64, Trouble> {
         let mut chunk = vec![0; CHUNK];
-        let mut line = Vec::new();
-        let mut unsent = calls;
-        let mut unanswered = calls;
+        let mut lines = Vec::new();
+        let (mut made, mut answered) = (0, 0);
         let mut room = window;
 
         let start = now();
-        while unanswered > 0 {
-            line.clear();
-            for _ in 0..room.min(unsent) {
-                request.write(self.take_id(), &mut line);
-                unsent -= 1;
+        loop {
+            lines.clear();
+            while room > 0 && !enough(made, start.elapsed()) {
+                request.write(self.take_id(), &mut lines);
+                made += 1;
+                room -= 1;
             }
-            self.send(&line)?;
+            if answered == made {
+                return Ok(f64::from(answered) / start.elapsed().as_secs_f64());
+            }
+            self.send(&lines)?;
             let read = self.receive(&mut chunk)?;
-            room = memchr::memchr_iter(b'\n', &chunk[..read]).count();
-            unanswered = unanswered.saturating_sub(room);
+            for _ in memchr::memchr_iter(b'\n', &chunk[..read]) {
+                answered += 1;
+                room += 1;
+            }
         }
-        Ok(start.elapsed())
     }
 
     /// Sends `calls` requests without reading, while another thread reads the answers: for a
@@ -142,6 +147,7 @@ impl<'a> Peer<'a> {
         let first_id = self.next_id;
         self.next_id += calls as u64;
         let mut input = self.input.take();
+        let watch = self.watch;
         let sent = thread::scope(|scope| {
             let writer = scope.spawn(|| -> io::Result<()> {
                 let mut line = Vec::new();
@@ -151,6 +157,7 @@ impl<'a> Peer<'a> {
                     if let Some(input) = &mut input {
                         input.write_all(&line)?;
                     }
+                    watch.beat();
                 }
                 Ok(())
             });

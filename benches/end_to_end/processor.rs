@@ -65,7 +65,13 @@ mod linux {
         })
     }
 
-    /// The processor's name and how busy the machine is, for the record.
+    /// How many threads wanted to run in the last minute, on average.
+    pub(crate) fn load() -> Option<f64> {
+        let load = std::fs::read_to_string("/proc/loadavg").ok()?;
+        load.split(' ').next()?.parse().ok()
+    }
+
+    /// The processor's and the kernel's name, for the record.
     pub(crate) fn machine() -> String {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let cpu = read("/proc/cpuinfo");
@@ -74,14 +80,12 @@ mod linux {
             .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
             .map_or("unknown processor", |(_, model)| model);
         let kernel = read("/proc/sys/kernel/osrelease");
-        let load = read("/proc/loadavg");
-        let load = load.split(' ').next().unwrap_or("?");
-        format!("{model}, Linux {}, load {load}", kernel.trim())
+        format!("{model}, Linux {}", kernel.trim())
     }
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{machine, memory};
+pub(crate) use linux::{load, machine, memory};
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
@@ -97,10 +101,14 @@ mod elsewhere {
         None
     }
 
+    pub(crate) fn load() -> Option<f64> {
+        None
+    }
+
     pub(crate) fn machine() -> String {
         format!("{}, nothing pinned", std::env::consts::OS)
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{machine, memory};
+pub(crate) use elsewhere::{load, machine, memory};

@@ -16,6 +16,8 @@ pub(crate) struct Report {
     quick: bool,
     machine: String,
     processors: usize,
+    /// Threads that wanted to run before we came.
+    load: Option<f64>,
     sidecar: String,
     lines: Vec<Line>,
 }
@@ -94,6 +96,7 @@ impl Report {
             quick,
             machine: processor::machine(),
             processors: thread::available_parallelism().map_or(0, Into::into),
+            load: processor::load(),
             sidecar: setup.sidecar_name(),
             lines: Vec::new(),
         }
@@ -103,6 +106,13 @@ impl Report {
     pub(crate) fn open(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{}; {} processors, {}", self.date, self.processors, self.machine)?;
         writeln!(out, "sidecar: {}", self.sidecar)?;
+        if let Some(load) = self.load.filter(|&load| load >= 0.5) {
+            writeln!(
+                out,
+                "others were at work (load {load}): look at ratios only, and at no p99; calls in \
+                 flight are not comparable at all, as two threads then get twice the time of one"
+            )?;
+        }
         if self.quick {
             writeln!(out, "quick: too few samples to conclude anything from")?;
         }

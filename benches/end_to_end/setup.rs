@@ -89,6 +89,10 @@ impl Setup {
         self.directory.path()
     }
 
+    pub(crate) fn is_quick(&self) -> bool {
+        self.quick
+    }
+
     /// The first number in a full run, the second in a quick one.
     pub(crate) fn full_or_quick(&self, full: usize, quick: usize) -> usize {
         if self.quick { quick } else { full }

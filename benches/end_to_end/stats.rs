@@ -58,13 +58,13 @@ impl Summary {
         }
     }
 
-    /// Rates: so many things, divided by the time they took. The slowest percentile is `p99`.
-    pub(crate) fn per(self, things: f64) -> Self {
-        Self {
-            samples: self.samples,
-            min: things / self.p99,
-            p50: things / self.p50,
-            p99: things / self.p99,
-        }
+    /// Of rates, where more is better: `p99` is the rate that 99 % reach.
+    pub(crate) fn of_rates(mut rates: Vec<f64>) -> Self {
+        rates.sort_unstable_by(f64::total_cmp);
+        let rank = |percent: usize| {
+            let rank = (rates.len() * percent).div_ceil(100).max(1);
+            rates.get(rank - 1).copied().unwrap_or(f64::NAN)
+        };
+        Self { samples: rates.len(), min: rank(0), p50: rank(50), p99: rank(1) }
     }
 }

@@ -16,7 +16,7 @@ const IN_FLIGHT: usize = 64;
 const ANSWERS_TOGETHER: &[&str] = &["--together", "64"];
 
 pub(super) fn memory(setup: &Setup) -> Result<Vec<Line>, Trouble> {
-    let calls = setup.full_or_quick(100_000, 2_000);
+    let calls = if setup.is_quick() { 2_000 } else { 100_000 };
     let mut sidecar = setup.sidecar(Judge::Rules, &[])?;
     let small = over_many_calls("sidecar", &mut sidecar, setup, calls)?;
     let mut sidecar = setup.sidecar(Judge::Rules, ANSWERS_TOGETHER)?;
@@ -25,7 +25,7 @@ pub(super) fn memory(setup: &Setup) -> Result<Vec<Line>, Trouble> {
     let mut sidecar = setup.sidecar(Judge::Enforcer(&enforcer.facts), &[])?;
     let held = with_large_calls("sidecar", &mut sidecar, setup)?;
 
-    let few = calls.min(setup.full_or_quick(20_000, 500)); // some 0.4 ms each
+    let few = calls / 5; // some 0.4 ms each
     let baton = match setup.baton(&[]) {
         Some(mut baton) => over_many_calls("baton-proxy", &mut baton, setup, few)?,
         None => None,
@@ -71,13 +71,13 @@ fn over_many_calls(
     name: &'static str,
     command: &mut std::process::Command,
     setup: &Setup,
-    calls: usize,
+    calls: u32,
 ) -> Result<Option<(Memory, Memory)>, Trouble> {
     let request = Request::read_file();
     let mut peer = Peer::greeted(name, command, setup)?;
     peer.exchange(&request)?;
     let idle = processor::memory(peer.pid());
-    peer.pipeline(&request, calls, IN_FLIGHT)?;
+    peer.pipeline(&request, IN_FLIGHT, |made, _| made >= calls)?;
     let after = processor::memory(peer.pid());
     peer.stop()?;
     Ok(idle.zip(after))

@@ -6,7 +6,7 @@ use crate::peer::Peer;
 use crate::report::{Floor, Line, Outcome, Target, Unit};
 use crate::request::Request;
 use crate::setup::{Judge, Setup};
-use crate::stats::Samples;
+use crate::stats::Summary;
 use crate::trouble::Trouble;
 
 /// Calls that are in flight at any time.
@@ -14,8 +14,8 @@ const WINDOW: usize = 64;
 
 /// 64 calls in flight, decided by 100 rules, journal on.
 pub(super) fn in_flight(setup: &Setup) -> Result<Vec<Line>, Trouble> {
-    let calls = setup.full_or_quick(4_000, 300);
     let rounds = setup.full_or_quick(9, 2);
+    let round = Duration::from_millis(if setup.is_quick() { 20 } else { 250 });
     let request = Request::read_file();
     let mut sidecar = setup.sidecar(Judge::Rules, &[])?;
     let mut peers = Vec::new();
@@ -27,22 +27,21 @@ pub(super) fn in_flight(setup: &Setup) -> Result<Vec<Line>, Trouble> {
     if let Some(mut baton) = setup.baton(&[]) {
         peers.push(Peer::greeted("baton-proxy", &mut baton, setup)?);
     }
-    let mut times: Vec<Samples> = peers.iter().map(|_| Samples::default()).collect();
-    for peer in &mut peers {
-        peer.pipeline(&request, calls / 2, WINDOW)?;
-    }
-    for _ in 0..rounds {
-        for (peer, times) in peers.iter_mut().zip(&mut times) {
-            times.push(peer.pipeline(&request, calls, WINDOW)?);
+    let mut rates: Vec<Vec<f64>> = peers.iter().map(|_| Vec::new()).collect();
+    for nth in 0..=rounds {
+        for (peer, rates) in peers.iter_mut().zip(&mut rates) {
+            let rate = peer.pipeline(&request, WINDOW, |_, spent| spent >= round)?;
             peer.exchange(&request)?; // shows that it is the server who answers
+            if nth > 0 {
+                rates.push(rate); // the first round warms up
+            }
         }
     }
     for peer in peers {
         peer.stop()?;
     }
 
-    let calls = u32::try_from(calls).map_or(f64::NAN, f64::from);
-    let mut rates = times.into_iter().map(|times| times.summary(Duration::from_secs(1)).per(calls));
+    let mut rates = rates.into_iter().map(Summary::of_rates);
     let floor = relays
         .iter()
         .zip(&mut rates)
