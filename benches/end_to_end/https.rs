@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::clock::now;
-use crate::peer::Subject;
+use crate::sampling::Subject;
 use crate::setup::EnforcerFacts;
 use crate::trouble::Trouble;
 use crate::watch::PATIENCE;

@@ -23,6 +23,7 @@ mod request;
 mod roles;
 mod rows;
 mod rules;
+mod sampling;
 mod setup;
 mod stats;
 mod trouble;

@@ -4,10 +4,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::https::Https;
-use crate::peer::{Exchange, Peer, Plan, Subject, alternate};
+use crate::peer::Peer;
 use crate::processor::Pinned;
 use crate::report::{Floor, Line, Outcome, Target, Unit};
 use crate::request::Request;
+use crate::sampling::{Exchange, Plan, Subject, alternate};
 use crate::setup::{Judge, Setup};
 use crate::stats::Summary;
 use crate::trouble::Trouble;
