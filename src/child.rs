@@ -7,7 +7,7 @@
 //! - The child never sees a variable of ours: no `THOTH_*`, no `BATON_*`, no other name that
 //!   [`Launch::withheld`] lists.
 //! - Nothing of its process group outlives it: not when it ends, not when [`Child`] is dropped, and
-//!   on Unix not when thoth itself is killed (see [`Group`]).
+//!   on Unix not when thoth itself is killed (`child/unix.rs` says how).
 //! - Whoever reads [`Output`] comes to an end, even where a stranger holds the other end open.
 //! - No zombies: [`Child::end`] reaps what was started here; after a drop the runtime does.
 //!
