@@ -1,0 +1,104 @@
+"""Installs the pinned peers into `target/peers`: once, and again when a pin changes.
+
+A peer that cannot be installed ends the run with an error. Nothing is skipped: a suite that passes
+because half of it is missing says nothing.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import places
+
+NODE_AT_LEAST = 20
+PYTHON_AT_LEAST = (3, 11)
+
+
+def install() -> None:
+    """Brings `target/peers` up to date with the committed pins."""
+    check_tools()
+    places.INSTALLED.mkdir(parents=True, exist_ok=True)
+    install_npm()
+    for line in (1, 2):
+        install_python(line)
+    stage()
+
+
+def check_tools() -> None:
+    """Says at once, and all together, what this machine lacks."""
+    missing = [name for name in ("node", "npm", "git") if shutil.which(name) is None]
+    if missing:
+        sys.exit(f"peers: not found: {', '.join(missing)}; see tests/peers/README.md, 'What it needs'")
+    version = output(["node", "--version"]).strip().lstrip("v")
+    if int(version.split(".")[0]) < NODE_AT_LEAST:
+        sys.exit(f"peers: node {version} is too old; {NODE_AT_LEAST} or newer is needed")
+    if sys.version_info < PYTHON_AT_LEAST:
+        sys.exit(f"peers: python {sys.version.split()[0]} is too old; 3.11 or newer is needed")
+
+
+def install_npm() -> None:
+    """Installs exactly what `package-lock.json` names; no package runs a script."""
+    pins = [places.SUITE / "package.json", places.SUITE / "package-lock.json"]
+    stamp = Stamp("npm", pins)
+    if stamp.current():
+        return
+    for pin in pins:
+        shutil.copy(pin, places.INSTALLED)
+    run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], places.INSTALLED)
+    stamp.write()
+
+
+def install_python(line: int) -> None:
+    """Builds the virtual environment of one line of the Python SDK."""
+    requirements = places.SUITE / f"requirements-{line}.txt"
+    stamp = Stamp(f"python-{line}", [requirements])
+    if stamp.current():
+        return
+    home = places.INSTALLED / f"python-{line}"
+    run([sys.executable, "-m", "venv", "--clear", str(home)], places.INSTALLED)
+    pip = [str(places.python(line)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run([*pip, "--no-deps", "--requirement", str(requirements)], places.INSTALLED)
+    stamp.write()
+
+
+def stage() -> None:
+    """Copies this suite's JavaScript beside `node_modules`: Node resolves imports by location."""
+    for source in sorted(places.SUITE.rglob("*.mjs")):
+        target = places.script(str(source.relative_to(places.SUITE)))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+
+
+class Stamp:
+    """Remembers which pins a folder was installed from."""
+
+    def __init__(self, name: str, pins: list[Path]) -> None:
+        self._path = places.INSTALLED / f"{name}.installed"
+        digest = hashlib.sha256(sys.version.encode())
+        for pin in pins:
+            digest.update(pin.read_bytes())
+        self._digest = digest.hexdigest()
+
+    def current(self) -> bool:
+        """Whether the last complete installation was made from these very pins."""
+        return self._path.is_file() and self._path.read_text() == self._digest
+
+    def write(self) -> None:
+        """Records a complete installation."""
+        self._path.write_text(self._digest)
+
+
+def run(command: list[str], folder: Path) -> None:
+    """Runs one installer; its failure is the suite's."""
+    print("peers:", " ".join(command), flush=True)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    if subprocess.run(command, cwd=folder, env=environment, check=False).returncode != 0:
+        sys.exit(f"peers: could not install: {' '.join(command)}")
+
+
+def output(command: list[str]) -> str:
+    """What a command prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,45 @@
+"""Where things are: this suite, what it installs, and what a run leaves behind."""
+
+import os
+import sys
+from pathlib import Path
+
+SUITE = Path(__file__).resolve().parent
+REPOSITORY = SUITE.parent.parent
+INSTALLED = REPOSITORY / "target" / "peers"
+NODE_MODULES = INSTALLED / "node_modules"
+RUNS = INSTALLED / "runs"
+
+
+def python(line: int) -> Path:
+    """The interpreter of the environment that holds this line (1 or 2) of the Python SDK."""
+    return INSTALLED / f"python-{line}" / "bin" / "python"
+
+
+def tool(name: str) -> Path:
+    """A command that the second Python environment installs."""
+    return INSTALLED / "python-2" / "bin" / name
+
+
+def module(package: str) -> Path:
+    """The entry of a server that npm installs."""
+    return NODE_MODULES / "@modelcontextprotocol" / package / "dist" / "index.js"
+
+
+def script(path: str) -> Path:
+    """A JavaScript file of this suite, staged beside `node_modules`, where its imports resolve."""
+    return INSTALLED / "staged" / path
+
+
+def thoth(given: str | None) -> Path:
+    """The sidecar under test: the one named, else the newer of the two that cargo builds."""
+    if given is not None:
+        named = Path(given).resolve()
+        if not named.is_file():
+            sys.exit(f"peers: {named} is not a file")
+        return named
+    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+    built = [path for kind in ("release", "debug") if (path := target / kind / "thoth").is_file()]
+    if not built:
+        sys.exit(f"peers: no thoth in {target}/release or {target}/debug; build it or name it with --thoth")
+    return max(built, key=lambda path: path.stat().st_mtime)
