@@ -251,7 +251,10 @@ impl Journal {
             return Ok(()); // not even the first record could be written
         }
         let counts = self.counts;
-        let closed = pages.write(now, "end", |line, _| entry::put(line, &counts));
+        let closed = pages
+            .book
+            .examine()
+            .and_then(|()| pages.write(now, "end", |line, _| entry::put(line, &counts)));
         self.state = State::Closed(pages.book.head());
         closed
             .and_then(|()| pages.sync().map_err(Refused::Failed))
@@ -344,16 +347,19 @@ impl Pages {
             .open(path)
             .map_err(|source| create(path, source))?;
         let kept = head::beside(path);
-        let keeper = head::Keeper::create(&kept).map_err(|source| {
-            // Ours, and empty: in the way of the next try.
-            let _ = std::fs::remove_file(path);
-            create(&kept, source)
-        })?;
-        Ok(Self {
-            book: Book::new(file),
-            keeper,
-            arguments,
-        })
+        match head::Keeper::create(&kept) {
+            Ok(keeper) => Ok(Self {
+                book: Book::new(file),
+                keeper,
+                arguments,
+            }),
+            Err(source) => {
+                drop(file);
+                // Ours, and empty: it would be in the way of the next try.
+                let _ = std::fs::remove_file(path);
+                Err(create(&kept, source))
+            }
+        }
     }
 
     fn write(

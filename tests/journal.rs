@@ -382,7 +382,7 @@ fn a_journal_that_was_removed_or_changed_is_not_written_to() {
     };
     meddle(&whole[..whole.len() / 2]);
     let path = journal.path().to_owned();
-    let refused = journal.append(&decision(2, "{}"), at(1)).unwrap_err();
+    let refused = journal.append(&decision(2, "{}"), at(2)).unwrap_err();
     assert!(matches!(refused, Unwritable::Changed { .. }), "{refused}");
     fs::remove_file(path).unwrap();
     let refused = journal.append(&decision(2, "{}"), at(1)).unwrap_err();

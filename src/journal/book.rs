@@ -2,13 +2,18 @@
 //!
 //! What a failed write leaves behind is taken back, so that the file always ends in a whole
 //! record; where even that fails, it is tried again before the next record. A file that somebody
-//! else removed, cut or wrote to is not written to any more.
+//! else removed, cut or wrote to is not written to any more; that is looked at once a second, not
+//! at each record: asking for a file's facts makes the next write to it dearer than itself (Linux
+//! 6.13 and later give a file whose times were looked at a finer time at the next write).
 
 use std::fs::File;
 use std::io::{self, Write};
 
 use crate::seal::Head;
 
+/// How long the file goes unexamined, by time and by records.
+const UNEXAMINED: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+const UNEXAMINED_RECORDS: u64 = 64;
 /// A line's buffer is kept for the next line, unless it grew beyond this.
 const BUFFER_KEPT: usize = 64 * 1024;
 
@@ -46,6 +51,8 @@ pub(super) struct Book<M> {
     head: Head,
     /// Whether part of a record may stand behind `len`, because taking it back failed.
     torn: bool,
+    /// When the file was examined, and behind which record.
+    examined: Option<(jiff::Timestamp, u64)>,
     line: Vec<u8>,
 }
 
@@ -57,6 +64,7 @@ impl<M: Medium> Book<M> {
             len: 0,
             head: Head::ORIGIN,
             torn: false,
+            examined: None,
             line: Vec::new(),
         }
     }
@@ -75,7 +83,11 @@ impl<M: Medium> Book<M> {
         kind: &str,
         fill: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Refused> {
-        self.examine()?;
+        self.mend().map_err(Refused::Failed)?;
+        if self.is_due(time) {
+            self.examine()?;
+            self.examined = Some((time, self.head.seq));
+        }
         let time = format_args!("{time:.6}");
         self.head.begin(&mut self.line, time, kind);
         fill(&mut self.line);
@@ -92,6 +104,7 @@ impl<M: Medium> Book<M> {
             }
             Err(error) => {
                 self.torn = true;
+                self.examined = None;
                 // Tried again before the next record; until then a torn line is what stands there.
                 let _ = self.mend();
                 Err(Refused::Failed(error))
@@ -103,9 +116,18 @@ impl<M: Medium> Book<M> {
         self.medium.sync()
     }
 
-    /// Whether the file is still the one that was written, up to its last byte.
-    fn examine(&mut self) -> Result<(), Refused> {
-        self.mend().map_err(Refused::Failed)?;
+    fn is_due(&self, now: jiff::Timestamp) -> bool {
+        self.examined.is_none_or(|(time, seq)| {
+            let since = now.duration_since(time);
+            // A clock that was set back says nothing about how long it has been.
+            since.is_negative() || since >= UNEXAMINED || self.head.seq - seq >= UNEXAMINED_RECORDS
+        })
+    }
+
+    /// Whether the file is still the one that was written, up to its last byte. It is asked again
+    /// before each record until it is.
+    pub(super) fn examine(&mut self) -> Result<(), Refused> {
+        self.examined = None;
         let standing = self.medium.standing().map_err(Refused::Failed)?;
         if !standing.named {
             Err(Refused::Removed)
@@ -214,13 +236,18 @@ mod tests {
     }
 
     fn append(book: &mut Book<Faulty>, filling: usize) -> Result<(), Refused> {
+        append_at(book, 0, filling)
+    }
+
+    fn append_at(book: &mut Book<Faulty>, second: i64, filling: usize) -> Result<(), Refused> {
         let kind = if book.head.seq == 0 {
             "session"
         } else {
             "decision"
         };
-        book.append(jiff::Timestamp::UNIX_EPOCH, kind, |line| {
-            line.extend(std::iter::repeat_n(b' ', filling));
+        let time = jiff::Timestamp::from_second(second).unwrap();
+        book.append(time, kind, |line| {
+            line.extend(std::iter::repeat_n(b' ', filling))
         })
     }
 
@@ -268,14 +295,29 @@ mod tests {
 
     #[test]
     fn a_file_that_others_touch_is_not_written_to() {
-        let mut book = book(10_000);
-        append(&mut book, 0).unwrap();
+        let mut book = book(100_000);
+        append_at(&mut book, 0, 0).unwrap();
         book.medium.bytes.push(b'\n');
-        assert!(matches!(append(&mut book, 0), Err(Refused::Changed)));
+        append_at(&mut book, 1, 0).unwrap_err();
+        let refused = append_at(&mut book, 1, 0);
+        assert!(
+            matches!(refused, Err(Refused::Changed)),
+            "at once, once noticed"
+        );
         book.medium.bytes.pop();
-        append(&mut book, 0).unwrap();
+        append_at(&mut book, 1, 0).unwrap();
         book.medium.removed = true;
-        assert!(matches!(append(&mut book, 0), Err(Refused::Removed)));
+        let refused = append_at(&mut book, 0, 0);
+        assert!(
+            matches!(refused, Err(Refused::Removed)),
+            "a clock set back is no excuse"
+        );
+        book.medium.removed = false;
+        append_at(&mut book, 1, 0).unwrap();
+        book.medium.removed = true;
+        let unnoticed = std::iter::repeat_with(|| append_at(&mut book, 1, 0));
+        let unnoticed = unnoticed.take_while(Result::is_ok).take(1_000).count();
+        assert_eq!(unnoticed as u64 + 1, UNEXAMINED_RECORDS, "at the latest");
     }
 
     #[test]
