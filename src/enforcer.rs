@@ -146,10 +146,7 @@ impl Enforcer {
             tls::client_config(tls)
         } else if tls.pins.is_empty() {
             // No handshake will ask for roots, and there may be none to load.
-            tls::client_config(&Tls {
-                unverified: true,
-                ..Tls::default()
-            })
+            tls::client_config(&Tls { unverified: true, ..Tls::default() })
         } else {
             return Err(EnforcerError::PinsWithoutTls);
         };
@@ -198,11 +195,8 @@ impl Enforcer {
                 tracing::debug!(error = %root(&error), "no connection to the enforcer yet");
             }
         });
-        *self
-            .line
-            .warming
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(AbortOnDropHandle::new(warming));
+        *self.line.warming.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(AbortOnDropHandle::new(warming));
     }
 
     /// Makes a handshake with the enforcer, and so verifies its certificate and the pins. Sends no
@@ -246,10 +240,7 @@ impl Enforcer {
             }
         };
         let outcome = line.exchange(Method::POST, "/v1/enforce", body).await;
-        let expected = Expected {
-            trace: line.asker.trace(),
-            attestation: Some(&attestation),
-        };
+        let expected = Expected { trace: line.asker.trace(), attestation: Some(&attestation) };
         let answer = outcome::of_question(outcome, expected);
         note(&question, &answer);
         answer
@@ -266,13 +257,8 @@ impl Enforcer {
         let line = &*self.line;
         let started = Instant::now();
         let path = format!("/v1/enforce/hold/{}", segment(&hold.token));
-        let mut watch = Watch::new(
-            &hold,
-            line.step_up_wait,
-            self.interval,
-            line.timeout,
-            line.moment(),
-        );
+        let mut watch =
+            Watch::new(&hold, line.step_up_wait, self.interval, line.timeout, line.moment());
         loop {
             let Ok(look) = timeout_at(watch.deadline(), line.look(&path)).await else {
                 break;
@@ -306,19 +292,12 @@ fn note(question: &Question, answer: &Answer) {
 
 impl Line {
     fn moment(&self) -> Moment {
-        Moment {
-            now: Instant::now(),
-            wall: (self.clock)(),
-            dice: Uuid::new_v4().as_bytes()[0],
-        }
+        Moment { now: Instant::now(), wall: (self.clock)(), dice: Uuid::new_v4().as_bytes()[0] }
     }
 
     async fn look(&self, path: &str) -> Look {
         let outcome = self.exchange(Method::GET, path, Vec::new()).await;
-        let expected = Expected {
-            trace: self.asker.trace(),
-            attestation: None,
-        };
+        let expected = Expected { trace: self.asker.trace(), attestation: None };
         outcome::of_hold(outcome, expected)
     }
 
@@ -384,11 +363,8 @@ fn client(connector: Connector, timeout: Duration) -> Client<Connector, Full<Byt
 fn headers(settings: &settings::Enforcer) -> HeaderMap {
     let json = HeaderValue::from_static("application/json");
     let name = HeaderValue::from_static(concat!("thoth/", env!("CARGO_PKG_VERSION")));
-    let mut headers = HeaderMap::from_iter([
-        (CONTENT_TYPE, json.clone()),
-        (ACCEPT, json),
-        (USER_AGENT, name),
-    ]);
+    let mut headers =
+        HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json), (USER_AGENT, name)]);
     if let Some(key) = &settings.api_key {
         // Enforcers differ in which one they read.
         headers.insert(AUTHORIZATION, key.authorization());
@@ -414,9 +390,7 @@ fn base(url: &str) -> Result<Uri, EnforcerError> {
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
-        || address
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback())
+        || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// One path segment: RFC 3986 §2.3's unreserved characters stand for themselves. Dots alone would

@@ -339,20 +339,11 @@ impl Pages {
         } else {
             Arguments::Hashed(Box::new(Hashed::new(home).map_err(Unwritable::Key)?))
         };
-        let create = |path: &Path, source| Unwritable::Create {
-            path: path.to_owned(),
-            source,
-        };
-        let file = log_file()
-            .open(path)
-            .map_err(|source| create(path, source))?;
+        let create = |path: &Path, source| Unwritable::Create { path: path.to_owned(), source };
+        let file = log_file().open(path).map_err(|source| create(path, source))?;
         let kept = head::beside(path);
         match head::Keeper::create(&kept) {
-            Ok(keeper) => Ok(Self {
-                book: Book::new(file),
-                keeper,
-                arguments,
-            }),
+            Ok(keeper) => Ok(Self { book: Book::new(file), keeper, arguments }),
             Err(source) => {
                 drop(file);
                 // Ours, and empty: it would be in the way of the next try.

@@ -1,3 +1,7 @@
 //! thoth: arguments in, exit code out. The library is the program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    thoth::cli::main(std::env::args_os())
+}

@@ -102,10 +102,8 @@ pub fn check_secret(path: &Path) -> Result<(), Unsafe> {
 pub fn open(home: &Path) -> Result<(), Unsafe> {
     if !home.is_dir() {
         if let Some(above) = home.parent() {
-            fs::create_dir_all(above).map_err(|source| Unsafe::Unmade {
-                path: above.to_owned(),
-                source,
-            })?;
+            fs::create_dir_all(above)
+                .map_err(|source| Unsafe::Unmade { path: above.to_owned(), source })?;
         }
         make(home)?;
     }
@@ -124,9 +122,7 @@ pub fn open_inside(path: &Path) -> Result<(), Unsafe> {
     }
     let facts = seen(path, fs::symlink_metadata(path))?;
     if !facts.is_dir() {
-        return Err(Unsafe::NotADirectory {
-            path: path.to_owned(),
-        });
+        return Err(Unsafe::NotADirectory { path: path.to_owned() });
     }
     unchangeable(path, &facts)
 }
@@ -188,10 +184,7 @@ pub fn new_file() -> OpenOptions {
 ///
 /// [`Unsafe`]; a longer file is [`Unsafe::Unseen`].
 pub fn read_secret(path: &Path, limit: usize) -> Result<Vec<u8>, Unsafe> {
-    let unseen = |source| Unsafe::Unseen {
-        path: path.to_owned(),
-        source,
-    };
+    let unseen = |source| Unsafe::Unseen { path: path.to_owned(), source };
     let file = fs::File::open(path).map_err(unseen)?;
     let facts = file.metadata().map_err(unseen)?;
     unchangeable(path, &facts)?;
@@ -211,18 +204,12 @@ fn make(path: &Path) -> Result<(), Unsafe> {
     match builder.create(path) {
         // Another sidecar was quicker; what it made is checked like any other.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.map_err(|source| Unsafe::Unmade {
-            path: path.to_owned(),
-            source,
-        }),
+        made => made.map_err(|source| Unsafe::Unmade { path: path.to_owned(), source }),
     }
 }
 
 fn seen(path: &Path, facts: io::Result<Metadata>) -> Result<Metadata, Unsafe> {
-    facts.map_err(|source| Unsafe::Unseen {
-        path: path.to_owned(),
-        source,
-    })
+    facts.map_err(|source| Unsafe::Unseen { path: path.to_owned(), source })
 }
 
 fn unchangeable(path: &Path, facts: &Metadata) -> Result<(), Unsafe> {

@@ -21,15 +21,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::time::{Instant, sleep_until};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::backlog::Backlog;
 pub use self::questions::Ask;
 use self::questions::Questions;
 use crate::gate::framing::{Framer, Line, TooLong};
-use crate::gate::record::Record;
+use crate::gate::record::{Record, Recorder};
 use crate::gate::session::{Effect, Input, Note, Session};
 
 /// How many bytes may wait for a pipe before their source is no longer read.
@@ -58,19 +58,13 @@ pub struct Pipes<CI, CO, SI, SO> {
     pub server_out: SO,
 }
 
-/// Writes records down. The seam to the journal.
-pub trait Recorder {
-    /// Writes one record; `false` where a call must not go on because it could not be written.
-    fn record(&mut self, record: &Record) -> bool;
-}
-
 /// How the loop is told to end, and tells others.
 #[derive(Clone, Debug, Default)]
 pub struct Signals {
     /// Cancelled from outside: refuse what waits, and end.
     pub stop: CancellationToken,
-    /// Cancelled here: nothing will be written to the server any more.
-    pub server_closed: CancellationToken,
+    /// Cancelled here, with the server's input closed: nothing it says is waited for.
+    pub server_over: CancellationToken,
 }
 
 /// Runs one session until the server's output has ended. `limit` is the longest line, in bytes.
@@ -100,6 +94,7 @@ pub async fn run<CI, CO, SI, SO>(
         to_server: Backlog::default(),
         outcomes: VecDeque::new(),
         closing: None,
+        over: false,
         farewell: None,
         signals,
     };
@@ -108,18 +103,20 @@ pub async fn run<CI, CO, SI, SO>(
         pump.act(recorder);
         if pump.is_server_done() {
             server_in = None;
-            pump.signals.server_closed.cancel();
+            if pump.over {
+                pump.signals.server_over.cancel();
+            }
         }
         if pump.is_over() {
             break;
         }
         let now = Instant::now();
-        let timeout = pump.timeout();
+        let due = pump.timeout();
 
         tokio::select! {
             () = pump.signals.stop.cancelled(), if !pump.from_client.is_closed() => {
                 pump.from_client.close();
-                pump.handle(Input::Stop);
+                pump.handle(Input::Stop, recorder);
             }
             written = pump.to_client.write_to(&mut client_out), if !pump.to_client.is_empty() => {
                 if let Err(why) = written {
@@ -130,31 +127,34 @@ pub async fn run<CI, CO, SI, SO>(
             Some(written) = write(&mut pump.to_server, server_in.as_mut()), if !pump.to_server.is_empty() => {
                 if let Err(why) = written {
                     tracing::debug!(%why, "the server reads no more");
-                    pump.to_server.clear();
+                    pump.to_server.discard();
                     pump.closing = Some(now);
+                    pump.over = true;
                 }
             }
             read = client_in.read_buf(pump.from_client.framer.space()), if pump.reads_client() => {
-                let closed = pump.take_client(&read);
+                let closed = pump.take_client(&read, recorder);
                 if closed {
-                    pump.handle(Input::ClientClosed);
+                    pump.handle(Input::ClientClosed, recorder);
                 }
             }
             read = server_out.read_buf(pump.from_server.framer.space()), if pump.reads_server() => {
-                let closed = pump.take_server(&read);
+                let closed = pump.take_server(&read, recorder);
                 if closed {
-                    pump.handle(Input::ServerClosed);
+                    pump.handle(Input::ServerClosed, recorder);
                     pump.farewell = Some(now + FAREWELL);
                 }
             }
-            Some(ended) = pump.questions.next() => pump.handle(ended),
-            () = sleep_until(timeout.unwrap_or(now)), if timeout.is_some() => {
+            Some(ended) = pump.questions.next() => pump.handle(ended, recorder),
+            () = sleep_until(due.unwrap_or(now)), if due.is_some() => {
                 pump.session.handle_timeout(Instant::now().into_std());
             }
         }
     }
     pump.record_outcomes(recorder);
     pump.questions.end().await;
+    // What a terminal or a file was given may still be on its way.
+    let _ = timeout(FAREWELL, client_out.flush()).await;
 }
 
 /// One direction's way in.
@@ -174,6 +174,8 @@ struct Pump<A> {
     outcomes: VecDeque<Record>,
     /// When the server's input is closed at the latest, whatever still waits for it.
     closing: Option<Instant>,
+    /// Whether the server is to be ended once its input is closed.
+    over: bool,
     /// When the loop ends at the latest, whatever still waits for the client.
     farewell: Option<Instant>,
     signals: Signals,
@@ -213,12 +215,9 @@ impl<A: Ask> Pump<A> {
                         if self.signals.stop.is_cancelled() { Duration::ZERO } else { FAREWELL };
                     self.closing = Some(Instant::now() + patience);
                 }
+                Effect::EndServer => self.over = true,
                 Effect::Note(note) => log(&note),
-                Effect::Record(record, Some(sealed)) => {
-                    let written = recorder.record(&record);
-                    self.session.recorded(sealed, written, Instant::now().into_std());
-                }
-                Effect::Record(record, None) => self.outcomes.push_back(record),
+                Effect::Record(record) => self.outcomes.push_back(record),
                 Effect::ToClient(line) => self.to_client.push(line),
                 Effect::ToServer(line) => self.to_server.push(line.into_wire()),
                 Effect::Wait(ticket, hold) => self.questions.wait(ticket, hold),
@@ -239,30 +238,30 @@ impl<A: Ask> Pump<A> {
         }
     }
 
-    fn handle(&mut self, input: Input) {
-        self.session.handle(input, Instant::now().into_std());
+    fn handle(&mut self, input: Input, recorder: &mut impl Recorder) {
+        self.session.handle(input, Instant::now().into_std(), recorder);
     }
 
     /// Takes in what was read from the client. Says whether that was its last.
-    fn take_client(&mut self, read: &io::Result<usize>) -> bool {
+    fn take_client(&mut self, read: &io::Result<usize>, recorder: &mut impl Recorder) -> bool {
         let closed = !matches!(read, Ok(bytes) if *bytes > 0);
         if closed {
             self.from_client.close();
         }
         while let Some(line) = self.from_client.next() {
-            self.handle(Input::Client(line));
+            self.handle(Input::Client(line), recorder);
         }
         closed
     }
 
     /// Takes in what was read from the server. Says whether that was its last.
-    fn take_server(&mut self, read: &io::Result<usize>) -> bool {
+    fn take_server(&mut self, read: &io::Result<usize>, recorder: &mut impl Recorder) -> bool {
         let closed = !matches!(read, Ok(bytes) if *bytes > 0);
         if closed {
             self.from_server.close();
         }
         while let Some(line) = self.from_server.next() {
-            self.handle(Input::Server(line));
+            self.handle(Input::Server(line), recorder);
         }
         closed
     }
@@ -296,7 +295,7 @@ impl<A: Ask> Pump<A> {
 
     fn timeout(&self) -> Option<Instant> {
         let session = self.session.poll_timeout().map(Instant::from_std);
-        let closing = self.closing.filter(|_| !self.signals.server_closed.is_cancelled());
+        let closing = self.closing.filter(|_| !self.is_server_done());
         [session, closing, self.farewell].into_iter().flatten().min()
     }
 }

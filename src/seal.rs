@@ -97,10 +97,7 @@ impl fmt::Debug for Digest {
 
 impl Head {
     /// Where every chain starts.
-    pub const ORIGIN: Self = Self {
-        seq: 0,
-        seal: Digest::ZERO,
-    };
+    pub const ORIGIN: Self = Self { seq: 0, seal: Digest::ZERO };
 
     /// Empties `line` and begins the next record in it. Members follow, each with a comma before
     /// it; then [`Head::seal`] closes the line.
@@ -109,11 +106,8 @@ impl Head {
     pub fn begin(&self, line: &mut Vec<u8>, time: impl fmt::Display, kind: &str) {
         line.clear();
         let seq = self.seq + 1;
-        write!(
-            Text(line),
-            r#"{{"seq":{seq},"time":"{time}","kind":"{kind}""#
-        )
-        .unwrap_or_else(|_| unreachable!("a vector takes everything"));
+        write!(Text(line), r#"{{"seq":{seq},"time":"{time}","kind":"{kind}""#)
+            .unwrap_or_else(|_| unreachable!("a vector takes everything"));
     }
 
     /// Seals a line that [`Head::begin`] began, and ends it with a newline. Returns where the
@@ -128,10 +122,7 @@ impl Head {
         line.extend_from_slice(SEAL);
         line.extend_from_slice(seal.digits(&mut room).as_bytes());
         line.extend_from_slice(b"\"}\n");
-        Self {
-            seq: self.seq + 1,
-            seal,
-        }
+        Self { seq: self.seq + 1, seal }
     }
 }
 

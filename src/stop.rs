@@ -85,6 +85,15 @@ impl Stop {
 // === impl Signal ===
 
 impl Signal {
+    /// What thoth exits with after this signal where there is no child to ask: 128 + its number.
+    pub fn exit_code_alone(self) -> u8 {
+        128 + match self {
+            Self::Hangup => 1,
+            Self::Interrupt => 2,
+            Self::Terminate => 15,
+        }
+    }
+
     /// What thoth exits with after this signal: the child's own code where it ended by itself in
     /// time, as a server does that cleans up and says so; else 128 + the signal's number, so that
     /// who sent it sees it took effect, whichever signal ended the child.
@@ -92,11 +101,7 @@ impl Signal {
         if child.signal().is_none() {
             return child.code();
         }
-        128 + match self {
-            Self::Hangup => 1,
-            Self::Interrupt => 2,
-            Self::Terminate => 15,
-        }
+        self.exit_code_alone()
     }
 }
 

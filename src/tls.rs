@@ -126,10 +126,7 @@ pub fn distrust(error: &(dyn StdError + 'static)) -> Option<(Distrust, String)> 
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
             return distrust_of(error).map(|why| (why, in_words(error)));
         }
-        next = match error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-        {
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner), // `source` would step over it
             None => error.source(),
         };
@@ -185,11 +182,7 @@ fn verifier(settings: &Tls, provider: &Arc<CryptoProvider>) -> Result<Verifier, 
                 .map_err(|error| TlsError::Refused(error.into()))?;
         Some(chain)
     };
-    Ok(Verifier::new(
-        chain,
-        provider.signature_verification_algorithms,
-        settings.pins.clone(),
-    ))
+    Ok(Verifier::new(chain, provider.signature_verification_algorithms, settings.pins.clone()))
 }
 
 fn configure(
@@ -207,23 +200,17 @@ fn configure(
 }
 
 fn bundled_roots(path: &Path) -> Result<RootCertStore, TlsError> {
-    let text = std::fs::read(path).map_err(|source| TlsError::BundleUnreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read(path)
+        .map_err(|source| TlsError::BundleUnreadable { path: path.to_owned(), source })?;
     let mut roots = RootCertStore::empty();
     for (index, certificate) in CertificateDer::pem_slice_iter(&text).enumerate() {
-        let certificate = certificate.map_err(|source| TlsError::BundleNotPem {
+        let certificate = certificate
+            .map_err(|source| TlsError::BundleNotPem { path: path.to_owned(), source })?;
+        roots.add(certificate).map_err(|source| TlsError::BundleCertificate {
             path: path.to_owned(),
+            number: index + 1,
             source,
         })?;
-        roots
-            .add(certificate)
-            .map_err(|source| TlsError::BundleCertificate {
-                path: path.to_owned(),
-                number: index + 1,
-                source,
-            })?;
     }
     if roots.is_empty() {
         return Err(TlsError::BundleEmpty(path.to_owned()));
@@ -254,10 +241,7 @@ mod tests {
     fn bundle(text: &[u8]) -> (tempfile::NamedTempFile, Tls) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text).unwrap();
-        let tls = Tls {
-            ca_bundle: Some(file.path().to_owned()),
-            ..Tls::default()
-        };
+        let tls = Tls { ca_bundle: Some(file.path().to_owned()), ..Tls::default() };
         (file, tls)
     }
 
@@ -282,10 +266,7 @@ mod tests {
 
     #[test]
     fn a_bundle_that_is_not_there_is_named() {
-        let tls = Tls {
-            ca_bundle: Some("/nonexistent/ca.pem".into()),
-            ..Tls::default()
-        };
+        let tls = Tls { ca_bundle: Some("/nonexistent/ca.pem".into()), ..Tls::default() };
         let error = client_config(&tls).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/ca.pem"), "{error}");
         assert!(error.source().is_some());

@@ -71,14 +71,9 @@ fn journal(home: &Path, session: &str) -> Journal {
 fn written(home: &Path) -> PathBuf {
     let mut journal = journal(home, "s-1");
     for call in 1..=2 {
-        journal
-            .append(&decision(call, r#"{"path":"/srv/a"}"#), at(1))
-            .unwrap();
+        journal.append(&decision(call, r#"{"path":"/srv/a"}"#), at(1)).unwrap();
         let result = Bytes::from_static(b"{\"content\":[]}");
-        let end = End::Result {
-            is_error: false,
-            result,
-        };
+        let end = End::Result { is_error: false, result };
         journal.append(&outcome(call, end), at(2)).unwrap();
     }
     journal.close(at(3)).unwrap();
@@ -87,9 +82,7 @@ fn written(home: &Path) -> PathBuf {
 
 fn records(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn verify(path: &Path) -> Verified {
@@ -113,20 +106,11 @@ fn home() -> tempfile::TempDir {
 #[test]
 fn a_journal_reads_as_documented() {
     let home = home();
-    let settings = settings::Journal {
-        best_effort: false,
-        full_arguments: true,
-    };
-    let policy = PolicyRef {
-        id: "files".into(),
-        version: "3".into(),
-        sha256: Some("ab".repeat(32)),
-    };
-    let header = Header {
-        user: Some("ada".into()),
-        policies: vec![policy.clone()],
-        ..Header::default()
-    };
+    let settings = settings::Journal { best_effort: false, full_arguments: true };
+    let policy =
+        PolicyRef { id: "files".into(), version: "3".into(), sha256: Some("ab".repeat(32)) };
+    let header =
+        Header { user: Some("ada".into()), policies: vec![policy.clone()], ..Header::default() };
     let mut journal = Journal::create(home.path(), "Desk", "s-1", settings, header, at(0));
     let mut blocked = decided(1, r#"{"path": "/etc/shadow", "n":1.50}"#);
     blocked.modified = Some(r#"{"path":"/dev/null"}"#.into());
@@ -142,37 +126,18 @@ fn a_journal_reads_as_documented() {
         risk_score: Some(0.5),
         trace_id: Some("t-1".into()),
     };
-    journal
-        .append(&Record::Decision(Box::new(blocked)), at(1))
-        .unwrap();
+    journal.append(&Record::Decision(Box::new(blocked)), at(1)).unwrap();
     let error = Bytes::from_static(b"{\"code\":-32000}");
-    journal
-        .append(
-            &outcome(
-                2,
-                End::Error {
-                    code: Some(-32000),
-                    error,
-                },
-            ),
-            at(2),
-        )
-        .unwrap();
+    journal.append(&outcome(2, End::Error { code: Some(-32000), error }), at(2)).unwrap();
     journal.append(&outcome(3, End::Cancelled), at(2)).unwrap();
-    let unreadable = Record::Unreadable {
-        reason_code: "raw_cr",
-        bytes: 44,
-    };
+    let unreadable = Record::Unreadable { reason_code: "raw_cr", bytes: 44 };
     journal.append(&unreadable, at(3)).unwrap();
     journal.close(at(4)).unwrap();
 
     assert!(journal.path().ends_with("journal/+desk/s-1.jsonl"));
     let text = fs::read_to_string(journal.path()).unwrap();
     let version = env!("CARGO_PKG_VERSION");
-    let policy = format!(
-        r#"{{"id":"files","version":"3","sha256":"{}"}}"#,
-        "ab".repeat(32)
-    );
+    let policy = format!(r#"{{"id":"files","version":"3","sha256":"{}"}}"#, "ab".repeat(32));
     let digest = seal::digest(b"{\"code\":-32000}");
     let expected = [
         format!(r#"{{"seq":1,"time":"2026-01-02T03:04:06.000006Z","kind":"session","format":"thoth-journal/1","session":"s-1","agent":"Desk","started":"2026-01-02T03:04:05.000006Z","thoth":"{version}","user":"ada","policies":[{policy}],"arguments":"full","prev":""#),
@@ -238,9 +203,7 @@ fn arguments_are_hashed_unless_told_otherwise() {
             let read = |text: &str| hex::decode(text.trim_end()).unwrap();
             let key = read(&fs::read_to_string(home.path().join("journal.key")).unwrap());
             let salt = read(records[0]["salt"].as_str().unwrap());
-            let guess = seal::Mac::new(&key)
-                .with_prefix(&salt)
-                .of(br#"{"path":"/secret"}"#);
+            let guess = seal::Mac::new(&key).with_prefix(&salt).of(br#"{"path":"/secret"}"#);
             assert_eq!(records[1]["arguments_hash"], guess.to_string());
             guess
         })
@@ -254,18 +217,10 @@ fn a_result_hashed_elsewhere_is_recorded_alike() {
     let mut journal = journal(home.path(), "s-1");
     let result = Bytes::from(vec![b'x'; 1 << 20]);
     let digest = seal::digest(&result);
-    let Record::Outcome(outcome) = outcome(
-        1,
-        End::Result {
-            is_error: true,
-            result,
-        },
-    ) else {
+    let Record::Outcome(outcome) = outcome(1, End::Result { is_error: true, result }) else {
         unreachable!("made as one")
     };
-    journal
-        .append_digested(&outcome, Some(digest), at(1))
-        .unwrap();
+    journal.append_digested(&outcome, Some(digest), at(1)).unwrap();
     journal.append(&Record::Outcome(outcome), at(1)).unwrap();
     let records = records(journal.path());
     for record in &records[1..] {
@@ -314,10 +269,7 @@ fn a_name_that_is_taken_is_refused() {
         symlink(&elsewhere, directory.join(name)).unwrap();
         let mut journal = journal(home.path(), "s-1");
         let refused = journal.append(&decision(1, "{}"), at(1)).unwrap_err();
-        assert!(
-            matches!(refused, Unwritable::Create { .. }),
-            "{what}: {refused}"
-        );
+        assert!(matches!(refused, Unwritable::Create { .. }), "{what}: {refused}");
         assert!(!elsewhere.exists(), "{what}");
         fs::remove_file(directory.join(name)).unwrap();
         journal.append(&decision(1, "{}"), at(1)).unwrap();
@@ -336,17 +288,13 @@ fn a_place_that_others_can_change_is_refused() {
     let directories: Vec<_> = path.ancestors().skip(1).take(3).collect();
     for directory in directories {
         fs::set_permissions(directory, fs::Permissions::from_mode(0o770)).unwrap();
-        let refused = journal(home.path(), "s-2")
-            .append(&decision(1, "{}"), at(1))
-            .unwrap_err();
+        let refused = journal(home.path(), "s-2").append(&decision(1, "{}"), at(1)).unwrap_err();
         assert!(matches!(refused, Unwritable::Directory(_)), "{refused}");
         fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).unwrap();
     }
     let key = home.path().join("journal.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
-    let refused = journal(home.path(), "s-2")
-        .append(&decision(1, "{}"), at(1))
-        .unwrap_err();
+    let refused = journal(home.path(), "s-2").append(&decision(1, "{}"), at(1)).unwrap_err();
     assert!(matches!(refused, Unwritable::Key(_)), "{refused}");
 }
 
@@ -374,10 +322,7 @@ fn a_journal_that_was_removed_or_changed_is_not_written_to() {
     journal.append(&decision(1, "{}"), at(1)).unwrap();
     let whole = fs::read(journal.path()).unwrap();
     let meddle = |bytes: &[u8]| {
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .truncate(true)
-            .open(journal.path());
+        let mut file = fs::OpenOptions::new().write(true).truncate(true).open(journal.path());
         file.as_mut().unwrap().write_all(bytes).unwrap();
     };
     meddle(&whole[..whole.len() / 2]);
@@ -427,10 +372,7 @@ fn a_writer_that_never_ends() {
         let arguments = format!("{{\"a\":\"{}\"}}", "x".repeat(call % 7 * 9_000));
         let mut decided = decided(call as u64, "{}");
         decided.grounds.reason = Some(arguments);
-        if journal
-            .append(&Record::Decision(Box::new(decided)), at(1))
-            .is_err()
-        {
+        if journal.append(&Record::Decision(Box::new(decided)), at(1)).is_err() {
             return;
         }
         if call % 50 == 0 {
@@ -448,11 +390,7 @@ fn a_killed_writer_leaves_every_record_it_was_told_is_written() {
     let wrote = |line: io::Result<String>| -> Option<u64> {
         line.unwrap().strip_prefix("wrote ")?.parse().ok()
     };
-    let before = lines
-        .by_ref()
-        .filter_map(wrote)
-        .find(|call| *call >= 150)
-        .unwrap();
+    let before = lines.by_ref().filter_map(wrote).find(|call| *call >= 150).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     let told = lines.filter_map(wrote).last().unwrap_or(before);
@@ -462,10 +400,7 @@ fn a_killed_writer_leaves_every_record_it_was_told_is_written() {
     for finding in &verified.report.findings {
         assert_eq!(finding.fault, Fault::Torn);
     }
-    assert!(
-        verified.report.records > told,
-        "the header, and a record a call"
-    );
+    assert!(verified.report.records > told, "the header, and a record a call");
     assert!(!verified.report.closed);
 }
 
@@ -495,21 +430,11 @@ fn a_record_that_does_not_fit_leaves_no_trace() {
     let mut command = Command::new("sh");
     // A limit of the kernel: a write is cut short at 16 blocks, the next fails with EFBIG.
     let script = "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\"";
-    command
-        .args(["-c", script])
-        .arg(std::env::current_exe().unwrap());
+    command.args(["-c", script]).arg(std::env::current_exe().unwrap());
     let mut child = start(command, "a_writer_with_little_space", home.path());
     let mut said = String::new();
-    child
-        .stdout
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
-    assert!(
-        child.wait().unwrap().success() && said.contains("as it should"),
-        "{said}"
-    );
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success() && said.contains("as it should"), "{said}");
 
     let path = journal::newest(home.path()).unwrap().unwrap();
     let verified = verify(&path);
@@ -533,10 +458,7 @@ fn verify_tells_a_whole_journal_from_a_broken_one() {
     let whole = fs::read_to_string(&path).unwrap();
     let lines: Vec<_> = whole.lines().collect();
     let of = |order: &[usize]| -> String {
-        order
-            .iter()
-            .map(|at| lines[*at].to_owned() + "\n")
-            .collect()
+        order.iter().map(|at| lines[*at].to_owned() + "\n").collect()
     };
     let table = [
         (whole.replacen("read_file", "read_fi1e", 1), 2, "edited"),
@@ -583,25 +505,16 @@ fn a_cut_journal_without_its_head_is_open_and_a_kept_head_tells() {
     let name = path.to_str().unwrap();
     let head = verify(&path).report.head;
     let kept = format!("{}:{}", head.seq, head.seal);
-    assert_eq!(
-        audit(home.path(), &["verify", "--head", &kept, name]).1,
-        ExitCode::SUCCESS
-    );
+    assert_eq!(audit(home.path(), &["verify", "--head", &kept, name]).1, ExitCode::SUCCESS);
     let whole = fs::read_to_string(&path).unwrap();
     let end = whole.trim_end().rfind('\n').unwrap() + 1;
     fs::write(&path, &whole[..end]).unwrap();
     fs::remove_file(path.with_extension("head")).unwrap();
     let (said, code) = audit(home.path(), &["verify", name]);
-    assert!(
-        said.contains("not closed") && said.contains("no head kept beside it"),
-        "{said}"
-    );
+    assert!(said.contains("not closed") && said.contains("no head kept beside it"), "{said}");
     assert_eq!(code, ExitCode::SUCCESS);
     let (said, code) = audit(home.path(), &["verify", "--head", &kept, name]);
-    assert!(
-        said.contains("the file ends at record 5, but record 6 had been written"),
-        "{said}"
-    );
+    assert!(said.contains("the file ends at record 5, but record 6 had been written"), "{said}");
     assert_eq!(code, ExitCode::from(1));
 }
 
@@ -628,15 +541,9 @@ fn what_cannot_be_read_is_said_and_exits_2() {
     let home = home();
     let missing = home.path().join("a\u{1b}[2J.jsonl");
     let (said, code) = audit(home.path(), &["verify", missing.to_str().unwrap()]);
-    assert!(
-        said.contains("a\\u{1b}[2J.jsonl: cannot be read: "),
-        "{said}"
-    );
+    assert!(said.contains("a\\u{1b}[2J.jsonl: cannot be read: "), "{said}");
     assert_eq!(code, ExitCode::from(2));
-    let (said, code) = audit(
-        home.path(),
-        &["verify", "--json", home.path().to_str().unwrap()],
-    );
+    let (said, code) = audit(home.path(), &["verify", "--json", home.path().to_str().unwrap()]);
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said["error"], "holds no journal");
     assert_eq!(code, ExitCode::from(2));
@@ -678,10 +585,7 @@ fn a_journal_that_is_being_written_is_never_taken_for_a_broken_one() {
 fn tail_shows_the_newest_journal_newest_record_last() {
     let home = home();
     let failed = Cli::try_parse_from(["thoth", "tail"]).unwrap();
-    let failed = failed
-        .audit
-        .run(home.path(), false, &mut Vec::new())
-        .unwrap_err();
+    let failed = failed.audit.run(home.path(), false, &mut Vec::new()).unwrap_err();
     assert!(failed.to_string().starts_with("no journal in "), "{failed}");
 
     let path = written(home.path());
@@ -690,10 +594,7 @@ fn tail_shows_the_newest_journal_newest_record_last() {
     assert_eq!(lines[0], path.to_str().unwrap());
     assert!(lines[1].starts_with("TIME (UTC)"));
     assert!(lines[2].starts_with("2026-01-02 03:04:07.000       2  result      read_file"));
-    assert!(
-        lines[3].contains("decisions 2, forwarded 2, outcomes 2"),
-        "{said}"
-    );
+    assert!(lines[3].contains("decisions 2, forwarded 2, outcomes 2"), "{said}");
     assert_eq!(lines.len(), 4);
     assert_eq!(audit(home.path(), &["tail"]).0.lines().count(), 8);
 }
@@ -708,21 +609,11 @@ fn tail_passes_lines_as_they_stand() {
     // Also a line too long to be shown, and no part of a line that is not whole yet.
     let long = format!("{{\"a\":\"{}\"}}\n", "x".repeat(3 << 20));
     fs::write(&path, format!("{long}{whole}torn")).unwrap();
-    assert_eq!(
-        audit(home.path(), &["tail", "--json", name]).0,
-        long.clone() + &whole
-    );
+    assert_eq!(audit(home.path(), &["tail", "--json", name]).0, long.clone() + &whole);
     let (said, _) = audit(home.path(), &["tail", name]);
-    assert!(
-        said.contains(&format!("(a record of {} bytes)", long.len())),
-        "{said}"
-    );
+    assert!(said.contains(&format!("(a record of {} bytes)", long.len())), "{said}");
     fs::write(&path, "\u{1b}[2J\n").unwrap();
-    assert!(
-        audit(home.path(), &["tail", name])
-            .0
-            .contains("(not a record: \\u{1b}[2J)")
-    );
+    assert!(audit(home.path(), &["tail", name]).0.contains("(not a record: \\u{1b}[2J)"));
 }
 
 #[test]
@@ -759,30 +650,20 @@ fn a_reader_that_goes_away_ends_tail_quietly() {
     };
     assert_eq!(run(&["tail", "--follow"]), ExitCode::SUCCESS);
     let unsaid = run(&["verify", path.to_str().unwrap()]);
-    assert_eq!(
-        unsaid,
-        ExitCode::from(2),
-        "an answer nobody heard is not a yes"
-    );
+    assert_eq!(unsaid, ExitCode::from(2), "an answer nobody heard is not a yes");
 }
 
 #[test]
 #[ignore = "needs python3"]
 fn the_scripts_of_the_documentation_verify_a_journal() {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/journal.md")).unwrap();
-    let scripts: Vec<_> = text
-        .split("```python\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap())
-        .collect();
+    let scripts: Vec<_> =
+        text.split("```python\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert_eq!(scripts.len(), 2);
     let home = home();
     let path = written(home.path());
     let python = |script: &str, arguments: &[&Path]| {
-        let done = Command::new("python3")
-            .args(["-c", script])
-            .args(arguments)
-            .output();
+        let done = Command::new("python3").args(["-c", script]).args(arguments).output();
         let done = done.unwrap();
         let said = [done.stdout, done.stderr].concat();
         (String::from_utf8(said).unwrap(), done.status.success())
@@ -790,14 +671,9 @@ fn the_scripts_of_the_documentation_verify_a_journal() {
     let (said, whole) = python(scripts[0], &[&path]);
     assert!(whole && said.starts_with("6 records, head "), "{said}");
     let guess = Path::new(r#"{"path":"/srv/a"}"#);
-    let (said, found) = python(
-        scripts[1],
-        &[&home.path().join("journal.key"), &path, guess],
-    );
+    let (said, found) = python(scripts[1], &[&home.path().join("journal.key"), &path, guess]);
     assert!(found && said == "calls: [1, 2]\n", "{said}");
-    let text = fs::read_to_string(&path)
-        .unwrap()
-        .replacen("read_file", "read_fi1e", 1);
+    let text = fs::read_to_string(&path).unwrap().replacen("read_file", "read_fi1e", 1);
     fs::write(&path, text).unwrap();
     let (said, whole) = python(scripts[0], &[&path]);
     assert!(!whole && said.contains("line 2"), "{said}");

@@ -4,11 +4,14 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use serde::Serialize;
+use tokio::runtime;
 
-use super::exit;
+use super::fault::{Fault, chain};
 use super::paint::Paint;
+use super::{doctor_tls, exit, local, remote};
 use crate::config::flags::RunFlags;
 use crate::config::settings::Config;
 use crate::config::variables::Env;
@@ -30,6 +33,10 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+
+    /// Look at a server's certificate chain instead, and at whether it would be trusted
+    #[arg(long, value_name = "URL")]
+    tls: Option<String>,
 
     /// The server's command; it is not started
     #[arg(last = true, value_name = "COMMAND")]
@@ -74,6 +81,57 @@ struct Setting<'a> {
 }
 
 impl Args {
+    /// Looks, and tells.
+    ///
+    /// # Errors
+    ///
+    /// Where there was nothing to look at, or the report could not be written.
+    pub(super) fn run(
+        self,
+        env: &Env,
+        paint: Paint,
+        out: &mut impl Write,
+    ) -> Result<ExitCode, Fault> {
+        let reading = self.read(env);
+        let config = reading.draft();
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Fault::of(exit::UNAVAILABLE))?;
+        if let Some(url) = &self.tls {
+            let looking = doctor_tls::run(url, &config.tls, self.json, out);
+            return runtime.block_on(looking).map_err(Fault::of(exit::UNAVAILABLE));
+        }
+        let mut also = Vec::new();
+        let mut pins = None;
+        match remote::enforcer(config, "doctor") {
+            Ok(enforcer) => pins = runtime.block_on(remote::pins(config, enforcer.as_ref())),
+            Err(error) => also.push(Finding::configuration(
+                "enforcer",
+                chain(&error),
+                "correct the enforcer's address, or the files it is verified with",
+            )),
+        }
+        let facts = Facts::gather(config, Machine::gather(), pins);
+        let server = self.command.first().map(|command| command.to_string_lossy().into_owned());
+        match local::judge(config, &facts.machine, &server.unwrap_or_default()) {
+            Ok(judge) => also.extend(judge.policies.iter().map(|policy| {
+                let sha256 = policy.sha256.as_deref().unwrap_or_default();
+                Finding::fine(
+                    "policy",
+                    format!("{} v{} is in force (sha256 {sha256})", policy.id, policy.version),
+                )
+            })),
+            Err(error) => also.push(Finding::configuration(
+                "policy",
+                chain(&error),
+                "correct the file; `thoth policy check` tells more",
+            )),
+        }
+        let code = self.report(&reading, &facts, also, paint, out).map_err(Fault::of(exit::NO))?;
+        Ok(ExitCode::from(code))
+    }
+
     /// Reads the configuration as `thoth run` would.
     pub fn read(&self, env: &Env) -> Reading {
         read(&self.flags, self.command.first().map(OsString::as_os_str), env)

@@ -47,25 +47,12 @@ pub async fn run(
     out: &mut impl Write,
 ) -> Result<ExitCode, DoctorTlsError> {
     let (host, port) = server(url).ok_or_else(|| DoctorTlsError::Url(url.to_owned()))?;
-    let inspection = inspect(&host, port, tls, LIMIT)
-        .await
-        .map_err(DoctorTlsError::Inspect)?;
-    let report = Report {
-        server: format!("{host}:{port}"),
-        inspection,
-        unverified: tls.unverified,
-    };
-    let written = if json {
-        report.write_json(out)
-    } else {
-        report.write_text(out)
-    };
+    let inspection = inspect(&host, port, tls, LIMIT).await.map_err(DoctorTlsError::Inspect)?;
+    let report =
+        Report { server: format!("{host}:{port}"), inspection, unverified: tls.unverified };
+    let written = if json { report.write_json(out) } else { report.write_text(out) };
     written.map_err(DoctorTlsError::Write)?;
-    Ok(if report.trusted() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.trusted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 struct Report {
@@ -120,11 +107,7 @@ impl Report {
             writeln!(out, "  pins: none configured")?;
         }
         for (pin, matches) in &seen.pins {
-            let verdict = if *matches {
-                "matches"
-            } else {
-                "does not match"
-            };
+            let verdict = if *matches { "matches" } else { "does not match" };
             writeln!(out, "  pin {pin}: {verdict}")?;
         }
         let would = if self.trusted() { "would" } else { "would NOT" };
@@ -179,15 +162,8 @@ fn write_certificate(
     index: usize,
     certificate: &Certificate,
 ) -> io::Result<()> {
-    let Certificate {
-        subject,
-        issuer,
-        not_before,
-        not_after,
-        names,
-        fingerprint,
-        key,
-    } = certificate;
+    let Certificate { subject, issuer, not_before, not_after, names, fingerprint, key } =
+        certificate;
     writeln!(out, "  {index}  subject  {subject}")?;
     writeln!(out, "     issuer   {issuer}")?;
     writeln!(out, "     valid    {not_before} to {not_after}")?;

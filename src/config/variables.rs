@@ -223,6 +223,11 @@ impl Env {
             .collect()
     }
 
+    /// Every variable of this process, as it is: for the child, which is not given ours.
+    pub fn whole() -> Vec<(OsString, OsString)> {
+        std::env::vars_os().collect()
+    }
+
     /// The value of a variable; `None` where it is not set.
     pub fn get(&self, variable: &Variable) -> Option<&OsStr> {
         self.0.get(variable.name).map(OsString::as_os_str)

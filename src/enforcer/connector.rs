@@ -55,11 +55,7 @@ impl Connector {
         http.enforce_http(false); // the scheme was checked when the URL was read
         http.set_nodelay(true);
         http.set_keepalive(Some(Duration::from_secs(30)));
-        Self {
-            https: HttpsConnector::from((http, tls)),
-            limit,
-            spare: Arc::default(),
-        }
+        Self { https: HttpsConnector::from((http, tls)), limit, spare: Arc::default() }
     }
 
     /// Makes a connection and keeps it for the next request, which waits for it from this call
@@ -136,9 +132,7 @@ fn is_open(stream: &mut Stream) -> bool {
                     return true;
                 }
                 let alive = read.is_ok_and(|bytes| bytes > 0)
-                    && tls
-                        .process_new_packets()
-                        .is_ok_and(|state| !state.peer_has_closed());
+                    && tls.process_new_packets().is_ok_and(|state| !state.peer_has_closed());
                 if !alive {
                     return false;
                 }

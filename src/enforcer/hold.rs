@@ -71,12 +71,8 @@ impl Watch {
         moment: Moment,
     ) -> Self {
         let kept_open = hold.timeout.unwrap_or(KEPT_OPEN).min(longest);
-        let mut watch = Self {
-            deadline: moment.now + kept_open,
-            interval,
-            troubles: 0,
-            unknown: 0,
-        };
+        let mut watch =
+            Self { deadline: moment.now + kept_open, interval, troubles: 0, unknown: 0 };
         if let Some(expires_at) = &hold.expires_at {
             watch.expire(expires_at, grace, moment);
         }
@@ -158,11 +154,7 @@ mod tests {
     const GRACE: Duration = Duration::from_secs(5);
 
     fn moment(dice: u8) -> Moment {
-        Moment {
-            now: Instant::now(),
-            wall: "2026-11-21T10:00:00Z".parse().unwrap(),
-            dice,
-        }
+        Moment { now: Instant::now(), wall: "2026-11-21T10:00:00Z".parse().unwrap(), dice }
     }
 
     fn hold(timeout: Option<u64>, expires_at: Option<&str>) -> Hold {
@@ -179,10 +171,7 @@ mod tests {
     }
 
     fn pending(interval: Option<f64>, after: Option<u64>) -> Look {
-        let hint = Hint {
-            interval: interval.map(seconds),
-            expires_at: None,
-        };
+        let hint = Hint { interval: interval.map(seconds), expires_at: None };
         Look::Standing(Standing::Pending(hint), after.map(Duration::from_secs))
     }
 
@@ -256,13 +245,9 @@ mod tests {
     fn a_hold_nobody_knows_three_times_in_a_row_is_gone() {
         let moment = moment(0);
         let mut watch = Watch::new(&hold(None, None), KEPT_OPEN, INTERVAL, GRACE, moment);
-        for look in [
-            Look::Unknown,
-            Look::Unknown,
-            Look::Trouble(None),
-            Look::Unknown,
-            Look::Unknown,
-        ] {
+        for look in
+            [Look::Unknown, Look::Unknown, Look::Trouble(None), Look::Unknown, Look::Unknown]
+        {
             assert!(matches!(watch.saw(look, moment), Next::At(_)));
         }
         let Next::Over(verdict) = watch.saw(Look::Unknown, moment) else {
@@ -279,10 +264,7 @@ mod tests {
         let look = Look::Standing(Standing::Final(allow.clone()), None);
         assert_eq!(watch.saw(look, moment), Next::Over(allow));
         let block = Box::new(Verdict::block("enforcer_auth_failed", "no"));
-        assert_eq!(
-            watch.saw(Look::Refused(block.clone()), moment),
-            Next::Over(block)
-        );
+        assert_eq!(watch.saw(Look::Refused(block.clone()), moment), Next::Over(block));
     }
 
     #[test]
@@ -294,10 +276,7 @@ mod tests {
             ("2026-11-21T10:00:50Z", 30),
             ("2026-11-21T09:00:00Z", 0),
         ] {
-            let hint = Hint {
-                interval: None,
-                expires_at: Some(expires_at.to_owned()),
-            };
+            let hint = Hint { interval: None, expires_at: Some(expires_at.to_owned()) };
             watch.saw(Look::Standing(Standing::Pending(hint), None), moment);
             let left = watch.deadline() - moment.now;
             assert_eq!(left, Duration::from_secs(expected), "{expires_at}");

@@ -90,10 +90,7 @@ pub(super) fn of_hold(outcome: Outcome, expected: Expected<'_>) -> Look {
         status if status.is_success() => match reply.body {
             Ok(body) => {
                 let accepted = status == StatusCode::ACCEPTED;
-                Look::Standing(
-                    wire::read_hold(&body, accepted, expected),
-                    reply.retry_after,
-                )
+                Look::Standing(wire::read_hold(&body, accepted, expected), reply.retry_after)
             }
             Err(_) => Look::Trouble(reply.retry_after),
         },
@@ -113,9 +110,9 @@ fn trouble(reply: &Reply) -> String {
     let status = reply.status;
     let said = reply.body.as_deref().ok().and_then(complaint);
     let said = said.map(|said| format!(": {said}")).unwrap_or_default();
-    let later = reply.retry_after.map_or_else(String::new, |after| {
-        format!("; try again in {} s", after.as_secs().max(1))
-    });
+    let later = reply
+        .retry_after
+        .map_or_else(String::new, |after| format!("; try again in {} s", after.as_secs().max(1)));
     format!("the enforcer answered {status}{said}{later}")
 }
 
@@ -126,10 +123,7 @@ fn distrusted(why: Distrust, detail: &str) -> Verdict {
             "enforcer_certificate_invalid"
         }
     };
-    Verdict::block(
-        code,
-        &format!("the enforcer is not trusted: {why} ({})", plain(detail)),
-    )
+    Verdict::block(code, &format!("the enforcer is not trusted: {why} ({})", plain(detail)))
 }
 
 /// Redirections and everything a client did wrong: asking again would not help.
@@ -166,10 +160,7 @@ fn rejected(reply: &Reply) -> Verdict {
         ),
         status => Verdict::block(
             "enforcer_rejected",
-            &explained(&format!(
-                "the enforcer rejects the question ({})",
-                status.as_u16()
-            )),
+            &explained(&format!("the enforcer rejects the question ({})", status.as_u16())),
         ),
     }
 }
@@ -187,9 +178,7 @@ fn billing_code(body: &[u8]) -> String {
         .map(|code| code.to_ascii_lowercase())
         .filter(|code| {
             code.len() <= 64
-                && code
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+                && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
         });
     format!("billing_{}", code.as_deref().unwrap_or("error"))
 }
@@ -198,10 +187,7 @@ fn billing_code(body: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    const EXPECTED: Expected<'static> = Expected {
-        trace: "t-1",
-        attestation: None,
-    };
+    const EXPECTED: Expected<'static> = Expected { trace: "t-1", attestation: None };
 
     fn reply(status: u16, body: Result<&'static str, Cut>) -> Outcome {
         Outcome::Answered(Reply {
@@ -212,10 +198,7 @@ mod tests {
     }
 
     fn distrust(why: Distrust) -> Outcome {
-        Outcome::Distrusted {
-            why,
-            detail: "why".to_owned(),
-        }
+        Outcome::Distrusted { why, detail: "why".to_owned() }
     }
 
     #[test]
@@ -226,26 +209,11 @@ mod tests {
         for (outcome, expected) in [
             (reply(200, allow), "said allow  "),
             (reply(201, allow), "said allow  "),
-            (
-                reply(204, Ok("")),
-                "said block enforcer_malformed_answer not one JSON object",
-            ),
-            (
-                reply(200, Err(Cut::Broken)),
-                "said block enforcer_malformed_answer broke off",
-            ),
-            (
-                reply(200, Err(Cut::TooLong)),
-                "said block enforcer_malformed_answer 1048576 bytes",
-            ),
-            (
-                reply(200, Err(Cut::Late)),
-                "silent enforcer_unavailable in time",
-            ),
-            (
-                Outcome::Lost("refused".to_owned()),
-                "silent enforcer_unavailable refused",
-            ),
+            (reply(204, Ok("")), "said block enforcer_malformed_answer not one JSON object"),
+            (reply(200, Err(Cut::Broken)), "said block enforcer_malformed_answer broke off"),
+            (reply(200, Err(Cut::TooLong)), "said block enforcer_malformed_answer 1048576 bytes"),
+            (reply(200, Err(Cut::Late)), "silent enforcer_unavailable in time"),
+            (Outcome::Lost("refused".to_owned()), "silent enforcer_unavailable refused"),
             (
                 reply(429, allow),
                 "silent enforcer_unavailable 429 Too Many Requests; try again in 7 s",
@@ -254,60 +222,27 @@ mod tests {
                 reply(500, Ok(r#"{"message":"oh"}"#)),
                 "silent enforcer_unavailable Server Error: oh;",
             ),
-            (
-                reply(503, Err(Cut::Late)),
-                "silent enforcer_unavailable 503",
-            ),
+            (reply(503, Err(Cut::Late)), "silent enforcer_unavailable 503"),
             (reply(599, allow), "silent enforcer_unavailable 599"),
             (reply(400, allow), "said block enforcer_rejected (400)"),
             (reply(404, Ok("<p>")), "said block enforcer_rejected (404)"),
             (reply(408, allow), "said block enforcer_rejected (408)"),
-            (
-                reply(422, Ok(r#"{"detail":"no tenant"}"#)),
-                "said block enforcer_rejected no tenant",
-            ),
+            (reply(422, Ok(r#"{"detail":"no tenant"}"#)), "said block enforcer_rejected no tenant"),
             (reply(401, allow), "said block enforcer_auth_failed API key"),
-            (
-                reply(401, Err(Cut::Late)),
-                "said block enforcer_auth_failed API key",
-            ),
-            (
-                reply(403, Ok("{}")),
-                "said block enforcer_auth_failed execute permission",
-            ),
-            (
-                reply(403, Ok("\n<html>")),
-                "said block enforcer_auth_failed firewall",
-            ),
+            (reply(401, Err(Cut::Late)), "said block enforcer_auth_failed API key"),
+            (reply(403, Ok("{}")), "said block enforcer_auth_failed execute permission"),
+            (reply(403, Ok("\n<html>")), "said block enforcer_auth_failed firewall"),
             (reply(402, bill), "said block billing_quota pay up"),
             (reply(402, Ok("")), "said block billing_error payment"),
-            (
-                reply(402, Ok(r#"{"error":{"code":"a b"}}"#)),
-                "said block billing_error payment",
-            ),
+            (reply(402, Ok(r#"{"error":{"code":"a b"}}"#)), "said block billing_error payment"),
             (reply(301, allow), "said block enforcer_redirected (301)"),
             (reply(304, allow), "said block enforcer_redirected (304)"),
             (reply(307, allow), "said block enforcer_redirected (307)"),
-            (
-                distrust(Distrust::Pin),
-                "said block enforcer_pin_mismatch pins (why)",
-            ),
-            (
-                distrust(Distrust::Expired),
-                "said block enforcer_certificate_invalid expired",
-            ),
-            (
-                distrust(Distrust::Name),
-                "said block enforcer_certificate_invalid another name",
-            ),
-            (
-                distrust(Distrust::Issuer),
-                "said block enforcer_certificate_invalid trusts",
-            ),
-            (
-                distrust(Distrust::Other),
-                "said block enforcer_certificate_invalid not valid",
-            ),
+            (distrust(Distrust::Pin), "said block enforcer_pin_mismatch pins (why)"),
+            (distrust(Distrust::Expired), "said block enforcer_certificate_invalid expired"),
+            (distrust(Distrust::Name), "said block enforcer_certificate_invalid another name"),
+            (distrust(Distrust::Issuer), "said block enforcer_certificate_invalid trusts"),
+            (distrust(Distrust::Other), "said block enforcer_certificate_invalid not valid"),
         ] {
             let row = format!("{outcome:?}");
             let (said, grounds) = match of_question(outcome, EXPECTED) {
@@ -333,10 +268,7 @@ mod tests {
         for (outcome, expected) in [
             (reply(200, pending), not_yet.clone()),
             (reply(202, Ok("")), not_yet),
-            (
-                reply(200, Ok("<p>")),
-                Look::Standing(Standing::Unclear, later),
-            ),
+            (reply(200, Ok("<p>")), Look::Standing(Standing::Unclear, later)),
             (reply(200, Err(Cut::Broken)), Look::Trouble(later)),
             (reply(404, pending), Look::Unknown),
             (reply(429, pending), Look::Trouble(later)),
@@ -356,10 +288,7 @@ mod tests {
             distrust(Distrust::Expired),
         ] {
             let row = format!("{outcome:?}");
-            assert!(
-                matches!(of_hold(outcome, EXPECTED), Look::Refused(_)),
-                "{row}"
-            );
+            assert!(matches!(of_hold(outcome, EXPECTED), Look::Refused(_)), "{row}");
         }
     }
 }

@@ -12,6 +12,13 @@ use super::verdict::Grounds;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ticket(pub u64);
 
+/// Writes records down. The seam between the gate and the journal: implemented by the journal, and
+/// by memories in tests.
+pub trait Recorder {
+    /// Writes one record; `false` where a call must not go on because it could not be written.
+    fn record(&mut self, record: &Record) -> bool;
+}
+
 /// One thing to write down.
 #[derive(Clone, Debug)]
 pub enum Record {

@@ -23,17 +23,21 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::answer::{self, Denial};
-use super::decide::{Basis, Permit, Rules};
+use super::decide::Rules;
 use super::framing::{Line, TooLong};
 use super::message::client::{self, Request, Unreadable};
 use super::message::{Call, Outbound, RequestId, overlong_id};
-use super::record::{End, Outcome, Record, Ticket};
+use super::record::{End, Outcome, Record, Recorder, Ticket};
 use super::tools::Tools;
-use super::verdict::{Answer, Calls, Hold, Judge, Question, Verdict};
+use super::verdict::{Answer, Calls, Hold, Judge, Question};
 use super::waiting::{Forwarded, NoRoom, Open, Requests};
 
-/// How long the server may go on answering after the client has closed its end.
-pub const DRAIN: Duration = Duration::from_secs(60);
+/// How long the server's input stays open after the client has closed its end, while answers are
+/// outstanding: some servers drop what they work on when their input ends.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the server may go on answering in all after the client has closed its end.
+pub const DRAIN: Duration = Duration::from_secs(30);
 
 /// What happened.
 #[derive(Debug)]
@@ -61,10 +65,12 @@ pub enum Effect {
     Ask(Question),
     /// Close the server's input: nothing will be written to it any more.
     CloseServer,
+    /// End the server: nothing it could still say is waited for. Its input was closed before.
+    EndServer,
     /// Tell the log.
     Note(Note),
-    /// Write a record; what was decided follows with [`Session::recorded`].
-    Record(Record, Option<Sealed>),
+    /// Write a record about what is over. Nothing depends on it.
+    Record(Record),
     /// Write a line to the client.
     ToClient(Bytes),
     /// Write a line to the server.
@@ -73,22 +79,6 @@ pub enum Effect {
     Wait(Ticket, Hold),
     /// Nobody waits any more for what was asked about this call.
     Withdraw(Ticket),
-}
-
-/// What happens to a call once its decision is on record. Opaque: it can only be handed back.
-#[derive(Debug)]
-#[must_use = "a call that is dropped here is never answered"]
-pub struct Sealed {
-    call: Box<Call>,
-    since: Instant,
-    then: Then,
-}
-
-#[derive(Debug)]
-enum Then {
-    Forward(Permit),
-    Hold(Box<(Hold, Verdict)>),
-    Refuse(Box<Verdict>, Basis),
 }
 
 /// Something out of the ordinary, for the log.
@@ -136,10 +126,12 @@ pub struct Session {
 enum Ending {
     /// It has not begun.
     No,
-    /// The client has closed its end; until then, answers are waited for.
+    /// The client has closed its end; what waits is decided, and answers are waited for.
     Draining { since: Instant },
-    /// The server's input is closed.
-    Closed,
+    /// The server's input is closed, too; answers are still waited for.
+    Closed { since: Instant },
+    /// Nothing is waited for.
+    Over,
 }
 
 // === impl Session ===
@@ -160,20 +152,21 @@ impl Session {
         }
     }
 
-    /// Takes in one thing that happened.
-    pub fn handle(&mut self, input: Input, now: Instant) {
+    /// Takes in one thing that happened. Decisions are written to `recorder` before anything
+    /// follows from them.
+    pub fn handle(&mut self, input: Input, now: Instant, recorder: &mut impl Recorder) {
         match input {
-            Input::Client(Ok(line)) => self.client_line(line, now),
+            Input::Client(Ok(line)) => self.client_line(line, now, recorder),
             Input::Client(Err(long)) => self.client_too_long(&long),
             Input::ClientClosed => self.client_closed(now),
-            Input::Asked(ticket, answer) => self.asked(ticket, answer, now),
-            Input::Waited(ticket, answer) => self.waited(ticket, answer, now),
+            Input::Asked(ticket, answer) => self.asked(ticket, answer, now, recorder),
+            Input::Waited(ticket, answer) => self.waited(ticket, answer, now, recorder),
             Input::Server(Ok(line)) => self.server_line(line, now),
             Input::Server(Err(long)) => self.server_too_long(&long, now),
             Input::ServerClosed => self.server_closed(now),
             Input::Stop => self.stop(now),
         }
-        self.close_server_when_idle();
+        self.go_on_ending(now);
     }
 
     /// The next thing to do; `None` until more happens.
@@ -181,32 +174,9 @@ impl Session {
         self.effects.pop_front()
     }
 
-    /// Goes on with a call whose decision was to be recorded; `written` says whether it was.
-    pub fn recorded(&mut self, sealed: Sealed, written: bool, now: Instant) {
-        let Sealed { call, since, then } = sealed;
-        match then {
-            Then::Forward(permit) if written => self.forward(*call, permit, now),
-            Then::Hold(held) if written => self.hold(*call, since, held.0, held.1, now),
-            Then::Refuse(verdict, basis) => self.refuse(&call, &verdict, basis),
-            Then::Forward(_) | Then::Hold(_) => {
-                // Fail closed: what is not on record does not happen.
-                let verdict = Verdict::block(
-                    "journal_unavailable",
-                    "its decision could not be written to the journal",
-                );
-                self.refuse(&call, &verdict, Basis::Outage);
-            }
-        }
-        self.close_server_when_idle();
-    }
-
     /// When [`Session::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let drained = match self.ending {
-            Ending::Draining { since } => Some(since + DRAIN),
-            Ending::No | Ending::Closed => None,
-        };
-        [drained, self.requests.next_due()].into_iter().flatten().min()
+        [self.next_end(), self.requests.next_due()].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -214,17 +184,13 @@ impl Session {
         while let Some(ticket) = self.requests.pop_due(now) {
             self.tell_progress(ticket, now);
         }
-        if let Ending::Draining { since } = self.ending
-            && now >= since + DRAIN
-        {
-            self.stop(now);
-        }
+        self.go_on_ending(now);
     }
 
-    fn client_line(&mut self, line: Line, now: Instant) {
+    fn client_line(&mut self, line: Line, now: Instant, recorder: &mut impl Recorder) {
         let bytes = line.as_bytes().len();
         match client::read(line) {
-            Ok(client::Message::Call(call)) => self.call(*call, now),
+            Ok(client::Message::Call(call)) => self.call(*call, now, recorder),
             Ok(client::Message::Request(request)) => self.request(request, now),
             Ok(client::Message::Cancelled(id, line)) => self.cancelled(&id, line, now),
             Ok(client::Message::Notification(line)) => self.send_server(line.into()),
@@ -265,7 +231,7 @@ impl Session {
         let id = id.filter(|id| self.requests.get(id).is_none());
         let message = format!("the message was not forwarded: {why}");
         self.note(Note::Refused(reason_code));
-        self.record(Record::Unreadable { reason_code, bytes }, None);
+        self.record(Record::Unreadable { reason_code, bytes });
         self.send_client(answer::unreadable(id.as_ref(), code, &message, reason_code));
     }
 
@@ -300,17 +266,17 @@ impl Session {
         let Forwarded { ticket, tool, since, .. } = forwarded;
         let took = now.saturating_duration_since(since);
         let outcome = Outcome { ticket, tool: tool.to_string(), end, took };
-        self.record(Record::Outcome(Box::new(outcome)), None);
+        self.record(Record::Outcome(Box::new(outcome)));
     }
 
     fn outcome(&mut self, ticket: Ticket, call: &Call, since: Instant, end: End, now: Instant) {
         let took = now.saturating_duration_since(since);
         let outcome = Outcome { ticket, tool: call.tool().to_string(), end, took };
-        self.record(Record::Outcome(Box::new(outcome)), None);
+        self.record(Record::Outcome(Box::new(outcome)));
     }
 
-    fn record(&mut self, record: Record, sealed: Option<Sealed>) {
-        self.effects.push_back(Effect::Record(record, sealed));
+    fn record(&mut self, record: Record) {
+        self.effects.push_back(Effect::Record(record));
     }
 
     fn note(&mut self, note: Note) {

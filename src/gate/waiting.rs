@@ -182,6 +182,11 @@ impl Requests {
         })
     }
 
+    /// Whether every call is decided: what is outstanding is the server's to answer.
+    pub fn waits_for_server_only(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Closes all requests.
     pub fn drain(&mut self) -> impl Iterator<Item = (RequestId, Open)> {
         std::mem::take(&mut self.open).into_iter()

@@ -59,14 +59,7 @@ pub(super) struct Book<M> {
 impl<M: Medium> Book<M> {
     /// Takes an empty file, opened for appending.
     pub(super) fn new(medium: M) -> Self {
-        Self {
-            medium,
-            len: 0,
-            head: Head::ORIGIN,
-            torn: false,
-            examined: None,
-            line: Vec::new(),
-        }
+        Self { medium, len: 0, head: Head::ORIGIN, torn: false, examined: None, line: Vec::new() }
     }
 
     /// Where the chain stands.
@@ -150,10 +143,7 @@ impl<M: Medium> Book<M> {
 impl Medium for File {
     fn standing(&self) -> io::Result<Standing> {
         let facts = self.metadata()?;
-        Ok(Standing {
-            len: facts.len(),
-            named: named(&facts),
-        })
+        Ok(Standing { len: facts.len(), named: named(&facts) })
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
@@ -209,10 +199,7 @@ mod tests {
 
     impl Medium for Faulty {
         fn standing(&self) -> io::Result<Standing> {
-            Ok(Standing {
-                len: self.bytes.len() as u64,
-                named: !self.removed,
-            })
+            Ok(Standing { len: self.bytes.len() as u64, named: !self.removed })
         }
 
         fn truncate(&mut self, len: u64) -> io::Result<()> {
@@ -229,10 +216,7 @@ mod tests {
     }
 
     fn book(space: usize) -> Book<Faulty> {
-        Book::new(Faulty {
-            space,
-            ..Faulty::default()
-        })
+        Book::new(Faulty { space, ..Faulty::default() })
     }
 
     fn append(book: &mut Book<Faulty>, filling: usize) -> Result<(), Refused> {
@@ -240,15 +224,9 @@ mod tests {
     }
 
     fn append_at(book: &mut Book<Faulty>, second: i64, filling: usize) -> Result<(), Refused> {
-        let kind = if book.head.seq == 0 {
-            "session"
-        } else {
-            "decision"
-        };
+        let kind = if book.head.seq == 0 { "session" } else { "decision" };
         let time = jiff::Timestamp::from_second(second).unwrap();
-        book.append(time, kind, |line| {
-            line.extend(std::iter::repeat_n(b' ', filling))
-        })
+        book.append(time, kind, |line| line.extend(std::iter::repeat_n(b' ', filling)))
     }
 
     fn findings(book: &Book<Faulty>) -> usize {
@@ -263,10 +241,7 @@ mod tests {
         append(&mut book, 0).unwrap();
         let whole = book.medium.bytes.clone();
         assert!(matches!(append(&mut book, 900), Err(Refused::Failed(_))));
-        assert_eq!(
-            book.medium.bytes, whole,
-            "the part that fitted is taken back"
-        );
+        assert_eq!(book.medium.bytes, whole, "the part that fitted is taken back");
         append(&mut book, 0).unwrap();
         book.medium.space = 10_000;
         append(&mut book, 900).unwrap();
@@ -283,11 +258,7 @@ mod tests {
         assert_eq!(findings(&book), 1, "torn, and says so");
         book.medium.space = 10_000;
         append(&mut book, 0).unwrap_err();
-        assert_eq!(
-            book.medium.bytes.len(),
-            500,
-            "nothing goes behind a torn line"
-        );
+        assert_eq!(book.medium.bytes.len(), 500, "nothing goes behind a torn line");
         book.medium.stuck = false;
         append(&mut book, 0).unwrap();
         assert_eq!((book.head.seq, findings(&book)), (2, 0));
@@ -300,18 +271,12 @@ mod tests {
         book.medium.bytes.push(b'\n');
         append_at(&mut book, 1, 0).unwrap_err();
         let refused = append_at(&mut book, 1, 0);
-        assert!(
-            matches!(refused, Err(Refused::Changed)),
-            "at once, once noticed"
-        );
+        assert!(matches!(refused, Err(Refused::Changed)), "at once, once noticed");
         book.medium.bytes.pop();
         append_at(&mut book, 1, 0).unwrap();
         book.medium.removed = true;
         let refused = append_at(&mut book, 0, 0);
-        assert!(
-            matches!(refused, Err(Refused::Removed)),
-            "a clock set back is no excuse"
-        );
+        assert!(matches!(refused, Err(Refused::Removed)), "a clock set back is no excuse");
         book.medium.removed = false;
         append_at(&mut book, 1, 0).unwrap();
         book.medium.removed = true;

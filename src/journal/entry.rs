@@ -152,7 +152,7 @@ pub(super) fn answer(end: &End) -> Option<&Bytes> {
     match end {
         End::Result { result, .. } => Some(result),
         End::Error { error, .. } => Some(error),
-        End::Cancelled | End::Unanswered => None,
+        End::Cancelled | End::Unanswered | End::Withdrawn => None,
     }
 }
 
@@ -160,11 +160,7 @@ pub(super) fn answer(end: &End) -> Option<&Bytes> {
 
 impl<'a> From<&'a PolicyRef> for Policy<'a> {
     fn from(policy: &'a PolicyRef) -> Self {
-        Self {
-            id: &policy.id,
-            version: &policy.version,
-            sha256: policy.sha256.as_deref(),
-        }
+        Self { id: &policy.id, version: &policy.version, sha256: policy.sha256.as_deref() }
     }
 }
 
@@ -217,6 +213,7 @@ impl<'a> Ended<'a> {
             End::Error { code, .. } => ("error", None, code),
             End::Cancelled => ("cancelled", None, None),
             End::Unanswered => ("unanswered", None, None),
+            End::Withdrawn => ("withdrawn", None, None),
         };
         Self {
             call: outcome.ticket.0,

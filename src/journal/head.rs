@@ -64,10 +64,7 @@ fn parse(bytes: &[u8]) -> Option<Head> {
     let line = line.strip_prefix(b"{\"seq\":")?.strip_suffix(b"\"}")?;
     let at = line.iter().position(|&byte| byte == b',')?;
     let seal = line[at..].strip_prefix(b",\"seal\":\"")?;
-    Some(Head {
-        seq: str::from_utf8(&line[..at]).ok()?.parse().ok()?,
-        seal: Digest::parse(seal)?,
-    })
+    Some(Head { seq: str::from_utf8(&line[..at]).ok()?.parse().ok()?, seal: Digest::parse(seal)? })
 }
 
 fn line(head: Head) -> [u8; LENGTH] {

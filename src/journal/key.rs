@@ -69,11 +69,7 @@ impl Hashed {
     }
 
     fn with(key: &[u8; KEY], salt: [u8; KEY]) -> Self {
-        Self {
-            mac: Mac::new(key).with_prefix(&salt),
-            salt,
-            key: seal::digest(key),
-        }
+        Self { mac: Mac::new(key).with_prefix(&salt), salt, key: seal::digest(key) }
     }
 
     pub(super) fn of(&self, arguments: &[u8]) -> Digest {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::{Facts, Finding};
 use crate::config::settings::Config;
 use crate::machine::Machine;
+use crate::policy::Pack;
 
 /// What thoth needs a file for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,7 +57,10 @@ pub struct Access {
 impl Facts {
     /// Looks at the files that the settings name. Blocking.
     pub fn gather(config: &Config, machine: Machine, pins: Option<Result<(), String>>) -> Self {
-        let policies = config.policies.iter().map(|path| (Role::Policy, path));
+        // A pack's name is no file that anybody could change.
+        let is_file =
+            |path: &&PathBuf| path.exists() || path.to_str().and_then(Pack::named).is_none();
+        let policies = config.policies.iter().filter(is_file).map(|path| (Role::Policy, path));
         let key = config.preflight.key_file.iter().map(|path| (Role::Key, path));
         let roots = config.tls.ca_bundle.iter().map(|path| (Role::CaBundle, path));
         let files = key

@@ -193,7 +193,7 @@ async fn all_that_was_piped_in_is_answered_before_the_end() {
         sidecar.server_answers(u32::try_from(id).unwrap()).await;
     }
     assert_eq!(sidecar.server_reads().await, None, "its input is closed when all is answered");
-    assert!(sidecar.signals.server_closed.is_cancelled());
+    assert!(sidecar.signals.server_over.is_cancelled());
     sidecar.server_ends();
     while sidecar.client_reads().await.is_some() {
         answered += 1;
@@ -251,7 +251,7 @@ async fn a_client_that_stops_reading_costs_bounded_memory_and_is_not_waited_for(
     let mut taken = 0;
     // The server talks until nobody takes it any more.
     while let Ok(written) =
-        tokio::time::timeout(Duration::from_secs(60), server.write_all(line.as_bytes())).await
+        timeout(Duration::from_secs(60), server.write_all(line.as_bytes())).await
     {
         written.unwrap();
         taken += line.len();
@@ -277,7 +277,7 @@ async fn a_server_that_stops_reading_costs_bounded_memory_and_stalls_only_its_di
     );
     let mut taken = 0;
     while let Ok(written) =
-        tokio::time::timeout(Duration::from_secs(60), client.write_all(line.as_bytes())).await
+        timeout(Duration::from_secs(60), client.write_all(line.as_bytes())).await
     {
         written.unwrap();
         taken += line.len();

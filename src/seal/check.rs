@@ -242,11 +242,8 @@ impl Checker {
             self.found(Fault::Resealed { seq });
         }
         if seq < next {
-            let fault = if self.turned_up(seq) {
-                Fault::Moved { seq }
-            } else {
-                Fault::Copied { seq }
-            };
+            let fault =
+                if self.turned_up(seq) { Fault::Moved { seq } } else { Fault::Copied { seq } };
             return self.found(fault);
         }
         if self.closed {
@@ -259,10 +256,7 @@ impl Checker {
         }
         self.blind = 0;
         self.closed = said.kind == Kind::End;
-        self.head = Head {
-            seq,
-            seal: said.seal,
-        };
+        self.head = Head { seq, seal: said.seal };
     }
 
     fn passed_over(&mut self, line: u64, first: u64, last: u64) {
@@ -277,10 +271,8 @@ impl Checker {
 
     /// Whether a record was missing so far. It no longer is.
     fn turned_up(&mut self, seq: u64) -> bool {
-        let Some(at) = self
-            .missing
-            .iter()
-            .position(|missing| (missing.first..=missing.last).contains(&seq))
+        let Some(at) =
+            self.missing.iter().position(|missing| (missing.first..=missing.last).contains(&seq))
         else {
             return false;
         };
@@ -336,9 +328,7 @@ impl Line {
 
     /// What the line says of itself, if it is shaped like a record.
     fn finish(mut self) -> Option<Said> {
-        let (rest, seal) = self
-            .held
-            .split_at_checked(self.held.len().checked_sub(TAIL)?)?;
+        let (rest, seal) = self.held.split_at_checked(self.held.len().checked_sub(TAIL)?)?;
         let seal = seal.strip_prefix(SEAL)?.strip_suffix(b"\"}")?;
         let (_, link) = rest.split_at_checked(rest.len().checked_sub(LINK)?)?;
         let prev = link.strip_prefix(PREV)?.strip_suffix(b"\"")?;
@@ -396,10 +386,7 @@ mod tests {
                 let mut line = Vec::new();
                 head.begin(&mut line, "2026-01-02T03:04:05.000006Z", kind);
                 line.extend_from_slice(br#","tool":"read""#);
-                line.extend(std::iter::repeat_n(
-                    b' ',
-                    usize::try_from(seq % 5 * 40).unwrap(),
-                ));
+                line.extend(std::iter::repeat_n(b' ', usize::try_from(seq % 5 * 40).unwrap()));
                 head = head.seal(&mut line);
                 line
             })
@@ -443,10 +430,8 @@ mod tests {
         let (first, last) = (3, 5);
         assert_eq!(faults(&lines), [(3, Fault::Dropped { first, last })]);
         lines.remove(0);
-        let expected = [
-            (1, Fault::Dropped { first: 1, last: 1 }),
-            (2, Fault::Dropped { first, last }),
-        ];
+        let expected =
+            [(1, Fault::Dropped { first: 1, last: 1 }), (2, Fault::Dropped { first, last })];
         assert_eq!(faults(&lines), expected);
     }
 
@@ -479,10 +464,8 @@ mod tests {
     fn a_record_sealed_anew_does_not_link() {
         let mut lines = lines(6);
         let mut forged = Vec::new();
-        let prev = Head {
-            seq: 2,
-            seal: Digest::parse(&lines[1][lines[1].len() - 67..][..HEX]).unwrap(),
-        };
+        let prev =
+            Head { seq: 2, seal: Digest::parse(&lines[1][lines[1].len() - 67..][..HEX]).unwrap() };
         prev.begin(&mut forged, "2026-01-02T03:04:05.000006Z", "decision");
         let _ = prev.seal(&mut forged);
         lines[2] = forged;

@@ -56,10 +56,7 @@ fn is_arn(text: &str, service: &str, resource: &str) -> bool {
         return false;
     };
     let plain = |text: &str| {
-        !text.is_empty()
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     matches!(partition, "aws" | "aws-cn" | "aws-us-gov")
         && its_service == service
@@ -100,11 +97,7 @@ mod tests {
             (false, Some("yes"), None, Err(NotAnAcmArn)),
             (true, Some(""), None, Err(NotAnAcmArn)),
         ] {
-            assert_eq!(
-                checked(require, acm, ca),
-                expected,
-                "{require} {acm:?} {ca:?}"
-            );
+            assert_eq!(checked(require, acm, ca), expected, "{require} {acm:?} {ca:?}");
         }
     }
 

@@ -98,9 +98,7 @@ impl<'a> Elements<'a> {
     }
 
     fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
-        self.next()
-            .filter(|(its_tag, _)| *its_tag == tag)
-            .map(|(_, body)| body)
+        self.next().filter(|(its_tag, _)| *its_tag == tag).map(|(_, body)| body)
     }
 }
 
@@ -114,9 +112,8 @@ impl<'a> Iterator for Elements<'a> {
             0..=0x7f => (usize::from(first), rest),
             0x81..=0x84 => {
                 let (digits, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
-                let length = digits
-                    .iter()
-                    .fold(0_u32, |length, digit| length << 8 | u32::from(*digit));
+                let length =
+                    digits.iter().fold(0_u32, |length, digit| length << 8 | u32::from(*digit));
                 (usize::try_from(length).ok()?, rest)
             }
             _ => return None,
@@ -156,9 +153,7 @@ fn attribute(identifier: &[u8]) -> String {
 
 fn text((tag, body): Element<'_>) -> String {
     let text = if tag == BMP_STRING {
-        let units = body
-            .chunks_exact(2)
-            .map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+        let units = body.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
         String::from_utf16_lossy(&units.collect::<Vec<_>>())
     } else {
         String::from_utf8_lossy(body).into_owned()
@@ -254,20 +249,10 @@ mod tests {
         assert_eq!(read.not_after.to_string(), "2126-10-28T03:13:41Z");
         assert_eq!(
             read.names,
-            [
-                "enforcer.example",
-                "*.enforcer.example",
-                "127.0.0.1",
-                "2001:db8::1"
-            ]
+            ["enforcer.example", "*.enforcer.example", "127.0.0.1", "2001:db8::1"]
         );
         assert!(read.fingerprint.to_string().starts_with("sha256:511e54"));
-        assert!(
-            read.key
-                .unwrap()
-                .to_string()
-                .starts_with("spki-sha256:3ddec8")
-        );
+        assert!(read.key.unwrap().to_string().starts_with("spki-sha256:3ddec8"));
     }
 
     #[test]

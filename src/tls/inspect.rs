@@ -100,10 +100,7 @@ async fn shake_hands(host: &str, port: u16, settings: &Tls) -> Result<Inspection
     let name =
         ServerName::try_from(host.to_owned()).map_err(|_| InspectError::Name(host.to_owned()))?;
     let provider = provider();
-    let verified = Tls {
-        unverified: false,
-        ..settings.clone()
-    };
+    let verified = Tls { unverified: false, ..settings.clone() };
     let witness = Arc::new(Witness {
         verifier: verifier(&verified, &provider).map_err(InspectError::Setup)?,
         chain_verdict: Mutex::new(None),
@@ -113,17 +110,11 @@ async fn shake_hands(host: &str, port: u16, settings: &Tls) -> Result<Inspection
     let address = || format!("{host}:{port}");
     let tcp = TcpStream::connect((host, port))
         .await
-        .map_err(|source| InspectError::Connect {
-            address: address(),
-            source,
-        })?;
+        .map_err(|source| InspectError::Connect { address: address(), source })?;
     let stream = TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
         .await
-        .map_err(|source| InspectError::Handshake {
-            address: address(),
-            source,
-        })?;
+        .map_err(|source| InspectError::Handshake { address: address(), source })?;
 
     let (_, tls) = stream.get_ref();
     let chain = tls.peer_certificates().unwrap_or_default();
@@ -135,18 +126,13 @@ async fn shake_hands(host: &str, port: u16, settings: &Tls) -> Result<Inspection
         version: named(tls.protocol_version()),
         cipher: named(tls.negotiated_cipher_suite().map(|suite| suite.suite())),
         group: named(
-            tls.negotiated_key_exchange_group()
-                .map(rustls::crypto::SupportedKxGroup::name),
+            tls.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name),
         ),
         alpn: tls
             .alpn_protocol()
             .map(|name| String::from_utf8_lossy(name).escape_debug().to_string()),
         chain_verdict: witness.said(),
-        pins: settings
-            .pins
-            .iter()
-            .map(|pin| (*pin, matches(pin)))
-            .collect(),
+        pins: settings.pins.iter().map(|pin| (*pin, matches(pin))).collect(),
         chain: chain.iter().map(Certificate::read).collect(),
     })
 }
@@ -177,13 +163,8 @@ impl ServerCertVerifier for Witness {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict = self
-            .verifier
-            .check_chain(leaf, intermediates, name, ocsp, now);
-        *self
-            .chain_verdict
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+        let verdict = self.verifier.check_chain(leaf, intermediates, name, ocsp, now);
+        *self.chain_verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
         Ok(ServerCertVerified::assertion())
     }
 
@@ -193,8 +174,7 @@ impl ServerCertVerifier for Witness {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier
-            .verify_tls12_signature(message, leaf, signature)
+        self.verifier.verify_tls12_signature(message, leaf, signature)
     }
 
     fn verify_tls13_signature(
@@ -203,8 +183,7 @@ impl ServerCertVerifier for Witness {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier
-            .verify_tls13_signature(message, leaf, signature)
+        self.verifier.verify_tls13_signature(message, leaf, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

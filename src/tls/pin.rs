@@ -31,9 +31,7 @@ impl Pin {
 
     /// The pin of this certificate's key; `None` where it cannot be read as a certificate.
     pub fn of_key(certificate: &CertificateDer<'_>) -> Option<Self> {
-        let key = ParsedCertificate::try_from(certificate)
-            .ok()?
-            .subject_public_key_info();
+        let key = ParsedCertificate::try_from(certificate).ok()?.subject_public_key_info();
         Some(Self::Spki(Sha256::digest(key).into()))
     }
 }

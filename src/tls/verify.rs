@@ -38,11 +38,7 @@ impl Verifier {
         algorithms: WebPkiSupportedAlgorithms,
         pins: Vec<Pin>,
     ) -> Self {
-        Self {
-            chain,
-            algorithms,
-            pins,
-        }
+        Self { chain, algorithms, pins }
     }
 
     /// Checks the chain and the name.

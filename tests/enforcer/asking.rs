@@ -41,10 +41,7 @@ async fn a_question_holds_exactly_what_the_wire_asks_for() {
             "tool_args": {"path": "/a", "n": 1.00},
         })
     );
-    assert!(
-        seen.text
-            .contains(r#""tool_args":{ "path" : "/a", "n": 1.00 }"#)
-    );
+    assert!(seen.text.contains(r#""tool_args":{ "path" : "/a", "n": 1.00 }"#));
 }
 
 #[tokio::test]
@@ -57,19 +54,13 @@ async fn both_authentication_headers_are_sent() {
     assert_eq!(headers["x-api-key"], KEY);
     assert_eq!(headers[CONTENT_TYPE], "application/json");
     assert_eq!(headers[ACCEPT], "application/json");
-    assert_eq!(
-        headers[USER_AGENT],
-        concat!("thoth/", env!("CARGO_PKG_VERSION"))
-    );
+    assert_eq!(headers[USER_AGENT], concat!("thoth/", env!("CARGO_PKG_VERSION")));
 }
 
 #[tokio::test]
 async fn without_a_key_no_header_is_sent() {
     let fake = FakeEnforcer::start().await;
-    let settings = settings::Enforcer {
-        api_key: None,
-        ..fake.settings()
-    };
+    let settings = settings::Enforcer { api_key: None, ..fake.settings() };
     let enforcer = enforcer(&settings, &fake.tls()).unwrap();
     enforcer.ask(question("t", "{}")).await;
 
@@ -97,10 +88,8 @@ async fn each_question_has_ids_of_its_own_unless_they_are_configured() {
         },
         ..fake.settings()
     };
-    let answer = crate::fake::enforcer(&configured, &fake.tls())
-        .unwrap()
-        .ask(question("t", "{}"))
-        .await;
+    let answer =
+        crate::fake::enforcer(&configured, &fake.tls()).unwrap().ask(question("t", "{}")).await;
 
     let seen = fake.seen();
     let id = |index: usize, name: &str| seen[index].body[name].clone();
@@ -129,30 +118,19 @@ async fn an_answer_that_carries_the_question_s_ids_is_its_answer() {
         ..fake.settings()
     };
     let ours = enforcer(&settings, &fake.tls()).unwrap();
-    assert_eq!(
-        in_short(&ours.ask(question("t", "{}")).await),
-        "said allow "
-    );
+    assert_eq!(in_short(&ours.ask(question("t", "{}")).await), "said allow ");
 
     let another = fake.enforcer().ask(question("t", "{}")).await;
-    assert_eq!(
-        in_short(&another),
-        "said block action_attestation_id_mismatch"
-    );
+    assert_eq!(in_short(&another), "said block action_attestation_id_mismatch");
 }
 
 #[tokio::test]
 async fn new_arguments_come_back_as_they_were_written() {
-    let fake = FakeEnforcer::start().await.answering(
-        200,
-        r#"{"decision":"MODIFY","modified_tool_args":{ "limit": 100.0 }}"#,
-    );
+    let fake = FakeEnforcer::start()
+        .await
+        .answering(200, r#"{"decision":"MODIFY","modified_tool_args":{ "limit": 100.0 }}"#);
     let answer = fake.enforcer().ask(question("query", "{}")).await;
-    let Answer::Said(Verdict {
-        effect: Effect::Modify(arguments),
-        ..
-    }) = answer
-    else {
+    let Answer::Said(Verdict { effect: Effect::Modify(arguments), .. }) = answer else {
         panic!("{answer:?}");
     };
     assert_eq!(arguments.as_str(), r#"{ "limit": 100.0 }"#);
@@ -160,10 +138,7 @@ async fn new_arguments_come_back_as_they_were_written() {
 
 #[tokio::test]
 async fn two_questions_use_one_connection() {
-    for (manner, version) in [
-        (Manner::Both, Version::HTTP_2),
-        (Manner::Http1, Version::HTTP_11),
-    ] {
+    for (manner, version) in [(Manner::Both, Version::HTTP_2), (Manner::Http1, Version::HTTP_11)] {
         let fake = FakeEnforcer::with(Certificate::Good, manner).await;
         let enforcer = fake.enforcer();
         for _ in 0..2 {
@@ -210,10 +185,7 @@ async fn a_plain_enforcer_on_loopback_is_asked_without_tls() {
 #[tokio::test]
 async fn pins_without_a_certificate_to_hold_them_against_are_refused() {
     let fake = FakeEnforcer::plain().await;
-    let tls = Tls {
-        pins: vec!["00".repeat(32).parse().unwrap()],
-        ..Tls::default()
-    };
+    let tls = Tls { pins: vec!["00".repeat(32).parse().unwrap()], ..Tls::default() };
     let error = enforcer(&fake.settings(), &tls).unwrap_err();
     assert!(matches!(error, EnforcerError::PinsWithoutTls), "{error}");
 }
@@ -221,10 +193,8 @@ async fn pins_without_a_certificate_to_hold_them_against_are_refused() {
 #[tokio::test]
 async fn a_base_path_is_kept() {
     let fake = FakeEnforcer::start().await;
-    let settings = settings::Enforcer {
-        url: format!("{}/gateway/a", fake.url()),
-        ..fake.settings()
-    };
+    let settings =
+        settings::Enforcer { url: format!("{}/gateway/a", fake.url()), ..fake.settings() };
     let enforcer = enforcer(&settings, &fake.tls()).unwrap();
     enforcer.ask(question("t", "{}")).await;
     assert_eq!(fake.seen()[0].path, "/gateway/a/v1/enforce");
@@ -271,10 +241,9 @@ async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 
 #[tokio::test]
 async fn a_dropped_question_frees_its_place() {
-    let fake = FakeEnforcer::start().await.scripted([
-        Script::Hang,
-        Script::Answer(200, r#"{"decision":"ALLOW"}"#.to_owned()),
-    ]);
+    let fake = FakeEnforcer::start()
+        .await
+        .scripted([Script::Hang, Script::Answer(200, r#"{"decision":"ALLOW"}"#.to_owned())]);
     let enforcer = fake.enforcer();
     tokio::select! {
         answer = enforcer.ask(question("t", "{}")) => panic!("{answer:?}"),

@@ -10,28 +10,21 @@ use crate::fake::{Certificate, FakeEnforcer, Manner};
 
 async fn text(fake: &FakeEnforcer, tls: &Tls) -> (String, bool) {
     let mut out = Vec::new();
-    let code = doctor_tls::run(&fake.url(), tls, false, &mut out)
-        .await
-        .unwrap();
+    let code = doctor_tls::run(&fake.url(), tls, false, &mut out).await.unwrap();
     let good = format!("{code:?}") == format!("{:?}", ExitCode::SUCCESS);
     (String::from_utf8(out).unwrap(), good)
 }
 
 async fn json(fake: &FakeEnforcer, tls: &Tls) -> Value {
     let mut out = Vec::new();
-    doctor_tls::run(&fake.url(), tls, true, &mut out)
-        .await
-        .unwrap();
+    doctor_tls::run(&fake.url(), tls, true, &mut out).await.unwrap();
     serde_json::from_slice(&out).unwrap()
 }
 
 #[tokio::test]
 async fn the_fingerprints_of_a_good_server_are_shown_as_pins() {
     let fake = FakeEnforcer::start().await;
-    let tls = Tls {
-        pins: vec![Pin::Leaf([7; 32]), fake.key_pin()],
-        ..fake.tls()
-    };
+    let tls = Tls { pins: vec![Pin::Leaf([7; 32]), fake.key_pin()], ..fake.tls() };
     let (text, good) = text(&fake, &tls).await;
     assert!(good, "{text}");
     for part in [
@@ -55,11 +48,7 @@ async fn the_fingerprints_of_a_good_server_are_shown_as_pins() {
 
 #[tokio::test]
 async fn a_server_that_is_not_trusted_is_shown_all_the_same() {
-    for certificate in [
-        Certificate::Expired,
-        Certificate::WrongName,
-        Certificate::SelfSigned,
-    ] {
+    for certificate in [Certificate::Expired, Certificate::WrongName, Certificate::SelfSigned] {
         let fake = FakeEnforcer::with(certificate, Manner::Http1).await;
         let (text, good) = text(&fake, &fake.tls()).await;
         assert!(!good, "{certificate:?}");
@@ -72,15 +61,9 @@ async fn a_server_that_is_not_trusted_is_shown_all_the_same() {
 #[tokio::test]
 async fn what_a_script_reads() {
     let fake = FakeEnforcer::start().await;
-    let tls = Tls {
-        pins: vec![Pin::Spki([7; 32])],
-        ..fake.tls()
-    };
+    let tls = Tls { pins: vec![Pin::Spki([7; 32])], ..fake.tls() };
     let report = json(&fake, &tls).await;
-    assert_eq!(
-        report["chain"][0]["fingerprint"],
-        fake.leaf_pin().to_string()
-    );
+    assert_eq!(report["chain"][0]["fingerprint"], fake.leaf_pin().to_string());
     assert_eq!(report["chain"][0]["key"], fake.key_pin().to_string());
     assert_eq!(report["chain"][0]["names"][0], "localhost");
     assert_eq!(report["alpn"], "h2");
@@ -93,10 +76,7 @@ async fn what_a_script_reads() {
 #[tokio::test]
 async fn verification_that_is_off_still_says_what_it_would_have_said() {
     let fake = FakeEnforcer::with(Certificate::Expired, Manner::Both).await;
-    let tls = Tls {
-        unverified: true,
-        ..fake.tls()
-    };
+    let tls = Tls { unverified: true, ..fake.tls() };
     let report = json(&fake, &tls).await;
     assert_eq!(report["chain_good"], false);
     assert_eq!(report["verification"], false);
@@ -109,9 +89,6 @@ async fn a_server_that_shows_nothing_is_an_error() {
     let mut out = Vec::new();
     let error = doctor_tls::run(&fake.url(), &fake.tls(), false, &mut out).await;
     let error = error.unwrap_err().to_string();
-    assert!(
-        error.contains("does not complete a TLS handshake"),
-        "{error}"
-    );
+    assert!(error.contains("does not complete a TLS handshake"), "{error}");
     assert!(out.is_empty());
 }

@@ -17,21 +17,14 @@ fn answer(status: u16, body: &str) -> Script {
 
 /// Looks without delay, and waits this long at most.
 fn waiting(fake: &FakeEnforcer, longest: Duration) -> Enforcer {
-    let settings = settings::Enforcer {
-        step_up_wait: longest,
-        ..fake.settings()
-    };
-    enforcer(&settings, &fake.tls())
-        .unwrap()
-        .looking_every(Duration::from_millis(1))
+    let settings = settings::Enforcer { step_up_wait: longest, ..fake.settings() };
+    enforcer(&settings, &fake.tls()).unwrap().looking_every(Duration::from_millis(1))
 }
 
 /// What waiting comes to, and after how many looks.
 async fn wait(looks: &[Script]) -> (String, usize) {
     let fake = FakeEnforcer::start().await.holding(looks.to_vec());
-    let answer = waiting(&fake, Duration::from_secs(60))
-        .wait(hold("h"))
-        .await;
+    let answer = waiting(&fake, Duration::from_secs(60)).wait(hold("h")).await;
     (in_short(&answer), fake.seen().len())
 }
 
@@ -40,10 +33,7 @@ async fn a_hold_is_looked_at_until_it_is_resolved() {
     let pending = || answer(200, PENDING);
     for (looks, expected) in [
         (vec![answer(200, APPROVED)], "said allow "),
-        (
-            vec![pending(), pending(), answer(200, APPROVED)],
-            "said allow ",
-        ),
+        (vec![pending(), pending(), answer(200, APPROVED)], "said allow "),
         (
             vec![
                 answer(202, ""),
@@ -53,31 +43,15 @@ async fn a_hold_is_looked_at_until_it_is_resolved() {
             ],
             "said allow ",
         ),
+        (vec![pending(), answer(200, r#"{"resolved":true,"resolution":"DENY"}"#)], "said block "),
         (
-            vec![
-                pending(),
-                answer(200, r#"{"resolved":true,"resolution":"DENY"}"#),
-            ],
-            "said block ",
-        ),
-        (
-            vec![
-                pending(),
-                answer(200, r#"{"resolved":true,"resolution":null}"#),
-            ],
+            vec![pending(), answer(200, r#"{"resolved":true,"resolution":null}"#)],
             "said block unknown_decision",
         ),
-        (
-            vec![answer(200, r#"{"resolved":true,"resolution":"DEFER"}"#)],
-            "said defer ",
-        ),
+        (vec![answer(200, r#"{"resolved":true,"resolution":"DEFER"}"#)], "said defer "),
     ] {
         let count = looks.len();
-        assert_eq!(
-            wait(&looks).await,
-            (expected.to_owned(), count),
-            "{looks:?}"
-        );
+        assert_eq!(wait(&looks).await, (expected.to_owned(), count), "{looks:?}");
     }
 }
 
@@ -87,14 +61,8 @@ async fn a_person_may_approve_with_other_arguments() {
         200,
         r#"{"resolved":true,"resolution":"MODIFY","modified_tool_args":{"a": 1}}"#,
     )]);
-    let answer = waiting(&fake, Duration::from_secs(60))
-        .wait(hold("h"))
-        .await;
-    let Answer::Said(Verdict {
-        effect: Effect::Modify(arguments),
-        ..
-    }) = answer
-    else {
+    let answer = waiting(&fake, Duration::from_secs(60)).wait(hold("h")).await;
+    let Answer::Said(Verdict { effect: Effect::Modify(arguments), .. }) = answer else {
         panic!("{answer:?}");
     };
     assert_eq!(arguments.as_str(), r#"{"a": 1}"#);
@@ -138,9 +106,7 @@ async fn what_another_look_cannot_mend_ends_the_wait() {
 #[tokio::test]
 async fn a_look_is_a_get_with_the_key_and_an_encoded_token() {
     let fake = FakeEnforcer::start().await.holding([answer(200, APPROVED)]);
-    waiting(&fake, Duration::from_secs(60))
-        .wait(hold("a/b?c d.e"))
-        .await;
+    waiting(&fake, Duration::from_secs(60)).wait(hold("a/b?c d.e")).await;
     let seen = &fake.seen()[0];
     assert_eq!(seen.method, "GET");
     assert_eq!(seen.path, "/v1/enforce/hold/a%2Fb%3Fc%20d.e");
@@ -153,10 +119,7 @@ async fn nobody_answers_and_the_wait_ends() {
     let fake = FakeEnforcer::start().await.holding([answer(200, PENDING)]);
     for (longest, timeout) in [(300, None), (60_000, Some(300))] {
         let enforcer = waiting(&fake, Duration::from_millis(longest));
-        let hold = Hold {
-            timeout: timeout.map(Duration::from_millis),
-            ..hold("h")
-        };
+        let hold = Hold { timeout: timeout.map(Duration::from_millis), ..hold("h") };
         let answer = enforcer.wait(hold).await;
         assert_eq!(in_short(&answer), "said block step_up_timeout");
         assert!(reason(&answer).contains("nobody approved"));
@@ -167,18 +130,14 @@ async fn nobody_answers_and_the_wait_ends() {
 #[tokio::test]
 async fn a_hold_that_has_expired_is_looked_at_once_more_and_then_over() {
     // The fake's clock stands at noon.
-    let past = Hold {
-        expires_at: Some("2026-11-21T11:59:00Z".to_owned()),
-        ..hold("h")
-    };
+    let past = Hold { expires_at: Some("2026-11-21T11:59:00Z".to_owned()), ..hold("h") };
     let fake = FakeEnforcer::start().await.holding([answer(200, APPROVED)]);
     let enforcer = waiting(&fake, Duration::from_secs(60));
     assert_eq!(in_short(&enforcer.wait(past).await), "said allow ");
 
-    let fake = FakeEnforcer::start().await.holding([answer(
-        200,
-        r#"{"resolved":false,"expires_at":"2026-11-21T12:00:00Z"}"#,
-    )]);
+    let fake = FakeEnforcer::start()
+        .await
+        .holding([answer(200, r#"{"resolved":false,"expires_at":"2026-11-21T12:00:00Z"}"#)]);
     let enforcer = waiting(&fake, Duration::from_secs(60));
     let answer = enforcer.wait(hold("h")).await;
     assert_eq!(in_short(&answer), "said block step_up_timeout");

@@ -16,9 +16,7 @@ const SHORT: Duration = Duration::from_millis(500);
 /// Asks once, over HTTP/2 and over HTTP/1.1, and holds the answer against what is expected.
 async fn expect(script: Script, expected: &str, its_reason: &str) {
     for manner in [Manner::Both, Manner::Http1] {
-        let fake = FakeEnforcer::with(Certificate::Good, manner)
-            .await
-            .scripted([script.clone()]);
+        let fake = FakeEnforcer::with(Certificate::Good, manner).await.scripted([script.clone()]);
         let patience = if matches!(script, Script::Hang | Script::Slow(_)) {
             SHORT
         } else {
@@ -27,12 +25,7 @@ async fn expect(script: Script, expected: &str, its_reason: &str) {
         let enforcer = fake.enforcer_waiting(patience);
         enforcer.probe().await.unwrap();
         let answer = enforcer.ask(question("t", "{}")).await;
-        assert_eq!(
-            in_short(&answer),
-            expected,
-            "{manner:?}: {}",
-            reason(&answer)
-        );
+        assert_eq!(in_short(&answer), expected, "{manner:?}: {}", reason(&answer));
         assert!(reason(&answer).contains(its_reason), "{}", reason(&answer));
         assert_eq!(fake.seen().len(), 1, "a question is sent once");
     }
@@ -60,50 +53,29 @@ async fn a_refusal_counts_even_if_its_body_does_not_end() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_blocks() {
-    expect(
-        Script::Broken(200),
-        "said block enforcer_malformed_answer",
-        "broke off",
-    )
-    .await;
+    expect(Script::Broken(200), "said block enforcer_malformed_answer", "broke off").await;
 }
 
 #[tokio::test]
 async fn an_enforcer_that_hangs_up_is_silent() {
-    expect(
-        Script::HangUp,
-        "silent enforcer_unavailable",
-        "cannot be reached",
-    )
-    .await;
+    expect(Script::HangUp, "silent enforcer_unavailable", "cannot be reached").await;
 }
 
 #[tokio::test]
 async fn an_answer_that_is_garbage_blocks() {
     for body in ["", "garbage", "[]", r#"{"decision":"ALLOW""#, "\u{feff}{}"] {
-        expect(
-            answer(200, body),
-            "said block enforcer_malformed_answer",
-            "not one JSON object",
-        )
-        .await;
+        expect(answer(200, body), "said block enforcer_malformed_answer", "not one JSON object")
+            .await;
     }
-    expect(
-        answer(200, r#"{"decision":"SURE"}"#),
-        "said block unknown_decision",
-        "no decision",
-    )
-    .await;
+    expect(answer(200, r#"{"decision":"SURE"}"#), "said block unknown_decision", "no decision")
+        .await;
 }
 
 #[tokio::test]
 async fn an_answer_that_is_too_long_blocks() {
     let padding = "x".repeat(thoth::enforcer::MAX_ANSWER);
     expect(
-        answer(
-            200,
-            &format!(r#"{{"decision":"ALLOW","padding":"{padding}"}}"#),
-        ),
+        answer(200, &format!(r#"{{"decision":"ALLOW","padding":"{padding}"}}"#)),
         "said block enforcer_malformed_answer",
         "longer than 1048576 bytes",
     )
@@ -122,12 +94,8 @@ async fn an_answer_of_just_the_limit_is_read() {
 async fn a_server_that_has_its_own_trouble_is_silent() {
     for status in [500, 502, 503, 504] {
         let text = status.to_string();
-        expect(
-            answer(status, r#"{"decision":"ALLOW"}"#),
-            "silent enforcer_unavailable",
-            &text,
-        )
-        .await;
+        expect(answer(status, r#"{"decision":"ALLOW"}"#), "silent enforcer_unavailable", &text)
+            .await;
     }
 }
 
@@ -135,20 +103,10 @@ async fn a_server_that_has_its_own_trouble_is_silent() {
 async fn too_many_requests_are_silence_and_say_when_to_come_back() {
     let retry =
         |after: &str| Script::AnswerWith(429, "retry-after", after.to_owned(), String::new());
-    expect(
-        retry("7"),
-        "silent enforcer_unavailable",
-        "try again in 7 s",
-    )
-    .await;
+    expect(retry("7"), "silent enforcer_unavailable", "try again in 7 s").await;
     // The fake's clock stands at noon.
     let date = "Sat, 21 Nov 2026 12:01:00 GMT";
-    expect(
-        retry(date),
-        "silent enforcer_unavailable",
-        "try again in 60 s",
-    )
-    .await;
+    expect(retry(date), "silent enforcer_unavailable", "try again in 60 s").await;
     expect(answer(429, ""), "silent enforcer_unavailable", "429").await;
 }
 
@@ -180,12 +138,8 @@ async fn a_key_that_is_not_accepted_blocks() {
 async fn a_question_that_is_not_accepted_blocks() {
     for status in [400, 404, 405, 408, 413, 422] {
         let text = status.to_string();
-        expect(
-            answer(status, r#"{"decision":"ALLOW"}"#),
-            "said block enforcer_rejected",
-            &text,
-        )
-        .await;
+        expect(answer(status, r#"{"decision":"ALLOW"}"#), "said block enforcer_rejected", &text)
+            .await;
     }
 }
 
@@ -227,10 +181,8 @@ async fn an_enforcer_that_is_not_there_is_silent() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let fake = FakeEnforcer::start().await;
-    let settings = settings::Enforcer {
-        url: format!("https://localhost:{port}"),
-        ..fake.settings()
-    };
+    let settings =
+        settings::Enforcer { url: format!("https://localhost:{port}"), ..fake.settings() };
     let enforcer = enforcer(&settings, &fake.tls()).unwrap();
     let answer = enforcer.ask(question("t", "{}")).await;
     assert_eq!(in_short(&answer), "silent enforcer_unavailable");
@@ -241,10 +193,8 @@ async fn an_enforcer_that_is_not_there_is_silent() {
 #[tokio::test]
 async fn a_server_that_never_shakes_hands_is_silent() {
     let fake = FakeEnforcer::with(Certificate::Good, Manner::Deaf).await;
-    let settings = settings::Enforcer {
-        connect_timeout: Duration::from_millis(50),
-        ..fake.settings()
-    };
+    let settings =
+        settings::Enforcer { connect_timeout: Duration::from_millis(50), ..fake.settings() };
     let enforcer = enforcer(&settings, &fake.tls()).unwrap();
     let answer = enforcer.ask(question("t", "{}")).await;
     assert_eq!(in_short(&answer), "silent enforcer_unavailable");
@@ -258,11 +208,7 @@ async fn a_server_that_speaks_something_else_is_silent() {
     for manner in [Manner::Garbage, Manner::NotHttp] {
         let fake = FakeEnforcer::with(Certificate::Good, manner).await;
         let answer = fake.enforcer().ask(question("t", "{}")).await;
-        assert_eq!(
-            in_short(&answer),
-            "silent enforcer_unavailable",
-            "{manner:?}"
-        );
+        assert_eq!(in_short(&answer), "silent enforcer_unavailable", "{manner:?}");
         assert!(fake.seen().is_empty());
     }
 }
@@ -270,14 +216,12 @@ async fn a_server_that_speaks_something_else_is_silent() {
 #[tokio::test]
 async fn trouble_ends() {
     for manner in [Manner::Both, Manner::Http1] {
-        let fake = FakeEnforcer::with(Certificate::Good, manner)
-            .await
-            .scripted([
-                Script::HangUp,
-                Script::Broken(200),
-                answer(500, ""),
-                answer(200, r#"{"decision":"ALLOW"}"#),
-            ]);
+        let fake = FakeEnforcer::with(Certificate::Good, manner).await.scripted([
+            Script::HangUp,
+            Script::Broken(200),
+            answer(500, ""),
+            answer(200, r#"{"decision":"ALLOW"}"#),
+        ]);
         let enforcer = fake.enforcer();
         let mut answers = Vec::new();
         for _ in 0..4 {
@@ -299,13 +243,11 @@ async fn trouble_ends() {
 #[tokio::test]
 async fn a_question_that_may_have_been_received_is_not_sent_again() {
     for manner in [Manner::Both, Manner::Http1] {
-        let fake = FakeEnforcer::with(Certificate::Good, manner)
-            .await
-            .scripted([
-                answer(200, r#"{"decision":"ALLOW"}"#),
-                Script::HangUp,
-                answer(200, r#"{"decision":"ALLOW"}"#),
-            ]);
+        let fake = FakeEnforcer::with(Certificate::Good, manner).await.scripted([
+            answer(200, r#"{"decision":"ALLOW"}"#),
+            Script::HangUp,
+            answer(200, r#"{"decision":"ALLOW"}"#),
+        ]);
         let enforcer = fake.enforcer();
         enforcer.ask(question("t", "{}")).await;
         let answer = enforcer.ask(question("t", "{}")).await; // on a connection used before

@@ -21,11 +21,7 @@ async fn a_bad_certificate_blocks_and_no_question_leaves() {
         let fake = FakeEnforcer::with(certificate, Manner::Both).await;
         let enforcer = fake.enforcer();
         let answer = enforcer.ask(question("t", r#"{"secret":1}"#)).await;
-        assert_eq!(
-            in_short(&answer),
-            "said block enforcer_certificate_invalid",
-            "{certificate:?}"
-        );
+        assert_eq!(in_short(&answer), "said block enforcer_certificate_invalid", "{certificate:?}");
         let reason = reason(&answer);
         assert!(reason.contains(&expected.to_string()), "{reason}");
         let Err(ProbeError::Distrusted { why, .. }) = enforcer.probe().await else {
@@ -39,10 +35,7 @@ async fn a_bad_certificate_blocks_and_no_question_leaves() {
 #[tokio::test]
 async fn an_issuer_that_only_others_trust_is_unknown() {
     let (fake, other) = (FakeEnforcer::start().await, FakeEnforcer::start().await);
-    let answer = enforcer(&fake.settings(), &other.tls())
-        .unwrap()
-        .ask(question("t", "{}"))
-        .await;
+    let answer = enforcer(&fake.settings(), &other.tls()).unwrap().ask(question("t", "{}")).await;
     assert_eq!(in_short(&answer), "said block enforcer_certificate_invalid");
     assert!(fake.seen().is_empty());
 }
@@ -51,12 +44,7 @@ async fn an_issuer_that_only_others_trust_is_unknown() {
 async fn one_pin_that_matches_is_enough() {
     let fake = FakeEnforcer::start().await;
     let (leaf, key) = (fake.leaf_pin(), fake.key_pin());
-    for pins in [
-        vec![leaf],
-        vec![key],
-        vec![WRONG_LEAF, leaf],
-        vec![WRONG_KEY, WRONG_LEAF, key],
-    ] {
+    for pins in [vec![leaf], vec![key], vec![WRONG_LEAF, leaf], vec![WRONG_KEY, WRONG_LEAF, key]] {
         let enforcer = fake.enforcer_pinning(&pins);
         enforcer.probe().await.unwrap();
         let answer = enforcer.ask(question("t", "{}")).await;
@@ -78,23 +66,13 @@ async fn without_a_pin_that_matches_no_question_leaves() {
     ] {
         let enforcer = fake.enforcer_pinning(&pins);
         let answer = enforcer.ask(question("t", "{}")).await;
-        assert_eq!(
-            in_short(&answer),
-            "said block enforcer_pin_mismatch",
-            "{pins:?}"
-        );
+        assert_eq!(in_short(&answer), "said block enforcer_pin_mismatch", "{pins:?}");
         let reason = reason(&answer);
         let shown = fake.leaf_pin().to_string();
-        assert!(
-            reason.contains(&shown),
-            "the cure is in the reason: {reason}"
-        );
+        assert!(reason.contains(&shown), "the cure is in the reason: {reason}");
         assert!(matches!(
             enforcer.probe().await,
-            Err(ProbeError::Distrusted {
-                why: Distrust::Pin,
-                ..
-            })
+            Err(ProbeError::Distrusted { why: Distrust::Pin, .. })
         ));
     }
     assert!(fake.seen().is_empty(), "a question left the machine");
@@ -111,26 +89,15 @@ async fn a_pin_does_not_excuse_a_bad_certificate() {
 
 #[tokio::test]
 async fn unverified_means_that_the_pins_alone_decide() {
-    for certificate in [
-        Certificate::Expired,
-        Certificate::WrongName,
-        Certificate::SelfSigned,
-    ] {
+    for certificate in [Certificate::Expired, Certificate::WrongName, Certificate::SelfSigned] {
         let fake = FakeEnforcer::with(certificate, Manner::Both).await;
         for (pins, expected) in [
             (vec![], "said allow "),
             (vec![fake.leaf_pin()], "said allow "),
             (vec![fake.key_pin()], "said allow "),
-            (
-                vec![WRONG_LEAF, WRONG_KEY],
-                "said block enforcer_pin_mismatch",
-            ),
+            (vec![WRONG_LEAF, WRONG_KEY], "said block enforcer_pin_mismatch"),
         ] {
-            let tls = Tls {
-                unverified: true,
-                pins,
-                ..Tls::default()
-            };
+            let tls = Tls { unverified: true, pins, ..Tls::default() };
             let enforcer = enforcer(&fake.settings(), &tls).unwrap();
             let answer = enforcer.ask(question("t", "{}")).await;
             assert_eq!(in_short(&answer), expected, "{certificate:?} {tls:?}");

@@ -42,9 +42,7 @@ impl Issued {
     pub(super) fn new(certificate: Certificate) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "thoth test CA");
+        params.distinguished_name.push(DnType::CommonName, "thoth test CA");
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
 
         let is = |fault| certificate == fault;
@@ -55,9 +53,7 @@ impl Issued {
         };
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "thoth test leaf");
+        params.distinguished_name.push(DnType::CommonName, "thoth test leaf");
         params.extended_key_usages = vec![if is(Certificate::WrongPurpose) {
             ExtendedKeyUsagePurpose::ClientAuth
         } else {
@@ -78,11 +74,7 @@ impl Issued {
 
         let mut file = NamedTempFile::new().unwrap();
         file.write_all(ca.pem().as_bytes()).unwrap();
-        Self {
-            ca: file,
-            leaf: leaf.unwrap().der().clone(),
-            key: key.serialize_der().into(),
-        }
+        Self { ca: file, leaf: leaf.unwrap().der().clone(), key: key.serialize_der().into() }
     }
 
     pub(super) fn acceptor(&self, manner: Manner) -> TlsAcceptor {
@@ -91,10 +83,7 @@ impl Issued {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(
-                vec![self.leaf.clone()],
-                PrivateKeyDer::Pkcs8(self.key.clone_key()),
-            )
+            .with_single_cert(vec![self.leaf.clone()], PrivateKeyDer::Pkcs8(self.key.clone_key()))
             .unwrap();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         if matches!(manner, Manner::Both | Manner::Impatient) {

@@ -149,12 +149,7 @@ impl FakeEnforcer {
         });
         let acceptor = issued.as_ref().map(|issued| issued.acceptor(manner));
         let serving = serve::serve(listener, acceptor, manner, Arc::clone(&memory));
-        Self {
-            address,
-            issued,
-            memory,
-            _serving: AbortOnDropHandle::new(tokio::spawn(serving)),
-        }
+        Self { address, issued, memory, _serving: AbortOnDropHandle::new(tokio::spawn(serving)) }
     }
 
     /// Every question gets this answer.
@@ -236,10 +231,7 @@ impl FakeEnforcer {
 
     /// Settings under which its certificate is trusted, if it is good.
     pub(crate) fn tls(&self) -> Tls {
-        Tls {
-            ca_bundle: self.issued.as_ref().map(|_| self.ca().to_owned()),
-            ..Tls::default()
-        }
+        Tls { ca_bundle: self.issued.as_ref().map(|_| self.ca().to_owned()), ..Tls::default() }
     }
 
     /// A client of it.
@@ -249,19 +241,13 @@ impl FakeEnforcer {
 
     /// A client of it that gives up after this time.
     pub(crate) fn enforcer_waiting(&self, timeout: Duration) -> Enforcer {
-        let settings = settings::Enforcer {
-            timeout,
-            ..self.settings()
-        };
+        let settings = settings::Enforcer { timeout, ..self.settings() };
         enforcer(&settings, &self.tls()).unwrap()
     }
 
     /// A client of it with these pins.
     pub(crate) fn enforcer_pinning(&self, pins: &[Pin]) -> Enforcer {
-        let tls = Tls {
-            pins: pins.to_vec(),
-            ..self.tls()
-        };
+        let tls = Tls { pins: pins.to_vec(), ..self.tls() };
         enforcer(&self.settings(), &tls).unwrap()
     }
 }
@@ -271,10 +257,7 @@ pub(crate) fn enforcer(
     settings: &settings::Enforcer,
     tls: &Tls,
 ) -> Result<Enforcer, EnforcerError> {
-    let identity = Identity {
-        agent_id: "test-agent".to_owned(),
-        ..Identity::default()
-    };
+    let identity = Identity { agent_id: "test-agent".to_owned(), ..Identity::default() };
     let (environment, mode) = (Environment::Dev, Mode::Progressive);
     Enforcer::new(settings, tls, &identity, environment, mode, "s-1", noon)
 }
@@ -296,12 +279,7 @@ pub(crate) fn question(tool: &str, arguments: &str) -> Question {
 
 /// A hold without a limit of its own.
 pub(crate) fn hold(token: &str) -> Hold {
-    Hold {
-        token: token.to_owned(),
-        approval_url: None,
-        expires_at: None,
-        timeout: None,
-    }
+    Hold { token: token.to_owned(), approval_url: None, expires_at: None, timeout: None }
 }
 
 /// An answer in short: `said <effect> <reason code>`, or `silent <reason code>`.

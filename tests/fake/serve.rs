@@ -37,13 +37,7 @@ pub(super) async fn serve(
         if manner == Manner::Http1 {
             stream.set_zero_linger().unwrap(); // it ends with a reset, not with a farewell
         }
-        connections.spawn(connection(
-            stream,
-            tls.clone(),
-            manner,
-            number,
-            Arc::clone(&memory),
-        ));
+        connections.spawn(connection(stream, tls.clone(), manner, number, Arc::clone(&memory)));
     }
 }
 
@@ -92,12 +86,7 @@ async fn http(
     let frozen = Arc::new(Notify::new());
     let freeze = Arc::clone(&frozen);
     let service = service_fn(move |request| {
-        answer(
-            request,
-            connection,
-            Arc::clone(&memory),
-            Arc::clone(&freeze),
-        )
+        answer(request, connection, Arc::clone(&memory), Arc::clone(&freeze))
     });
     let stream = TokioIo::new(stream);
     if h2 {
@@ -138,19 +127,17 @@ async fn answer(
     let response = Response::builder();
     let begun = || Bytes::from_static(br#"{"decision":"AL"#);
     match script {
-        Script::Answer(status, body) => response
-            .status(status)
-            .body(Halting(Some(body.into()), End::Complete)),
+        Script::Answer(status, body) => {
+            response.status(status).body(Halting(Some(body.into()), End::Complete))
+        }
         Script::AnswerWith(status, name, value, body) => response
             .status(status)
             .header(name, value)
             .body(Halting(Some(body.into()), End::Complete)),
-        Script::Slow(status) => response
-            .status(status)
-            .body(Halting(Some(begun()), End::Never)),
-        Script::Broken(status) => response
-            .status(status)
-            .body(Halting(Some(begun()), End::Broken { after: 100 })),
+        Script::Slow(status) => response.status(status).body(Halting(Some(begun()), End::Never)),
+        Script::Broken(status) => {
+            response.status(status).body(Halting(Some(begun()), End::Broken { after: 100 }))
+        }
         Script::Hang => std::future::pending().await,
         Script::HangUp => return Err(io::Error::other("hangs up")),
         Script::Freeze => {
@@ -173,11 +160,8 @@ impl Memory {
             } else {
                 &mut state.questions
             };
-            let script = if scripts.len() > 1 {
-                scripts.pop_front()
-            } else {
-                scripts.front().cloned()
-            };
+            let script =
+                if scripts.len() > 1 { scripts.pop_front() } else { scripts.front().cloned() };
             state.seen.push(seen);
             script.unwrap()
         };

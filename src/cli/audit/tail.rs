@@ -62,17 +62,8 @@ impl Args {
             None => newest(&journal::directory(home))?,
         };
         let shown = Printable(&path.to_string_lossy()).to_string();
-        let file = open(&path).map_err(|source| Failed::Read {
-            path: shown.clone(),
-            source,
-        })?;
-        let mut tail = Tail {
-            file,
-            shown,
-            at: 0,
-            json: self.json,
-            colour,
-        };
+        let file = open(&path).map_err(|source| Failed::Read { path: shown.clone(), source })?;
+        let mut tail = Tail { file, shown, at: 0, json: self.json, colour };
         if !self.json {
             let title = format!("{}\n{}\n", tail.shown, row::titles());
             out.write_all(title.as_bytes()).map_err(Failed::Write)?;
@@ -107,10 +98,7 @@ impl Tail {
             line.clear();
             let mut part = (&mut lines).take(LONGEST);
             let read = part.read_until(b'\n', &mut line);
-            let count = read.map_err(|source| Failed::Read {
-                path: self.shown.clone(),
-                source,
-            })?;
+            let count = read.map_err(|source| Failed::Read { path: self.shown.clone(), source })?;
             if count == 0 {
                 break;
             }
@@ -130,11 +118,7 @@ impl Tail {
                 writeln!(out, "(not a record: {})", Printable(&start))
             };
             wrote.map_err(Failed::Write)?;
-            before = if line.ends_with(b"\n") {
-                0
-            } else {
-                before + line.len()
-            };
+            before = if line.ends_with(b"\n") { 0 } else { before + line.len() };
         }
         out.flush().map_err(Failed::Write)?;
         self.at = end;
@@ -148,10 +132,7 @@ impl Tail {
     }
 
     fn reading<T>(&mut self, read: impl FnOnce(&mut Self) -> io::Result<T>) -> Result<T, Failed> {
-        read(self).map_err(|source| Failed::Read {
-            path: self.shown.clone(),
-            source,
-        })
+        read(self).map_err(|source| Failed::Read { path: self.shown.clone(), source })
     }
 }
 
@@ -160,10 +141,7 @@ fn newest(directory: &Path) -> Result<PathBuf, Failed> {
     match journal::newest(directory) {
         Ok(Some(path)) => Ok(path),
         Ok(None) => Err(Failed::NoJournal { directory: shown() }),
-        Err(source) => Err(Failed::Read {
-            path: shown(),
-            source,
-        }),
+        Err(source) => Err(Failed::Read { path: shown(), source }),
     }
 }
 

@@ -92,11 +92,7 @@ impl Args {
             }
         };
         let open = self.closed && !verified.report.closed;
-        let found = if verified.is_whole() && !open {
-            Found::Whole
-        } else {
-            Found::Broken
-        };
+        let found = if verified.is_whole() && !open { Found::Whole } else { Found::Broken };
         if self.json {
             writeln!(out, "{}", as_json(path, &verified, found))?;
         } else {

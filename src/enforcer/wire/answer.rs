@@ -43,9 +43,7 @@ pub fn read_answer(body: &[u8], expected: Expected<'_>) -> Verdict {
     if let Some(verdict) = of_another_call(&members, expected) {
         return verdict;
     }
-    let decision = members
-        .raw("decision")
-        .or_else(|| members.raw("authorization_decision"));
+    let decision = members.raw("decision").or_else(|| members.raw("authorization_decision"));
     match decision.and_then(Word::read) {
         Some(word) => verdict(word, &members, expected),
         None => unknown(grounds(&members, expected)),
@@ -55,16 +53,8 @@ pub fn read_answer(body: &[u8], expected: Expected<'_>) -> Verdict {
 /// A block, where the answer says that it is about another call.
 pub(super) fn of_another_call(members: &Members<'_>, expected: Expected<'_>) -> Option<Verdict> {
     for (member, expected, code) in [
-        (
-            "enforcement_trace_id",
-            Some(expected.trace),
-            "enforcement_trace_id_mismatch",
-        ),
-        (
-            "action_attestation_id",
-            expected.attestation,
-            "action_attestation_id_mismatch",
-        ),
+        ("enforcement_trace_id", Some(expected.trace), "enforcement_trace_id_mismatch"),
+        ("action_attestation_id", expected.attestation, "action_attestation_id_mismatch"),
     ] {
         let Some((raw, expected)) = members.raw(member).zip(expected) else {
             continue;
@@ -73,10 +63,7 @@ pub(super) fn of_another_call(members: &Members<'_>, expected: Expected<'_>) -> 
         if given.is_ok_and(|given| given.is_empty() || given == expected) {
             continue;
         }
-        return Some(Verdict::block(
-            code,
-            "the enforcer answered about another call",
-        ));
+        return Some(Verdict::block(code, "the enforcer answered about another call"));
     }
     None
 }
@@ -92,9 +79,7 @@ pub(super) fn verdict(word: Word, members: &Members<'_>, expected: Expected<'_>)
             Effect::Defer(members.seconds("defer_timeout_seconds"))
         }
         Word::Modify => {
-            grounds.reason = grounds
-                .reason
-                .or_else(|| members.text("modification_reason"));
+            grounds.reason = grounds.reason.or_else(|| members.text("modification_reason"));
             match arguments(members) {
                 Some(arguments) => Effect::Modify(arguments),
                 None => {
@@ -122,11 +107,7 @@ pub(super) fn verdict(word: Word, members: &Members<'_>, expected: Expected<'_>)
 
 /// The block for an answer whose decision nobody knows.
 pub(super) fn unknown(grounds: Grounds) -> Verdict {
-    refused(
-        grounds,
-        "unknown_decision",
-        "the enforcer's answer holds no decision that thoth knows",
-    )
+    refused(grounds, "unknown_decision", "the enforcer's answer holds no decision that thoth knows")
 }
 
 /// Everything an answer says about its reasons.
@@ -172,9 +153,7 @@ pub(in crate::enforcer) fn complaint(body: &[u8]) -> Option<String> {
 
 /// The text on one line: what an enforcer says ends up in logs and in front of models.
 pub(in crate::enforcer) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// A block of our own, which keeps what the enforcer said beside its reason and code.
@@ -182,11 +161,7 @@ fn refused(grounds: Grounds, reason_code: &str, reason: &str) -> Verdict {
     let ours = Grounds::coded(reason_code, reason);
     Verdict {
         effect: Effect::Block,
-        grounds: Grounds {
-            reason: ours.reason,
-            reason_code: ours.reason_code,
-            ..grounds
-        },
+        grounds: Grounds { reason: ours.reason, reason_code: ours.reason_code, ..grounds },
     }
 }
 
@@ -240,10 +215,7 @@ mod tests {
 
     use super::*;
 
-    const EXPECTED: Expected<'static> = Expected {
-        trace: "t-1",
-        attestation: Some("a-1"),
-    };
+    const EXPECTED: Expected<'static> = Expected { trace: "t-1", attestation: Some("a-1") };
 
     fn read(body: &str) -> Verdict {
         read_answer(body.as_bytes(), EXPECTED)
@@ -272,16 +244,8 @@ mod tests {
             ("DEFERRED", "defer"),
             ("HOLD", "defer"),
         ] {
-            for word in [
-                word.to_owned(),
-                word.to_lowercase(),
-                format!(r" {word}\n\t"),
-            ] {
-                for member in [
-                    "decision",
-                    "authorization_decision",
-                    "authorizationDecision",
-                ] {
+            for word in [word.to_owned(), word.to_lowercase(), format!(r" {word}\n\t")] {
+                for member in ["decision", "authorization_decision", "authorizationDecision"] {
                     let body = format!(
                         r#"{{"{member}":"{word}","hold_token":"h","modified_tool_args":{{"a":1}}}}"#
                     );
@@ -303,35 +267,14 @@ mod tests {
             (r#"{"decision":true}"#, "block unknown_decision"),
             (r#"{"decision":["ALLOW"]}"#, "block unknown_decision"),
             (r#"{"Decision":"ALLOW"}"#, "block unknown_decision"),
-            (
-                r#"{"decision":"","authorization_decision":"ALLOW"}"#,
-                "block unknown_decision",
-            ),
-            (
-                r#"{"decision":"BLOCK","authorization_decision":"ALLOW"}"#,
-                "block ",
-            ),
-            (
-                r#"{"decision":null,"authorization_decision":"ALLOW"}"#,
-                "allow ",
-            ),
-            (
-                r#"{"decision":"BLOCK","decision":"ALLOW"}"#,
-                "block enforcer_malformed_answer",
-            ),
-            (
-                r#"{"decision":"BLOCK","Decision":"ALLOW"}"#,
-                "block enforcer_malformed_answer",
-            ),
-            (
-                r#"{"decision":"ALLOW"}}"#,
-                "block enforcer_malformed_answer",
-            ),
+            (r#"{"decision":"","authorization_decision":"ALLOW"}"#, "block unknown_decision"),
+            (r#"{"decision":"BLOCK","authorization_decision":"ALLOW"}"#, "block "),
+            (r#"{"decision":null,"authorization_decision":"ALLOW"}"#, "allow "),
+            (r#"{"decision":"BLOCK","decision":"ALLOW"}"#, "block enforcer_malformed_answer"),
+            (r#"{"decision":"BLOCK","Decision":"ALLOW"}"#, "block enforcer_malformed_answer"),
+            (r#"{"decision":"ALLOW"}}"#, "block enforcer_malformed_answer"),
             (r#"{"decision":"ALLOW""#, "block enforcer_malformed_answer"),
-            (
-                r#"[{"decision":"ALLOW"}]"#,
-                "block enforcer_malformed_answer",
-            ),
+            (r#"[{"decision":"ALLOW"}]"#, "block enforcer_malformed_answer"),
             (r#""ALLOW""#, "block enforcer_malformed_answer"),
             ("ALLOW", "block enforcer_malformed_answer"),
             ("", "block enforcer_malformed_answer"),
@@ -347,40 +290,16 @@ mod tests {
         let long = format!(r#"{{"decision":"STEP_UP","hold_token":"{token}"}}"#);
         for (body, expected) in [
             (r#"{"decision":"STEP_UP"}"#, "step_up_without_token"),
-            (
-                r#"{"decision":"STEP_UP","hold_token":null}"#,
-                "step_up_without_token",
-            ),
-            (
-                r#"{"decision":"STEP_UP","hold_token":" "}"#,
-                "step_up_without_token",
-            ),
-            (
-                r#"{"decision":"STEP_UP","hold_token":7}"#,
-                "step_up_without_token",
-            ),
+            (r#"{"decision":"STEP_UP","hold_token":null}"#, "step_up_without_token"),
+            (r#"{"decision":"STEP_UP","hold_token":" "}"#, "step_up_without_token"),
+            (r#"{"decision":"STEP_UP","hold_token":7}"#, "step_up_without_token"),
             (&long, "step_up_without_token"),
             (r#"{"decision":"MODIFY"}"#, "modify_without_arguments"),
-            (
-                r#"{"decision":"MODIFY","modified_tool_args":null}"#,
-                "modify_without_arguments",
-            ),
-            (
-                r#"{"decision":"MODIFY","modified_tool_args":{}}"#,
-                "modify_without_arguments",
-            ),
-            (
-                r#"{"decision":"MODIFY","modified_tool_args":{ }}"#,
-                "modify_without_arguments",
-            ),
-            (
-                r#"{"decision":"MODIFY","modified_tool_args":[1]}"#,
-                "modify_without_arguments",
-            ),
-            (
-                r#"{"decision":"MODIFY","modified_tool_args":"{}"}"#,
-                "modify_without_arguments",
-            ),
+            (r#"{"decision":"MODIFY","modified_tool_args":null}"#, "modify_without_arguments"),
+            (r#"{"decision":"MODIFY","modified_tool_args":{}}"#, "modify_without_arguments"),
+            (r#"{"decision":"MODIFY","modified_tool_args":{ }}"#, "modify_without_arguments"),
+            (r#"{"decision":"MODIFY","modified_tool_args":[1]}"#, "modify_without_arguments"),
+            (r#"{"decision":"MODIFY","modified_tool_args":"{}"}"#, "modify_without_arguments"),
         ] {
             assert_eq!(said(body), format!("block {expected}"), "{body}");
         }
@@ -390,14 +309,8 @@ mod tests {
     fn an_answer_to_another_call_blocks() {
         for (body, expected) in [
             (r#"{"decision":"ALLOW"}"#, "allow "),
-            (
-                r#"{"decision":"ALLOW","enforcement_trace_id":""}"#,
-                "allow ",
-            ),
-            (
-                r#"{"decision":"ALLOW","enforcement_trace_id":null}"#,
-                "allow ",
-            ),
+            (r#"{"decision":"ALLOW","enforcement_trace_id":""}"#, "allow "),
+            (r#"{"decision":"ALLOW","enforcement_trace_id":null}"#, "allow "),
             (
                 r#"{"decision":"ALLOW","enforcement_trace_id":"t-1","actionAttestationId":"a-1"}"#,
                 "allow ",
@@ -463,20 +376,13 @@ mod tests {
     fn reasons_have_fallbacks() {
         for (body, expected) in [
             (r#"{"decision":"DEFER","defer_reason":"later"}"#, "later"),
-            (
-                r#"{"decision":"DEFER","reason":"now","defer_reason":"later"}"#,
-                "now",
-            ),
+            (r#"{"decision":"DEFER","reason":"now","defer_reason":"later"}"#, "now"),
             (
                 r#"{"decision":"MODIFY","modified_tool_args":{"a":1},"modification_reason":"cut"}"#,
                 "cut",
             ),
         ] {
-            assert_eq!(
-                read(body).grounds.reason.as_deref(),
-                Some(expected),
-                "{body}"
-            );
+            assert_eq!(read(body).grounds.reason.as_deref(), Some(expected), "{body}");
         }
         let defer = read(r#"{"decision":"DEFER","defer_timeout_seconds":7}"#);
         assert_eq!(defer.effect, Effect::Defer(Some(Duration::from_secs(7))));
@@ -485,9 +391,7 @@ mod tests {
     #[test]
     fn new_arguments_keep_their_spelling() {
         let text = r#"{ "n" : 1.00, "big":12345678901234567890123 }"#;
-        let verdict = read(&format!(
-            r#"{{"decision":"MODIFY","modified_tool_args":{text}}}"#
-        ));
+        let verdict = read(&format!(r#"{{"decision":"MODIFY","modified_tool_args":{text}}}"#));
         let Effect::Modify(arguments) = verdict.effect else {
             panic!("{verdict:?}");
         };
@@ -496,12 +400,7 @@ mod tests {
 
     #[test]
     fn a_link_that_is_none_is_dropped() {
-        for url in [
-            "javascript:alert(1)",
-            "https://a b",
-            r"https://a\u001b",
-            "file:///x",
-        ] {
+        for url in ["javascript:alert(1)", "https://a b", r"https://a\u001b", "file:///x"] {
             let body =
                 format!(r#"{{"decision":"STEP_UP","hold_token":"h","approval_url":"{url}"}}"#);
             let Effect::StepUp(Some(hold)) = read(&body).effect else {

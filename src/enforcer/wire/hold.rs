@@ -48,10 +48,8 @@ pub fn read_hold(body: &[u8], accepted: bool, expected: Expected<'_>) -> Standin
     };
     // Absent, unknown or known.
     let resolution = members.raw("resolution").map(Word::read);
-    let decision = members
-        .raw("decision")
-        .or_else(|| members.raw("authorization_decision"))
-        .map(Word::read);
+    let decision =
+        members.raw("decision").or_else(|| members.raw("authorization_decision")).map(Word::read);
 
     let word = match (resolved, resolution, decision) {
         (Some(false), _, _) | (None, _, Some(Some(Word::StepUp))) => {
@@ -65,13 +63,11 @@ pub fn read_hold(body: &[u8], accepted: bool, expected: Expected<'_>) -> Standin
         (_, _, decision) => decision.flatten(),
     };
     let found = word.filter(|word| *word != Word::StepUp); // "not yet" is no resolution
-    Standing::Final(Box::new(
-        match (of_another_call(&members, expected), found) {
-            (Some(verdict), _) => verdict,
-            (None, Some(word)) => verdict(word, &members, expected),
-            (None, None) => unknown(grounds(&members, expected)),
-        },
-    ))
+    Standing::Final(Box::new(match (of_another_call(&members, expected), found) {
+        (Some(verdict), _) => verdict,
+        (None, Some(word)) => verdict(word, &members, expected),
+        (None, None) => unknown(grounds(&members, expected)),
+    }))
 }
 
 fn hint(members: &Members<'_>) -> Hint {
@@ -98,10 +94,7 @@ mod tests {
 
     use super::*;
 
-    const EXPECTED: Expected<'static> = Expected {
-        trace: "t-1",
-        attestation: None,
-    };
+    const EXPECTED: Expected<'static> = Expected { trace: "t-1", attestation: None };
 
     fn standing(body: &str, accepted: bool) -> String {
         match read_hold(body.as_bytes(), accepted, EXPECTED) {
@@ -123,57 +116,24 @@ mod tests {
             (r#"{"resolved":false,"resolution":"ALLOW"}"#, "pending"),
             (r#"{"resolved":true,"resolution":"ALLOW"}"#, "allow "),
             (r#"{"resolved":true,"resolution":" allow "}"#, "allow "),
-            (
-                r#"{"resolved":true,"resolution":"ALLOW","decision":"ALLOW"}"#,
-                "allow ",
-            ),
-            (
-                r#"{"resolved":true,"resolution":"ALLOW","decision":"STEP_UP"}"#,
-                "allow ",
-            ),
-            (
-                r#"{"resolved":true,"resolution":"ALLOW","decision":"BLOCK"}"#,
-                "block ",
-            ),
-            (
-                r#"{"resolved":true,"resolution":"DENY","decision":"ALLOW"}"#,
-                "block ",
-            ),
-            (
-                r#"{"resolved":true,"resolution":"BLOCK","reason":"no"}"#,
-                "block ",
-            ),
+            (r#"{"resolved":true,"resolution":"ALLOW","decision":"ALLOW"}"#, "allow "),
+            (r#"{"resolved":true,"resolution":"ALLOW","decision":"STEP_UP"}"#, "allow "),
+            (r#"{"resolved":true,"resolution":"ALLOW","decision":"BLOCK"}"#, "block "),
+            (r#"{"resolved":true,"resolution":"DENY","decision":"ALLOW"}"#, "block "),
+            (r#"{"resolved":true,"resolution":"BLOCK","reason":"no"}"#, "block "),
             (r#"{"resolved":true,"resolution":"DEFERRED"}"#, "defer "),
-            (
-                r#"{"resolved":true,"resolution":"MODIFY","modifiedToolArgs":{"a":1}}"#,
-                "modify ",
-            ),
-            (
-                r#"{"resolved":true,"resolution":"MODIFY"}"#,
-                "block modify_without_arguments",
-            ),
+            (r#"{"resolved":true,"resolution":"MODIFY","modifiedToolArgs":{"a":1}}"#, "modify "),
+            (r#"{"resolved":true,"resolution":"MODIFY"}"#, "block modify_without_arguments"),
             (r#"{"resolved":true,"decision":"ALLOW"}"#, "allow "),
             (r#"{"resolved":true}"#, "block unknown_decision"),
-            (
-                r#"{"resolved":true,"resolution":null}"#,
-                "block unknown_decision",
-            ),
-            (
-                r#"{"resolved":true,"resolution":"MAYBE"}"#,
-                "block unknown_decision",
-            ),
+            (r#"{"resolved":true,"resolution":null}"#, "block unknown_decision"),
+            (r#"{"resolved":true,"resolution":"MAYBE"}"#, "block unknown_decision"),
             (
                 r#"{"resolved":true,"resolution":"MAYBE","decision":"ALLOW"}"#,
                 "block unknown_decision",
             ),
-            (
-                r#"{"resolved":true,"resolution":"STEP_UP"}"#,
-                "block unknown_decision",
-            ),
-            (
-                r#"{"resolved":true,"decision":"STEP_UP"}"#,
-                "block unknown_decision",
-            ),
+            (r#"{"resolved":true,"resolution":"STEP_UP"}"#, "block unknown_decision"),
+            (r#"{"resolved":true,"decision":"STEP_UP"}"#, "block unknown_decision"),
             (r#"{"decision":"STEP_UP"}"#, "pending"),
             (r#"{"decision":"review"}"#, "pending"),
             (r#"{"authorizationDecision":"ALLOW"}"#, "allow "),
@@ -181,10 +141,7 @@ mod tests {
             (r#"{"decision":"MAYBE"}"#, "block unknown_decision"),
             (r#"{"resolved":"true","resolution":"ALLOW"}"#, "unclear"),
             (r#"{"resolution":"ALLOW"}"#, "unclear"),
-            (
-                r#"{"resolved":true,"resolved":true,"resolution":"ALLOW"}"#,
-                "unclear",
-            ),
+            (r#"{"resolved":true,"resolved":true,"resolution":"ALLOW"}"#, "unclear"),
             ("{}", "unclear"),
             ("[]", "unclear"),
             ("", "unclear"),

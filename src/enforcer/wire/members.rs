@@ -167,10 +167,7 @@ mod tests {
         .unwrap();
         assert_eq!(members.text("hold_token").as_deref(), Some("t"));
         assert_eq!(members.text("approval_url").as_deref(), Some("u"));
-        assert_eq!(
-            members.seconds("step_up_timeout_seconds"),
-            Some(Duration::from_millis(1500))
-        );
+        assert_eq!(members.seconds("step_up_timeout_seconds"), Some(Duration::from_millis(1500)));
         assert_eq!(members.flag("resolved"), Some(true));
         assert_eq!(members.texts("matched_rule_ids"), ["a", "b"]);
         for absent in ["reason", "violation_id", "pack_id", "odd", "nothing"] {

@@ -170,9 +170,7 @@ pub fn question(asker: &Asker, particulars: Particulars<'_>) -> Result<Vec<u8>, 
 /// Whether the text is an object without members, or nothing worth sending.
 pub(super) fn is_empty_object(text: &str) -> bool {
     let inside = text.trim().strip_prefix('{');
-    inside
-        .and_then(|text| text.strip_suffix('}'))
-        .is_some_and(|inside| inside.trim().is_empty())
+    inside.and_then(|text| text.strip_suffix('}')).is_some_and(|inside| inside.trim().is_empty())
 }
 
 fn last(calls: &[Arc<str>]) -> Vec<&str> {
@@ -301,10 +299,7 @@ mod tests {
 
     #[test]
     fn the_least_that_is_asked() {
-        let identity = Identity {
-            agent_id: "fs".to_owned(),
-            ..Identity::default()
-        };
+        let identity = Identity { agent_id: "fs".to_owned(), ..Identity::default() };
         let body = asked(&asker(&identity, RequestContext::default()), "{ }", 0);
         assert_eq!(
             serde_json::from_str::<Value>(&body).unwrap(),
@@ -386,10 +381,7 @@ mod tests {
         let asker = asker(&Identity::default(), RequestContext::default());
         let body: Value = serde_json::from_str(&asked(&asker, "{}", 200)).unwrap();
         let calls = body["session_tool_calls"].as_array().unwrap();
-        assert_eq!(
-            (calls.len(), &calls[0], &calls[127]),
-            (128, &json!("72"), &json!("199"))
-        );
+        assert_eq!((calls.len(), &calls[0], &calls[127]), (128, &json!("72"), &json!("199")));
     }
 
     #[test]

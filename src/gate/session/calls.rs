@@ -8,16 +8,16 @@ use bytes::Bytes;
 use super::super::answer;
 use super::super::decide::{self, Basis, Decision, Mode, Opinions, Permit, Ruling};
 use super::super::message::{Call, Outbound, Passthrough, RequestId};
-use super::super::record::{Decided, End, Record, Ticket};
+use super::super::record::{Decided, End, Record, Recorder, Ticket};
 use super::super::verdict::{Answer, Arguments, Effect as Verb, Facts, Hold, Question, Verdict};
 use super::super::waiting::{Forwarded, Held, Open, Waiting};
-use super::{Effect, Ending, Sealed, Session, Then};
+use super::{Effect, Ending, Session};
 
 /// How often a client with a progress token is told that its call is held.
 const PROGRESS: Duration = Duration::from_secs(5);
 
 impl Session {
-    pub(super) fn call(&mut self, call: Call, now: Instant) {
+    pub(super) fn call(&mut self, call: Call, now: Instant, recorder: &mut impl Recorder) {
         if let Err(why) = self.requests.room_for(call.id(), call.size()) {
             return self.no_room(call.id(), why);
         }
@@ -32,7 +32,7 @@ impl Session {
         if !self.settings.remote || blocked {
             let opinions = Opinions { local, remote: None };
             let ruling = decide::decide(ticket, self.settings.rules, opinions);
-            return self.ruled(ticket, call, now, ruling, now);
+            return self.ruled(ticket, call, ruling, [now, now], recorder);
         }
         let arguments = match &local {
             // What is judged is what is sent: in observe mode, the call's own arguments are.
@@ -52,7 +52,7 @@ impl Session {
     }
 
     /// What the local rules say, about the arguments that would be sent if they modify them.
-    pub(super) fn judged(&self, call: &Call) -> Option<Verdict> {
+    fn judged(&self, call: &Call) -> Option<Verdict> {
         let judge = self.judge.as_ref()?;
         let arguments = call.arguments();
         // Strictly read, so it is UTF-8; were it not, the rules would see no arguments at all.
@@ -68,12 +68,12 @@ impl Session {
     }
 
     /// What the local rules say about other arguments, where that is stricter than to modify.
-    pub(super) fn judged_again(&self, call: &Call, arguments: &Arguments) -> Option<Verdict> {
+    fn judged_again(&self, call: &Call, arguments: &Arguments) -> Option<Verdict> {
         let verdict = self.judge.as_ref()?.judge(&self.facts(call, arguments.as_str()));
         (verdict.effect.strictness() >= Verb::StepUp(None).strictness()).then_some(verdict)
     }
 
-    pub(super) fn facts<'a>(&'a self, call: &'a Call, arguments: &'a str) -> Facts<'a> {
+    fn facts<'a>(&'a self, call: &'a Call, arguments: &'a str) -> Facts<'a> {
         Facts {
             tool: call.tool(),
             arguments,
@@ -82,7 +82,13 @@ impl Session {
         }
     }
 
-    pub(super) fn asked(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
+    pub(super) fn asked(
+        &mut self,
+        ticket: Ticket,
+        answer: Answer,
+        now: Instant,
+        recorder: &mut impl Recorder,
+    ) {
         let Some(Waiting { call, since, mut local, .. }) = self.requests.take(ticket) else {
             return;
         };
@@ -93,10 +99,16 @@ impl Session {
         }
         let opinions = Opinions { local, remote: Some(answer) };
         let ruling = decide::decide(ticket, self.settings.rules, opinions);
-        self.ruled(ticket, call, since, ruling, now);
+        self.ruled(ticket, call, ruling, [since, now], recorder);
     }
 
-    pub(super) fn waited(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
+    pub(super) fn waited(
+        &mut self,
+        ticket: Ticket,
+        answer: Answer,
+        now: Instant,
+        recorder: &mut impl Recorder,
+    ) {
         let Some(Waiting { call, since, .. }) = self.requests.take(ticket) else {
             return;
         };
@@ -108,17 +120,17 @@ impl Session {
             let opinions = Opinions { local: Some(stricter), remote: None };
             ruling = decide::decide(ticket, self.settings.rules, opinions);
         }
-        self.ruled(ticket, call, since, ruling, now);
+        self.ruled(ticket, call, ruling, [since, now], recorder);
     }
 
-    /// Writes down what was decided; what follows from it follows in [`Session::recorded`].
-    pub(super) fn ruled(
+    /// Writes down what was decided, and lets happen what follows from it.
+    fn ruled(
         &mut self,
         ticket: Ticket,
         call: Call,
-        since: Instant,
         ruling: Ruling,
-        now: Instant,
+        [since, now]: [Instant; 2],
+        recorder: &mut impl Recorder,
     ) {
         let Ruling { decision, verdict, basis } = ruling;
         let modified = match &decision {
@@ -138,15 +150,23 @@ impl Session {
             grounds: verdict.grounds.clone(),
             took: now.saturating_duration_since(since),
         }));
-        let then = match decision {
-            Decision::Forward(permit) => Then::Forward(permit),
-            Decision::Hold(hold) => Then::Hold(Box::new((hold, verdict))),
-            Decision::Refuse => Then::Refuse(Box::new(verdict), basis),
-        };
-        self.record(record, Some(Sealed { call: Box::new(call), since, then }));
+        let written = recorder.record(&record);
+        match decision {
+            Decision::Forward(permit) if written => self.forward(call, permit, now),
+            Decision::Hold(hold) if written => self.hold(ticket, call, hold, verdict, [since, now]),
+            Decision::Refuse => self.refuse(&call, &verdict, basis),
+            Decision::Forward(_) | Decision::Hold(_) => {
+                // Fail closed: what is not on record does not happen.
+                let verdict = Verdict::block(
+                    "journal_unavailable",
+                    "its decision could not be written to the journal",
+                );
+                self.refuse(&call, &verdict, Basis::Outage);
+            }
+        }
     }
 
-    pub(super) fn forward(&mut self, call: Call, permit: Permit, now: Instant) {
+    fn forward(&mut self, call: Call, permit: Permit, now: Instant) {
         self.calls.add(call.tool());
         let forwarded = Forwarded {
             ticket: permit.ticket(),
@@ -158,18 +178,14 @@ impl Session {
         self.send_server(Outbound::permitted(call, permit));
     }
 
-    pub(super) fn hold(
+    fn hold(
         &mut self,
+        ticket: Ticket,
         call: Call,
-        since: Instant,
         hold: Hold,
         verdict: Verdict,
-        now: Instant,
+        [since, now]: [Instant; 2],
     ) {
-        let Some(Open::Waiting(ticket)) = self.requests.get(call.id()) else {
-            return;
-        };
-        let ticket = *ticket;
         if self.ending != Ending::No {
             // Nobody is there to be asked any more.
             return self.refuse(&call, &verdict, Basis::Enforcer);

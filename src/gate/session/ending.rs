@@ -7,12 +7,12 @@ use super::super::decide::Basis;
 use super::super::record::End;
 use super::super::verdict::{Effect as Verb, Grounds, Verdict};
 use super::super::waiting::{Open, Waiting};
-use super::{Effect, Ending, Session};
+use super::{DRAIN, Effect, Ending, PATIENCE, Session};
 
 impl Session {
     /// Answers whatever still waits for the server, which is gone.
     pub(super) fn server_closed(&mut self, now: Instant) {
-        self.ending = Ending::Closed;
+        self.end_server();
         self.refuse_waiting("server_gone", "the server has ended", now);
         for (id, open) in self.requests.drain().collect::<Vec<_>>() {
             if let Open::Forwarded(forwarded) = open {
@@ -41,7 +41,7 @@ impl Session {
 
     pub(super) fn stop(&mut self, now: Instant) {
         self.refuse_waiting("stopping", "thoth was told to stop", now);
-        self.close_server();
+        self.end_server();
     }
 
     /// Refuses every call that waits. It is not worth a decision's record: nothing was decided.
@@ -56,16 +56,42 @@ impl Session {
         }
     }
 
-    pub(super) fn close_server_when_idle(&mut self) {
-        if matches!(self.ending, Ending::Draining { .. }) && !self.requests.is_busy() {
-            self.close_server();
+    /// When [`Session::go_on_ending`] has something to do by itself.
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        match self.ending {
+            Ending::Draining { since } if self.requests.waits_for_server_only() => {
+                Some(since + PATIENCE)
+            }
+            Ending::Draining { since } | Ending::Closed { since } => Some(since + DRAIN),
+            Ending::No | Ending::Over => None,
         }
     }
 
-    pub(super) fn close_server(&mut self) {
-        if self.ending != Ending::Closed {
-            self.ending = Ending::Closed;
+    /// Goes on with an end that has begun: as soon as nothing is outstanding, or when it is time.
+    pub(super) fn go_on_ending(&mut self, now: Instant) {
+        let (Ending::Draining { since } | Ending::Closed { since }) = self.ending else {
+            return;
+        };
+        if !self.requests.is_busy() {
+            self.end_server();
+        } else if now >= since + DRAIN {
+            self.stop(now);
+        } else if matches!(self.ending, Ending::Draining { .. })
+            && now >= since + PATIENCE
+            && self.requests.waits_for_server_only()
+        {
+            self.ending = Ending::Closed { since };
             self.effects.push_back(Effect::CloseServer);
+        }
+    }
+
+    fn end_server(&mut self) {
+        if matches!(self.ending, Ending::No | Ending::Draining { .. }) {
+            self.effects.push_back(Effect::CloseServer);
+        }
+        if self.ending != Ending::Over {
+            self.ending = Ending::Over;
+            self.effects.push_back(Effect::EndServer);
         }
     }
 }

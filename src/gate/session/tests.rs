@@ -6,7 +6,7 @@ use bytes::BufMut;
 
 use super::super::decide::{Mode, Outage};
 use super::super::framing::Framer;
-use super::super::verdict::{Arguments, Effect as Verb, Facts, Grounds};
+use super::super::verdict::{Arguments, Effect as Verb, Facts, Grounds, Verdict};
 use super::*;
 
 /// Judges by the tool's name: the effect's word, or allow.
@@ -46,20 +46,34 @@ fn hold() -> Hold {
     Hold { token: "tok".to_owned(), approval_url: None, expires_at: None, timeout: None }
 }
 
+/// Remembers what it was told to write down, unless it is broken.
+struct Paper {
+    broken: bool,
+    records: Vec<Record>,
+}
+
+impl Recorder for Paper {
+    fn record(&mut self, record: &Record) -> bool {
+        if !self.broken {
+            self.records.push(record.clone());
+        }
+        !self.broken
+    }
+}
+
 /// A session, and all that it did.
 struct Run {
     session: Session,
     now: Instant,
-    /// Whether records can be written.
-    journal: bool,
+    paper: Paper,
     to_client: Vec<String>,
     to_server: Vec<String>,
     asked: Vec<Question>,
     waits: Vec<Ticket>,
     withdrawn: Vec<Ticket>,
-    records: Vec<Record>,
     notes: Vec<Note>,
     server_closed: bool,
+    server_ended: bool,
 }
 
 impl Run {
@@ -67,15 +81,15 @@ impl Run {
         Self {
             session: Session::new(settings, Some(Box::new(ByName))),
             now: Instant::now(),
-            journal: true,
+            paper: Paper { broken: false, records: Vec::new() },
             to_client: Vec::new(),
             to_server: Vec::new(),
             asked: Vec::new(),
             waits: Vec::new(),
             withdrawn: Vec::new(),
-            records: Vec::new(),
             notes: Vec::new(),
             server_closed: false,
+            server_ended: false,
         }
     }
 
@@ -88,7 +102,7 @@ impl Run {
     }
 
     fn handle(&mut self, input: Input) {
-        self.session.handle(input, self.now);
+        self.session.handle(input, self.now, &mut self.paper);
         self.settle();
     }
 
@@ -97,14 +111,10 @@ impl Run {
             match effect {
                 Effect::Ask(question) => self.asked.push(question),
                 Effect::CloseServer => self.server_closed = true,
+                Effect::EndServer => self.server_ended = true,
                 Effect::Note(note) => self.notes.push(note),
-                Effect::Record(record, sealed) => {
-                    if self.journal {
-                        self.records.push(record);
-                    }
-                    if let Some(sealed) = sealed {
-                        self.session.recorded(sealed, self.journal, self.now);
-                    }
+                Effect::Record(record) => {
+                    self.paper.record(&record);
                 }
                 Effect::ToClient(line) => self.to_client.push(text(&line)),
                 Effect::ToServer(line) => self.to_server.push(text(line.as_wire())),
@@ -176,7 +186,7 @@ fn each_local_verdict_has_its_answer() {
             assert_eq!(run.last_code(), code, "{tool}");
         }
         assert!(
-            matches!(&run.records[..], [Record::Decision(decided)] if decided.forwarded == forwarded)
+            matches!(&run.paper.records[..], [Record::Decision(decided)] if decided.forwarded == forwarded)
         );
     }
 }
@@ -187,8 +197,23 @@ fn a_modified_call_is_sent_with_its_new_arguments() {
     run.call_with(1, "modify", r#""arguments":{"old":1}"#);
     assert!(run.to_server[0].contains(r#""arguments":{"new":1}"#), "{}", run.to_server[0]);
     assert!(
-        matches!(&run.records[0], Record::Decision(decided) if decided.modified.as_deref() == Some(r#"{"new":1}"#))
+        matches!(&run.paper.records[0], Record::Decision(decided) if decided.modified.as_deref() == Some(r#"{"new":1}"#))
     );
+}
+
+#[test]
+fn lines_leave_in_the_order_they_came_whoever_polls_when() {
+    let mut run = Run::new(Settings::default());
+    let says = |text: &str| Input::Client(Ok(line(text)));
+    let call = |id| {
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"a"}}}}"#)
+    };
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    for text in [call(1).as_str(), cancel, &call(2)] {
+        run.session.handle(says(text), run.now, &mut run.paper);
+    }
+    run.settle();
+    assert_eq!(run.to_server, [call(1).as_str(), cancel, &call(2)]);
 }
 
 #[test]
@@ -200,7 +225,7 @@ fn observe_forwards_everything_as_it_is() {
         assert_eq!(run.to_server.len(), 1, "{tool}");
         assert!(run.to_server[0].contains(r#""arguments":{}"#));
         assert!(
-            matches!(&run.records[0], Record::Decision(decided) if decided.basis == "observed")
+            matches!(&run.paper.records[0], Record::Decision(decided) if decided.basis == "observed")
         );
     }
 }
@@ -208,13 +233,13 @@ fn observe_forwards_everything_as_it_is() {
 #[test]
 fn a_call_is_not_forwarded_unrecorded() {
     let mut run = Run::new(Settings::default());
-    run.journal = false;
+    run.paper.broken = true;
     run.call(1, "allow");
     assert!(run.to_server.is_empty());
     assert_eq!(run.last()["error"]["data"]["reason_code"], "journal_unavailable");
     assert_eq!(run.last()["error"]["data"]["retryable"], true);
 
-    run.journal = true;
+    run.paper.broken = false;
     run.call(1, "allow");
     assert_eq!(run.to_server.len(), 1, "the id is free again");
 }
@@ -469,11 +494,35 @@ fn a_server_that_never_answers_is_not_waited_for_without_end() {
     run.call(1, "allow");
     run.handle(Input::ClientClosed);
     assert!(!run.server_closed);
-    run.now += DRAIN;
+    run.now += PATIENCE;
     assert_eq!(run.session.poll_timeout(), Some(run.now));
     run.session.handle_timeout(run.now);
     run.settle();
-    assert!(run.server_closed);
+    assert!(run.server_closed, "it may be waiting for the end of its input");
+    assert!(!run.server_ended, "it may still answer");
+    run.now += DRAIN - PATIENCE;
+    assert_eq!(run.session.poll_timeout(), Some(run.now));
+    run.session.handle_timeout(run.now);
+    run.settle();
+    assert!(run.server_ended);
+    assert_eq!(run.session.poll_timeout(), None);
+}
+
+#[test]
+fn the_servers_input_stays_open_while_a_call_waits_for_its_decision() {
+    let mut run = Run::remote();
+    run.call(1, "a");
+    run.handle(Input::ClientClosed);
+    run.now += PATIENCE * 2;
+    run.session.handle_timeout(run.now);
+    run.settle();
+    assert!(!run.server_closed);
+    assert!(run.session.poll_timeout().unwrap() > run.now, "no busy waiting");
+    run.handle(Input::Asked(run.asked[0].ticket, said(Verb::Allow)));
+    assert_eq!(run.to_server.len(), 1);
+    assert!(run.server_closed && !run.server_ended);
+    run.answer(1);
+    assert!(run.server_ended);
 }
 
 #[test]

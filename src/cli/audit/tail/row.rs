@@ -108,16 +108,8 @@ impl<'a> Row<'a> {
         let mut why = Vec::new();
         match &*self.kind {
             "session" => {
-                why.extend(
-                    self.session
-                        .as_ref()
-                        .map(|session| format!("session {session}")),
-                );
-                why.extend(
-                    self.thoth
-                        .as_ref()
-                        .map(|version| format!("thoth {version}")),
-                );
+                why.extend(self.session.as_ref().map(|session| format!("session {session}")));
+                why.extend(self.thoth.as_ref().map(|version| format!("thoth {version}")));
             }
             "decision" => {
                 let passes = matches!(self.what(), "allow" | "modify");
@@ -130,12 +122,7 @@ impl<'a> Row<'a> {
                 if !self.rule_ids.is_empty() {
                     why.push(self.rule_ids.join(" "));
                 }
-                why.extend(
-                    self.reason
-                        .as_ref()
-                        .or(self.reason_code.as_ref())
-                        .map(Cow::to_string),
-                );
+                why.extend(self.reason.as_ref().or(self.reason_code.as_ref()).map(Cow::to_string));
             }
             "end" => {
                 let mut counted = |count: Option<u64>, word: &str| {
@@ -154,10 +141,7 @@ impl<'a> Row<'a> {
                 why.extend(bytes.map(|bytes| format!("{bytes} bytes")));
             }
         }
-        why.extend(
-            self.lost_before
-                .map(|lost| format!("{lost} records lost before this one")),
-        );
+        why.extend(self.lost_before.map(|lost| format!("{lost} records lost before this one")));
         why.join(", ")
     }
 }
@@ -181,12 +165,8 @@ fn fit(text: &str, width: usize) -> String {
             .unwrap_or_else(|_| unreachable!("a string takes everything"));
         let length = shown.chars().count();
         if length > room {
-            fitted.truncate(
-                fitted
-                    .char_indices()
-                    .nth(width - 1)
-                    .map_or(fitted.len(), |(at, _)| at),
-            );
+            fitted
+                .truncate(fitted.char_indices().nth(width - 1).map_or(fitted.len(), |(at, _)| at));
             fitted.push('…');
             break;
         }
@@ -206,10 +186,7 @@ mod tests {
 
     fn shown(line: &str, colour: bool) -> String {
         let mut out = Vec::new();
-        Row::parse(line.as_bytes())
-            .unwrap()
-            .write(colour, &mut out)
-            .unwrap();
+        Row::parse(line.as_bytes()).unwrap().write(colour, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -246,10 +223,7 @@ mod tests {
     fn no_record_can_act_on_the_terminal() {
         let line = r#"{"time":"\u001b[2J","kind":"decision","decision":"a\u001b]0;x\u0007","tool":"\u009b31m\r\n\u202e","reason":"\u001b[1A"}"#;
         let row = shown(line, false);
-        assert!(
-            !row.trim_end_matches('\n').chars().any(char::is_control),
-            "{row:?}"
-        );
+        assert!(!row.trim_end_matches('\n').chars().any(char::is_control), "{row:?}");
         assert!(!row.contains('\u{202e}'));
         assert_eq!(row.matches('\n').count(), 1);
     }

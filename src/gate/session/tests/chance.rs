@@ -88,7 +88,7 @@ proptest! {
                     }
                 }
                 Happening::Answered(id) => run.answer(id),
-                Happening::JournalFails(fails) => run.journal = !fails,
+                Happening::JournalFails(fails) => run.paper.broken = fails,
                 Happening::Garbage => run.client("{garbage"),
                 Happening::Time => {
                     run.now += Duration::from_secs(7);
@@ -106,7 +106,7 @@ proptest! {
 
         // No call without a forwarding decision on record; none twice.
         let mut permits: BTreeMap<(String, String), u32> = BTreeMap::new();
-        for record in &run.records {
+        for record in &run.paper.records {
             if let Record::Decision(decided) = record && decided.forwarded {
                 *permits.entry((decided.id.clone(), decided.tool.clone())).or_default() += 1;
             }

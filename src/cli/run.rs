@@ -1,0 +1,217 @@
+//! `thoth run`: one sidecar, from its flags to the exit code of its server.
+//!
+//! Wiring only: each part is made, checked and handed to the pump. What refuses to start does so
+//! before the server is started, with everything that is wrong told at once.
+
+mod record;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::pin::pin;
+use std::process::ExitCode;
+
+use tokio::runtime;
+use uuid::Uuid;
+
+use self::record::Journalist;
+use super::exit;
+use super::fault::Fault;
+use super::local::{self, Judge};
+use super::remote;
+use crate::child::{Child, Exit, Ladder, Launch};
+use crate::config;
+use crate::config::flags::RunFlags;
+use crate::config::settings::{Config, StepUp};
+use crate::config::variables::Env;
+use crate::enforcer::Enforcer;
+use crate::gate::decide::Rules;
+use crate::gate::session::{Session, Settings};
+use crate::gate::verdict::{Answer, Hold, Question};
+use crate::journal::{Header, Journal};
+use crate::machine::{Machine, clock};
+use crate::preflight::{self, Facts, Kind};
+use crate::pump::{self, Ask, Pipes, Signals};
+use crate::{pipe, stop, trace};
+
+/// Run an MCP server behind the gate
+///
+/// Every `tools/call` of the client is held until it is decided by the local rules and, where one is
+/// configured, by the remote enforcer. Everything else passes as it is. Standard output carries the
+/// protocol only.
+///
+/// Exit status: the server's own; 64 usage, 77 preflight refused, 78 configuration, 126 or 127 the
+/// server's command cannot be run or was not found.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  thoth run --agent-id files --policy rules.toml -- npx -y \
+    @modelcontextprotocol/server-filesystem /srv")]
+pub struct Args {
+    #[command(flatten)]
+    flags: RunFlags,
+
+    /// The MCP server's command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Everything that is needed before the server is started.
+struct Parts {
+    config: Config,
+    judge: Judge,
+    enforcer: Option<Enforcer>,
+    journal: Journal,
+}
+
+impl Args {
+    /// Runs the sidecar until its session is over.
+    ///
+    /// # Errors
+    ///
+    /// Why the server was not started, with the exit code that says so.
+    pub fn run(self, env: &Env) -> Result<ExitCode, Fault> {
+        let reading = config::read(&self.flags, self.command.first().map(OsString::as_os_str), env);
+        let config = reading.into_config().map_err(Fault::of(exit::CONFIGURATION))?;
+        let flush = trace::init(config.log);
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Fault::of(exit::UNAVAILABLE))?;
+        let ended = runtime.block_on(self.session(config));
+        // A read of a terminal cannot be called back; it must not keep the process.
+        runtime.shutdown_background();
+        drop(flush);
+        ended.map(ExitCode::from)
+    }
+
+    async fn session(self, config: Config) -> Result<u8, Fault> {
+        let mut stop = stop::listen().map_err(Fault::of(exit::UNAVAILABLE))?;
+        let prepared = stop.unless_stopped(prepare(config, &self.command)).await;
+        let parts = match prepared {
+            Ok(parts) => parts?,
+            Err(signal) => return Ok(signal.exit_code_alone()),
+        };
+        let Parts { config, judge, enforcer, journal } = parts;
+        for notice in config.notices.iter().chain(&judge.notices) {
+            tell(notice);
+        }
+
+        let mut child = spawn(self.command)?;
+        let (client_in, client_out) = pipe::open().map_err(Fault::of(exit::UNAVAILABLE))?;
+        let (Some(server_in), Some(server_out)) = (child.stdin.take(), child.stdout.take()) else {
+            unreachable!("both were asked for, and are taken once");
+        };
+        if let Some(enforcer) = &enforcer {
+            enforcer.warm_up();
+        }
+
+        let session = Session::new(settings(&config), Some(Box::new(judge.local)));
+        let mut journalist = Journalist::new(journal, config.journal);
+        let signals = Signals::default();
+        let exit = {
+            let pipes = Pipes { client_in, client_out, server_in, server_out };
+            let asker = enforcer.map(Remote);
+            let limit = config.max_message_bytes;
+            let relay = pump::run(pipes, session, asker, &mut journalist, signals.clone(), limit);
+            let both = async { tokio::join!(relay, end(&mut child, &signals)).1 };
+            let mut both = pin!(both);
+            match stop.unless_stopped(both.as_mut()).await {
+                Ok(exit) => exit.map(Exit::code),
+                Err(signal) => {
+                    signals.stop.cancel();
+                    match stop.unless_stopped(both.as_mut()).await {
+                        Ok(exit) => exit.map(|exit| signal.exit_code(exit)),
+                        // A second signal: nothing is waited for. The child is killed as it drops.
+                        Err(second) => Ok(second.exit_code_alone()),
+                    }
+                }
+            }
+        };
+        journalist.close();
+        exit.map_err(Fault::of(exit::UNAVAILABLE))
+    }
+}
+
+/// The enforcer, as the pump asks it.
+#[derive(Clone)]
+struct Remote(Enforcer);
+
+impl Ask for Remote {
+    fn ask(&self, question: Question) -> impl Future<Output = Answer> + Send {
+        self.0.ask(question)
+    }
+
+    fn wait(&self, hold: Hold) -> impl Future<Output = Answer> + Send {
+        self.0.wait(hold)
+    }
+}
+
+/// Makes and checks everything, and starts nothing.
+async fn prepare(config: Config, command: &[OsString]) -> Result<Parts, Fault> {
+    let session_id = Uuid::new_v4().to_string();
+    let server = server_name(command);
+    let machine = Machine::gather();
+    let enforcer =
+        remote::enforcer(&config, &session_id).map_err(Fault::of(exit::CONFIGURATION))?;
+    let pins = remote::pins(&config, enforcer.as_ref()).await;
+    let facts = Facts::gather(&config, machine, pins);
+    preflight::pass(preflight::check(&config, &facts)).map_err(|refusal| {
+        let code = match refusal.kind() {
+            Kind::Configuration => exit::CONFIGURATION,
+            Kind::Refused => exit::REFUSED,
+        };
+        Fault::new(code, refusal)
+    })?;
+    let judge =
+        local::judge(&config, &facts.machine, &server).map_err(Fault::of(exit::CONFIGURATION))?;
+    let header = Header {
+        tenant: config.identity.tenant_id.clone(),
+        user: config.identity.user_id.clone(),
+        intent: config.identity.session_intent.clone(),
+        policies: judge.policies.clone(),
+    };
+    let agent = &config.identity.agent_id;
+    let journal =
+        Journal::create(&config.home, agent, &session_id, config.journal, header, clock::now());
+    Ok(Parts { config, judge, enforcer, journal })
+}
+
+/// Ends the server: when it has ended by itself, or once nothing it says is waited for.
+async fn end(child: &mut Child, signals: &Signals) -> io::Result<Exit> {
+    let _ = signals.server_over.run_until_cancelled(child.exited()).await;
+    child.end(Ladder::default()).await
+}
+
+fn spawn(mut command: Vec<OsString>) -> Result<Child, Fault> {
+    let arguments = command.split_off(1.min(command.len()));
+    let launch = Launch {
+        command: command.pop().unwrap_or_default(),
+        arguments,
+        environment: Env::whole(),
+        withheld: Vec::new(),
+    };
+    Child::spawn(launch).map_err(|error| Fault::new(error.exit_code(), error))
+}
+
+fn settings(config: &Config) -> Settings {
+    let enforcer = config.enforcer.as_ref();
+    Settings {
+        rules: Rules {
+            mode: config.mode,
+            outage: enforcer.map(|enforcer| enforcer.outage).unwrap_or_default(),
+            wait: enforcer.is_some_and(|enforcer| enforcer.step_up == StepUp::Wait),
+        },
+        denial: config.denial,
+        remote: enforcer.is_some(),
+    }
+}
+
+/// The server's name for rules: its command's last part.
+fn server_name(command: &[OsString]) -> String {
+    let name = command.first().map(Path::new).and_then(Path::file_name);
+    name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// One line for the person who looks at the client's log of its servers.
+fn tell(notice: &str) {
+    let _ = writeln!(io::stderr(), "thoth: {notice}");
+}
