@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //!
-//! - Pins are checked inside the handshake ([`verify`]), before one byte of a request is written.
+//! - Pins are checked inside the handshake (`verify`), before one byte of a request is written.
 //! - A resumed session skips no pin that a full handshake would have checked. rustls asks the
 //!   verifier in full handshakes only; its session store belongs to one [`ClientConfig`] and its
 //!   verifier, whose pins never change, so every ticket in it came from a peer that had matched
