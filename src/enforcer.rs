@@ -1,8 +1,8 @@
 //! Asks the remote enforcer about one call, and waits for the people it asks in turn.
 //!
-//! This file speaks HTTP; what the bytes mean is in [`wire`], what the end of an exchange means in
-//! `outcome`, when to look at a hold again in `hold`. What an answer, or the lack of one, means
-//! for the call is decided in [`crate::gate::decide`].
+//! `line` speaks HTTP over what `connector` connects; what the bytes mean is in [`wire`], what the
+//! end of an exchange means in `outcome`, when to look at a hold again in `hold`. What an answer,
+//! or the lack of one, means for the call is decided in [`crate::gate::decide`].
 //!
 //! # Invariants
 //!
@@ -18,28 +18,19 @@
 //!
 //! Proxy variables (`HTTPS_PROXY`) are not honoured: a pin is meant to hold end to end.
 
+mod address;
 mod connector;
 mod hold;
+mod line;
 mod outcome;
 pub mod wire;
 
 use std::error::Error as StdError;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use hyper::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
-    USER_AGENT,
-};
-use hyper::{Method, Request, Uri};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::Method;
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
@@ -48,9 +39,11 @@ use crate::config::settings::{self, Environment, Identity, Tls};
 use crate::gate::decide::Mode;
 use crate::gate::verdict::{Answer, Hold, Question, Verdict};
 use crate::tls::{self, Distrust, TlsError};
-use connector::{Connector, NotConnected};
+use address::{base, segment};
+use connector::NotConnected;
 use hold::{Moment, Next, Watch};
-use outcome::{Cut, Look, Outcome, Reply};
+use line::{Line, root};
+use outcome::Look;
 use wire::{Asker, Expected, NotContext, Particulars};
 
 /// The longest answer that is read, in bytes.
@@ -58,28 +51,19 @@ pub const MAX_ANSWER: usize = 1024 * 1024;
 /// How many questions are under way at once; further ones wait for a place.
 pub const MAX_IN_FLIGHT: usize = 64;
 
-/// An idle connection is closed after this time: before the 60 s after which common load balancers
-/// close theirs, so that a question seldom meets a connection that is just being closed.
-const IDLE: Duration = Duration::from_secs(50);
-
 /// The enforcer, and the connections to it. Clones share both.
 #[derive(Clone, Debug)]
 pub struct Enforcer {
-    line: Arc<Line>,
+    session: Arc<Session>,
     interval: Duration,
 }
 
 /// What all clones share.
 #[derive(Debug)]
-struct Line {
-    client: Client<Connector, Full<Bytes>>,
-    connector: Connector,
-    url: Uri,
-    headers: HeaderMap,
+struct Session {
+    line: Line,
     asker: Asker,
-    timeout: Duration,
     step_up_wait: Duration,
-    places: Semaphore,
     clock: fn() -> Timestamp,
     /// The handshake made ahead of need; ends with the last clone.
     warming: Mutex<Option<AbortOnDropHandle<()>>>,
@@ -150,19 +134,15 @@ impl Enforcer {
         } else {
             return Err(EnforcerError::PinsWithoutTls);
         };
-        let connector = Connector::new(tls.map_err(EnforcerError::Tls)?, settings.connect_timeout);
+        let tls = tls.map_err(EnforcerError::Tls)?;
         let context = settings.context.clone();
+        let asker = Asker::new(identity, environment, mode, session_id, context)
+            .map_err(EnforcerError::Context)?;
         Ok(Self {
-            line: Arc::new(Line {
-                client: client(connector.clone(), settings.timeout),
-                connector,
-                url,
-                headers: headers(settings),
-                asker: Asker::new(identity, environment, mode, session_id, context)
-                    .map_err(EnforcerError::Context)?,
-                timeout: settings.timeout,
+            session: Arc::new(Session {
+                line: Line::new(url, tls, settings, clock),
+                asker,
                 step_up_wait: settings.step_up_wait,
-                places: Semaphore::new(MAX_IN_FLIGHT),
                 clock,
                 warming: Mutex::default(),
             }),
@@ -187,7 +167,7 @@ impl Enforcer {
     ///
     /// Outside a tokio runtime.
     pub fn warm_up(&self) {
-        let Some(preparing) = self.line.connector.prepare(self.line.url.clone()) else {
+        let Some(preparing) = self.session.line.prepare() else {
             return;
         };
         let warming = tokio::spawn(async move {
@@ -195,8 +175,11 @@ impl Enforcer {
                 tracing::debug!(error = %root(&error), "no connection to the enforcer yet");
             }
         });
-        *self.line.warming.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(AbortOnDropHandle::new(warming));
+        *self
+            .session
+            .warming
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(AbortOnDropHandle::new(warming));
     }
 
     /// Makes a handshake with the enforcer, and so verifies its certificate and the pins. Sends no
@@ -208,7 +191,7 @@ impl Enforcer {
     ///
     /// [`ProbeError`], where no connection that could be trusted came about.
     pub async fn probe(&self) -> Result<(), ProbeError> {
-        let probed = self.line.connector.probe(self.line.url.clone()).await;
+        let probed = self.session.line.probe().await;
         probed.map_err(|error| match tls::distrust(&error) {
             Some((why, detail)) => ProbeError::Distrusted { why, detail },
             None => ProbeError::Unreachable(match error {
@@ -222,8 +205,8 @@ impl Enforcer {
     ///
     /// Cancel safe: dropping the future drops the question, which the enforcer may have received.
     pub async fn ask(&self, question: Question) -> Answer {
-        let line = &*self.line;
-        let attestation = match line.asker.attestation() {
+        let session = &*self.session;
+        let attestation = match session.asker.attestation() {
             Some(configured) => configured.to_owned(),
             None => Uuid::new_v4().to_string(),
         };
@@ -231,16 +214,22 @@ impl Enforcer {
             question: &question,
             request: &Uuid::new_v4().to_string(),
             attestation: &attestation,
-            at: (line.clock)(),
+            at: (session.clock)(),
         };
-        let body = match wire::question(&line.asker, particulars) {
+        let body = match wire::question(&session.asker, particulars) {
             Ok(body) => body,
             Err(error) => {
                 return Answer::Said(Verdict::block("question_unreadable", &error.to_string()));
             }
         };
-        let outcome = line.exchange(Method::POST, "/v1/enforce", body).await;
-        let expected = Expected { trace: line.asker.trace(), attestation: Some(&attestation) };
+        let outcome = session
+            .line
+            .exchange(Method::POST, "/v1/enforce", body)
+            .await;
+        let expected = Expected {
+            trace: session.asker.trace(),
+            attestation: Some(&attestation),
+        };
         let answer = outcome::of_question(outcome, expected);
         note(&question, &answer);
         answer
@@ -254,16 +243,21 @@ impl Enforcer {
     ///
     /// Cancel safe: dropping the future stops the looking; the hold stays open at the enforcer.
     pub async fn wait(&self, hold: Hold) -> Answer {
-        let line = &*self.line;
+        let session = &*self.session;
         let started = Instant::now();
         let path = format!("/v1/enforce/hold/{}", segment(&hold.token));
-        let mut watch =
-            Watch::new(&hold, line.step_up_wait, self.interval, line.timeout, line.moment());
+        let mut watch = Watch::new(
+            &hold,
+            session.step_up_wait,
+            self.interval,
+            session.line.timeout(),
+            session.moment(),
+        );
         loop {
-            let Ok(look) = timeout_at(watch.deadline(), line.look(&path)).await else {
+            let Ok(look) = timeout_at(watch.deadline(), session.look(&path)).await else {
                 break;
             };
-            match watch.saw(look, line.moment()) {
+            match watch.saw(look, session.moment()) {
                 Next::Over(verdict) => return Answer::Said(*verdict),
                 Next::At(due) if due < watch.deadline() => sleep_until(due).await,
                 Next::At(_) => {
@@ -288,233 +282,19 @@ fn note(question: &Question, answer: &Answer) {
     }
 }
 
-// === impl Line ===
+// === impl Session ===
 
-impl Line {
+impl Session {
     fn moment(&self) -> Moment {
         Moment { now: Instant::now(), wall: (self.clock)(), dice: Uuid::new_v4().as_bytes()[0] }
     }
 
     async fn look(&self, path: &str) -> Look {
-        let outcome = self.exchange(Method::GET, path, Vec::new()).await;
-        let expected = Expected { trace: self.asker.trace(), attestation: None };
+        let outcome = self.line.exchange(Method::GET, path, Vec::new()).await;
+        let expected = Expected {
+            trace: self.asker.trace(),
+            attestation: None,
+        };
         outcome::of_hold(outcome, expected)
-    }
-
-    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Outcome {
-        let deadline = Instant::now() + self.timeout;
-        let late = || {
-            let limit = self.timeout.as_secs_f32();
-            Outcome::Lost(format!("the enforcer did not answer within {limit} s"))
-        };
-        let Ok(_place) = timeout_at(deadline, self.places.acquire()).await else {
-            return late();
-        };
-        let request = match self.request(method, path, body) {
-            Ok(request) => request,
-            Err(error) => return Outcome::Lost(error.to_string()),
-        };
-        let response = match timeout_at(deadline, self.client.request(request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return lost(&error),
-            Err(_) => return late(),
-        };
-        let (head, body) = response.into_parts();
-        let body = match timeout_at(deadline, read(body)).await {
-            Ok(body) => body,
-            Err(_) => Err(Cut::Late),
-        };
-        Outcome::Answered(Reply {
-            status: head.status,
-            retry_after: retry_after(&head.headers, (self.clock)()),
-            body,
-        })
-    }
-
-    fn request(
-        &self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
-        let base = self.url.to_string();
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", base.trim_end_matches('/')))
-            .body(Full::from(body))?;
-        request.headers_mut().clone_from(&self.headers);
-        Ok(request)
-    }
-}
-
-fn client(connector: Connector, timeout: Duration) -> Client<Connector, Full<Bytes>> {
-    Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(MAX_IN_FLIGHT)
-        // A connection that died unnoticed (the machine slept) is found out before the first
-        // question on it times out, and the next one gets another.
-        .http2_keep_alive_interval(timeout / 4)
-        .http2_keep_alive_timeout(timeout / 4)
-        .build(connector)
-}
-
-fn headers(settings: &settings::Enforcer) -> HeaderMap {
-    let json = HeaderValue::from_static("application/json");
-    let name = HeaderValue::from_static(concat!("thoth/", env!("CARGO_PKG_VERSION")));
-    let mut headers =
-        HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json), (USER_AGENT, name)]);
-    if let Some(key) = &settings.api_key {
-        // Enforcers differ in which one they read.
-        headers.insert(AUTHORIZATION, key.authorization());
-        headers.insert(HeaderName::from_static("x-api-key"), key.api_key());
-    }
-    headers
-}
-
-fn base(url: &str) -> Result<Uri, EnforcerError> {
-    let url: Uri = url.parse().map_err(|_| EnforcerError::Url)?;
-    let authority = url.authority().ok_or(EnforcerError::Url)?;
-    if authority.as_str().contains('@') || url.query().is_some() {
-        return Err(EnforcerError::Url);
-    }
-    match url.scheme_str() {
-        Some("https") => Ok(url),
-        Some("http") if is_loopback(authority.host()) => Ok(url),
-        Some("http") => Err(EnforcerError::Plaintext),
-        _ => Err(EnforcerError::Url),
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-/// One path segment: RFC 3986 §2.3's unreserved characters stand for themselves. Dots alone would
-/// be a step in the path, so they are written out.
-fn segment(token: &str) -> String {
-    use std::fmt::Write as _;
-
-    let only_dots = token.bytes().all(|byte| byte == b'.');
-    let mut segment = String::with_capacity(token.len());
-    for byte in token.bytes() {
-        let plain = byte.is_ascii_alphanumeric() || b"-_~".contains(&byte);
-        if plain || (byte == b'.' && !only_dots) {
-            segment.push(char::from(byte));
-        } else {
-            let _ = write!(segment, "%{byte:02X}"); // writing to a string does not fail
-        }
-    }
-    segment
-}
-
-fn lost(error: &(dyn StdError + 'static)) -> Outcome {
-    match tls::distrust(error) {
-        Some((why, detail)) => Outcome::Distrusted { why, detail },
-        None => Outcome::Lost(format!("the enforcer cannot be reached: {}", root(error))),
-    }
-}
-
-/// The innermost cause: the layers above it say that a request or a connection failed.
-fn root(error: &(dyn StdError + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
-}
-
-async fn read(body: Incoming) -> Result<Bytes, Cut> {
-    match Limited::new(body, MAX_ANSWER).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Cut::TooLong),
-        Err(_) => Err(Cut::Broken),
-    }
-}
-
-/// RFC 9110 §10.2.3: seconds, or a date.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?;
-    Duration::try_from(date.timestamp().duration_since(now)).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn which_urls_are_asked() {
-        for (url, expected) in [
-            ("https://enforce.acme.example", "ok"),
-            ("https://enforce.acme.example:8443/base", "ok"),
-            ("https://10.0.0.1", "ok"),
-            ("http://127.0.0.1:8080", "ok"),
-            ("http://127.8.9.1", "ok"),
-            ("http://[::1]:8080", "ok"),
-            ("http://LocalHost:8080", "ok"),
-            ("http://localhost.acme.example", "Plaintext"),
-            ("http://enforce.acme.example", "Plaintext"),
-            ("http://0.0.0.0", "Plaintext"),
-            ("http://[::]", "Plaintext"),
-            ("https://user:pass@acme.example", "Url"),
-            ("http://127.0.0.1@acme.example", "Url"),
-            ("https://acme.example/?a=b", "Url"),
-            ("ftp://acme.example", "Url"),
-            ("acme.example", "Url"),
-            ("/v1", "Url"),
-            ("https://", "Url"),
-            ("", "Url"),
-        ] {
-            let found = match base(url) {
-                Ok(_) => "ok".to_owned(),
-                Err(error) => format!("{error:?}"),
-            };
-            assert_eq!(found, expected, "{url:?}");
-        }
-    }
-
-    #[test]
-    fn a_token_is_one_segment() {
-        for (token, expected) in [
-            ("abc-DEF_1~2.3", "abc-DEF_1~2.3"),
-            ("a/b", "a%2Fb"),
-            ("a?b#c", "a%3Fb%23c"),
-            ("100%", "100%25"),
-            ("é", "%C3%A9"),
-            ("a b\n", "a%20b%0A"),
-            ("..", "%2E%2E"),
-            (".", "%2E"),
-        ] {
-            assert_eq!(segment(token), expected);
-        }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = "2026-11-21T10:00:00Z".parse().unwrap();
-        for (text, expected) in [
-            ("7", Some(7)),
-            (" 7 ", Some(7)),
-            ("0", Some(0)),
-            ("Sat, 21 Nov 2026 10:01:00 GMT", Some(60)),
-            ("Sat, 21 Nov 2026 09:00:00 GMT", None),
-            ("-1", None),
-            ("1.5", None),
-            ("soon", None),
-            ("", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
-            let expected = expected.map(Duration::from_secs);
-            assert_eq!(retry_after(&headers, now), expected, "{text:?}");
-        }
-        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

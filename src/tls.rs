@@ -6,11 +6,13 @@
 //!
 //! # Invariants
 //!
-//! - Pins are checked inside the handshake ([`verify`]), before one byte of a request is written.
+//! - Pins are checked inside the handshake (`verify`), before one byte of a request is written.
 //! - A resumed session skips no pin that a full handshake would have checked. rustls asks the
-//!   verifier in full handshakes only; its session store belongs to one [`ClientConfig`], whose
-//!   pins never change, so every ticket in it was issued to a peer that had matched them, and
-//!   only that peer's keys can redeem it. The store lives in memory and ends with the process.
+//!   verifier in full handshakes only; its session store belongs to one [`ClientConfig`] and its
+//!   verifier, whose pins never change, so every ticket in it came from a peer that had matched
+//!   them, and only who holds that session's secret can resume it. The store lives in memory and
+//!   ends with the process; a certificate that expires meanwhile is noticed at the next full
+//!   handshake.
 //! - Turning verification off leaves the handshake's signatures and the pins in force: whoever
 //!   answers still holds the key of the certificate that was pinned.
 
@@ -25,9 +27,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use rustls::ClientConfig;
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::{CertificateError, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 

@@ -15,11 +15,12 @@ use hyper::Uri;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
+
+use crate::tls::ClientConfig;
 
 /// A spare connection is not used when it is older: what stands between us and the enforcer may
 /// have forgotten it.

@@ -24,6 +24,8 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(2);
 const KEPT_OPEN: Duration = Duration::from_secs(15 * 60);
 /// The shortest interval between two looks that an enforcer can ask for.
 const SHORTEST: Duration = Duration::from_millis(100);
+/// No wait is longer, whoever asks for it.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Trouble doubles the interval this many times at most.
 const DOUBLINGS: u32 = 3;
 /// After so many looks in a row at which the enforcer knew no such hold, there is none.
@@ -61,7 +63,7 @@ pub(super) struct Moment {
 // === impl Watch ===
 
 impl Watch {
-    /// Begins to watch a hold, for at most `longest`, with one look at least: an `expires_at` that
+    /// Begins to watch a hold, for at most `longest` (and a day), with one look at least: an `expires_at` that
     /// is past by this machine's clock still leaves `grace` for it.
     pub(super) fn new(
         hold: &Hold,
@@ -70,9 +72,13 @@ impl Watch {
         grace: Duration,
         moment: Moment,
     ) -> Self {
-        let kept_open = hold.timeout.unwrap_or(KEPT_OPEN).min(longest);
-        let mut watch =
-            Self { deadline: moment.now + kept_open, interval, troubles: 0, unknown: 0 };
+        let kept_open = hold.timeout.unwrap_or(KEPT_OPEN).min(longest).min(LONGEST);
+        let mut watch = Self {
+            deadline: moment.now + kept_open,
+            interval,
+            troubles: 0,
+            unknown: 0,
+        };
         if let Some(expires_at) = &hold.expires_at {
             watch.expire(expires_at, grace, moment);
         }
@@ -94,7 +100,7 @@ impl Watch {
             }
             Look::Standing(Standing::Pending(hint), after) => {
                 if let Some(interval) = hint.interval {
-                    self.interval = interval.max(SHORTEST);
+                    self.interval = interval.clamp(SHORTEST, LONGEST);
                 }
                 if let Some(expires_at) = &hint.expires_at {
                     self.expire(expires_at, Duration::ZERO, moment);
@@ -118,7 +124,7 @@ impl Watch {
         };
         let interval = self.interval * 2_u32.pow(self.troubles.min(DOUBLINGS));
         let wait = match not_before {
-            Some(after) => after.max(interval) + spread(interval, moment.dice) / 2,
+            Some(after) => after.min(LONGEST).max(interval) + spread(interval, moment.dice) / 2,
             None => interval * 4 / 5 + spread(interval, moment.dice),
         };
         Next::At(moment.now + wait)
@@ -224,6 +230,26 @@ mod tests {
                 panic!("{row}");
             };
             assert_eq!(due - moment.now, seconds(expected), "{row}");
+        }
+    }
+
+    #[test]
+    fn absurd_times_are_cut_short() {
+        let moment = moment(255);
+        let forever = Hold {
+            timeout: Some(Duration::MAX),
+            ..hold(None, Some("9999-01-01T00:00:00Z"))
+        };
+        let mut watch = Watch::new(&forever, Duration::MAX, INTERVAL, GRACE, moment);
+        assert_eq!(watch.deadline() - moment.now, LONGEST);
+        for _ in 0..4 {
+            for look in [
+                pending(Some(1e18), None),
+                pending(None, Some(u64::MAX)),
+                Look::Trouble(Some(Duration::MAX)),
+            ] {
+                assert!(matches!(watch.saw(look, moment), Next::At(_)));
+            }
         }
     }
 

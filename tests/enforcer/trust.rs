@@ -4,7 +4,9 @@ use thoth::config::settings::{Pin, Tls};
 use thoth::enforcer::ProbeError;
 use thoth::tls::Distrust;
 
-use crate::fake::{Certificate, FakeEnforcer, Manner, enforcer, in_short, question, reason};
+use crate::fake::{
+    Certificate, FakeEnforcer, Manner, Script, enforcer, in_short, question, reason,
+};
 
 const WRONG_LEAF: Pin = Pin::Leaf([7; 32]);
 const WRONG_KEY: Pin = Pin::Spki([7; 32]);
@@ -105,23 +107,29 @@ async fn unverified_means_that_the_pins_alone_decide() {
     }
 }
 
-/// Every connection after the first resumes its session, where no certificate is shown again.
+/// In a resumed session no certificate is shown again.
 #[tokio::test]
 async fn a_resumed_session_belongs_to_a_peer_that_was_pinned() {
-    let fake = FakeEnforcer::start().await;
-    let good = fake.enforcer_pinning(&[fake.key_pin()]);
-    for _ in 0..3 {
-        good.probe().await.unwrap(); // a handshake each
+    let fake = FakeEnforcer::with(Certificate::Good, Manner::Http1)
+        .await
+        .scripted([allow(), Script::HangUp, allow()]);
+    let pinning = fake.enforcer_pinning(&[fake.key_pin()]);
+    for expected in ["said allow ", "silent enforcer_unavailable", "said allow "] {
+        let answer = pinning.ask(question("t", "{}")).await;
+        assert_eq!(in_short(&answer), expected);
     }
-    assert_eq!(fake.accepted(), 3);
+    let resumed: Vec<_> = fake.seen().iter().map(|seen| seen.resumed).collect();
+    assert_eq!(resumed, [false, false, true]);
 
+    // Other pins are another configuration, which knows of no session.
     let wrong = fake.enforcer_pinning(&[WRONG_KEY]);
-    for _ in 0..3 {
-        assert!(wrong.probe().await.is_err());
-    }
-    good.probe().await.unwrap();
-    assert!(wrong.probe().await.is_err());
-    assert!(fake.seen().is_empty());
+    let answer = wrong.ask(question("t", "{}")).await;
+    assert_eq!(in_short(&answer), "said block enforcer_pin_mismatch");
+    assert_eq!(fake.seen().len(), 3);
+}
+
+fn allow() -> Script {
+    Script::Answer(200, r#"{"decision":"ALLOW"}"#.to_owned())
 }
 
 #[tokio::test]

@@ -88,6 +88,8 @@ pub(crate) struct Seen {
     pub(crate) body: Value,
     /// Which connection it came on, from 1.
     pub(crate) connection: usize,
+    /// Whether that connection's TLS session was a resumed one.
+    pub(crate) resumed: bool,
 }
 
 /// The server, its script and its memory.

@@ -11,6 +11,7 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::HandshakeKind;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,6 +20,15 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Manner, Memory, Script, Seen};
+
+/// What is known of a connection.
+#[derive(Clone, Copy)]
+struct Connection {
+    /// Counted from 1.
+    number: usize,
+    h2: bool,
+    resumed: bool,
+}
 
 /// Serves until it is dropped, and every connection with it.
 pub(super) async fn serve(
@@ -51,12 +61,17 @@ async fn connection(
     match (manner, tls) {
         (Manner::Deaf, _) => std::future::pending().await,
         (Manner::Garbage, _) => babble(&mut stream).await,
-        (_, None) => http(stream, false, number, memory).await,
+        (_, None) => http(stream, Connection::plain(number), memory).await,
         (_, Some(tls)) => {
             let Ok(mut stream) = tls.accept(stream).await else {
                 return; // the client did not trust us: what some tests are about
             };
-            let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let tls = stream.get_ref().1;
+            let connection = Connection {
+                number,
+                h2: tls.alpn_protocol() == Some(b"h2"),
+                resumed: tls.handshake_kind() == Some(HandshakeKind::Resumed),
+            };
             if manner == Manner::NotHttp {
                 babble(&mut stream).await;
             } else if manner == Manner::Impatient && number == 1 {
@@ -64,7 +79,7 @@ async fn connection(
                 drop(stream);
                 memory.closed.send_modify(|closed| *closed += 1);
             } else {
-                http(stream, h2, number, memory).await;
+                http(stream, connection, memory).await;
             }
         }
     }
@@ -79,8 +94,7 @@ async fn babble(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
 
 async fn http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    h2: bool,
-    connection: usize,
+    connection: Connection,
     memory: Arc<Memory>,
 ) {
     let frozen = Arc::new(Notify::new());
@@ -89,7 +103,7 @@ async fn http(
         answer(request, connection, Arc::clone(&memory), Arc::clone(&freeze))
     });
     let stream = TokioIo::new(stream);
-    if h2 {
+    if connection.h2 {
         let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         until(&frozen, builder.serve_connection(stream, service)).await;
     } else {
@@ -109,7 +123,7 @@ async fn until(frozen: &Notify, serving: impl Future) {
 
 async fn answer(
     request: Request<Incoming>,
-    connection: usize,
+    connection: Connection,
     memory: Arc<Memory>,
     freeze: Arc<Notify>,
 ) -> io::Result<Response<Halting>> {
@@ -122,7 +136,8 @@ async fn answer(
         headers: head.headers,
         text: String::from_utf8(body.to_vec()).unwrap(),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
-        connection,
+        connection: connection.number,
+        resumed: connection.resumed,
     });
     let response = Response::builder();
     let begun = || Bytes::from_static(br#"{"decision":"AL"#);
@@ -146,6 +161,18 @@ async fn answer(
         }
     }
     .map_err(io::Error::other)
+}
+
+// === impl Connection ===
+
+impl Connection {
+    fn plain(number: usize) -> Self {
+        Self {
+            number,
+            h2: false,
+            resumed: false,
+        }
+    }
 }
 
 // === impl Memory ===

@@ -427,6 +427,19 @@ mod tests {
         assert_eq!(complaint(long.as_bytes()).unwrap().len(), 512);
     }
 
+    #[test]
+    fn depth_is_no_danger() {
+        for deep in ["[", r#"{"a":"#] {
+            let body = format!(r#"{{"decision":"ALLOW","x":{}"#, deep.repeat(200_000));
+            assert_eq!(said(&body), "block enforcer_malformed_answer");
+        }
+        let nested = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+        for member in ["decision", "matched_rule_ids", "hold_token", "reason"] {
+            let body = format!(r#"{{"{member}":{nested}}}"#);
+            assert_eq!(said(&body), "block unknown_decision", "{member}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_bytes_come_to_a_verdict(bytes: Vec<u8>) {
