@@ -247,7 +247,7 @@ mod tests {
         };
         let time = jiff::Timestamp::from_second(second).unwrap();
         book.append(time, kind, |line| {
-            line.extend(std::iter::repeat_n(b' ', filling))
+            line.extend(std::iter::repeat_n(b' ', filling));
         })
     }
 
