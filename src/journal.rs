@@ -12,8 +12,8 @@
 //!
 //! - `Ok` from `append` means that the record is in the file, behind all records before it.
 //! - `Err` means that no part of it stands in the chain; a later record may still be written.
-//! - No file that was there before is written to, and no symbolic link inside the profile is
-//!   followed.
+//! - No file that was there before is written to, and nothing is written through a symbolic link
+//!   inside the profile.
 
 mod book;
 mod entry;
