@@ -10,10 +10,11 @@
 //!
 //! # Invariants
 //!
-//! - `Ok` from `append` means that the record is in the file, behind all records before it.
+//! - `Ok` from `append` means that the record is in the file, behind all records before it. Whether
+//!   the file still has its name is looked at once a second, and every 64 records.
 //! - `Err` means that no part of it stands in the chain; a later record may still be written.
-//! - No file that was there before is written to, and no symbolic link inside the profile is
-//!   followed.
+//! - No file that was there before is written to, and nothing is written through a symbolic link
+//!   inside the profile.
 
 mod book;
 mod entry;

@@ -20,6 +20,7 @@
 //! - [`Checker`] holds a bounded amount of memory, whatever it reads, and never panics.
 
 mod check;
+mod line;
 mod mac;
 
 use std::fmt::{self, Write as _};

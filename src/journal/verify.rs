@@ -4,7 +4,7 @@
 //! from there on only grows, so that a live journal is never taken for a broken one.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -110,7 +110,7 @@ pub fn newest(directory: &Path) -> io::Result<Option<PathBuf>> {
     Ok(there.max_by_key(written))
 }
 
-fn read(mut file: File, len: u64, checker: &mut Checker) -> io::Result<()> {
+fn read(mut file: impl io::Read, len: u64, checker: &mut Checker) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     let (mut read, mut waited) = (0_u64, false);
     // What is written while this reads is not waited for, but for the end of a begun line.
@@ -146,4 +146,39 @@ fn search(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Resul
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of which the next part appears only after its end was seen.
+    struct Growing(Vec<&'static [u8]>);
+
+    impl io::Read for Growing {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            let part = self.0.pop().unwrap_or_default();
+            to[..part.len()].copy_from_slice(part);
+            Ok(part.len())
+        }
+    }
+
+    fn read_all(parts: &[&'static [u8]], len: u64) -> (bool, usize) {
+        let mut file = Growing(parts.iter().rev().copied().collect());
+        let mut checker = Checker::new(None);
+        read(&mut file, len, &mut checker).unwrap();
+        (checker.inside_a_line(), file.0.len())
+    }
+
+    #[test]
+    fn a_line_that_is_just_being_written_is_waited_for() {
+        assert_eq!(read_all(&[b"a\nb", b"", b"c\n"], 3), (false, 0));
+        assert_eq!(
+            read_all(&[b"a\nb", b"", b""], 3),
+            (true, 0),
+            "but not for ever"
+        );
+        // What comes behind the end that the file had is another look's business.
+        assert_eq!(read_all(&[b"a\n", b"b\n"], 2), (false, 1));
+    }
 }
