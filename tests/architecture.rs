@@ -253,18 +253,15 @@ fn tail(named: &Named, name: &str) -> bool {
         && named.path[named.path.len() - parts.len()..] == parts[..]
 }
 
-/// The direct dependencies, by the names that code has for them.
+/// The direct dependencies, on whatever system, by the names that code has for them.
 fn dependencies() -> BTreeSet<String> {
     let manifest: toml::Table = fs::read_to_string("Cargo.toml").unwrap().parse().unwrap();
-    let names = |table: &toml::Value| -> Vec<String> {
-        let keys = table.as_table().unwrap().keys();
-        keys.map(|name| name.replace('-', "_")).collect()
-    };
-    let targets = manifest.get("target").into_iter();
-    let per_target = targets.flat_map(|target| target.as_table().unwrap().values());
-    names(&manifest["dependencies"])
-        .into_iter()
-        .chain(per_target.flat_map(|target| names(&target["dependencies"])))
+    let targets = manifest["target"].as_table().unwrap().values();
+    let tables = targets.filter_map(|target| target.get("dependencies"));
+    tables
+        .chain([&manifest["dependencies"]])
+        .flat_map(|table| table.as_table().unwrap().keys())
+        .map(|name| name.replace('-', "_"))
         .collect()
 }
 

@@ -23,7 +23,17 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "policy",
         modules: &["gate"],
-        crates: &["cel", "hex", "memchr", "serde", "serde_json", "sha2", "thiserror", "toml"],
+        crates: &[
+            "cel",
+            "hex",
+            "memchr",
+            "regex",
+            "serde",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "toml",
+        ],
         pure: true,
     },
     Layer {
@@ -171,7 +181,12 @@ pub(crate) const FENCES: &[Fence] = &[
         name: "std::env",
         within: &["src/config", "src/child"],
         // Ask the system, not a variable of ours.
-        but: &["std::env::consts", "std::env::current_exe", "std::env::temp_dir"],
+        but: &[
+            "std::env::args_os",
+            "std::env::consts",
+            "std::env::current_exe",
+            "std::env::temp_dir",
+        ],
     },
 ];
 
