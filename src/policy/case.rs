@@ -37,6 +37,15 @@ impl Case {
         Ran { verdict, differs }
     }
 
+    /// The same case with other annotations, in JSON: what if the server said something else?
+    #[must_use]
+    pub fn with_annotations(&self, json: &str) -> Self {
+        Self {
+            annotations: Some(json.to_owned()),
+            ..self.clone()
+        }
+    }
+
     fn difference(&self, verdict: &Verdict) -> Option<String> {
         let (expected, found) = (self.expect.as_str(), verdict.effect.word());
         if expected != found {
