@@ -189,10 +189,11 @@ fn the_longest_deferral_counts() {
 }
 
 fn modified(rules: &str, arguments: &str) -> String {
-    match one("block", rules, arguments).effect {
-        Effect::Modify(new) => new.as_str().to_owned(),
-        other => panic!("{other:?}"),
-    }
+    let effect = one("block", rules, arguments).effect;
+    let Effect::Modify(new) = &effect else {
+        panic!("{effect:?}");
+    };
+    new.as_str().to_owned()
 }
 
 #[test]

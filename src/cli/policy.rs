@@ -23,7 +23,7 @@ pub(crate) struct Args {
 enum Command {
     Check(Check),
     Test(Test),
-    Explain(Explain),
+    Explain(Box<Explain>),
 }
 
 /// Check that policy files are valid.

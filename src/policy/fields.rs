@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Collector, place};
-use super::value::write_string;
+use super::value::{RawMembers, write_string};
 
 type Value<'t> = Spanned<DeValue<'t>>;
 type Text<'t> = (&'t str, Range<usize>);
@@ -44,13 +44,11 @@ impl<'t, 'c, 'p> Fields<'t, 'c, 'p> {
         value: &'t Value<'t>,
         problems: &'c mut Collector<'p>,
     ) -> Option<Self> {
-        match value.get_ref().as_table() {
-            Some(table) => Some(Self::new(kind, table, value.span(), problems)),
-            None => {
-                problems.over(&value.span(), format!("{kind} is a table"));
-                None
-            }
-        }
+        let Some(table) = value.get_ref().as_table() else {
+            problems.over(&value.span(), format!("{kind} is a table"));
+            return None;
+        };
+        Some(Self::new(kind, table, value.span(), problems))
     }
 
     /// Notes every key that is not one of these.
@@ -159,11 +157,9 @@ impl<'t, 'c, 'p> Fields<'t, 'c, 'p> {
             self.missing(key);
             return None;
         };
-        let found = match value.get_ref() {
-            DeValue::Integer(integer) => Some(integer.to_string()),
-            DeValue::String(text) if !text.is_empty() => Some(text.to_string()),
-            _ => None,
-        };
+        let integer = value.get_ref().as_integer().map(ToString::to_string);
+        let text = value.get_ref().as_str().map(ToOwned::to_owned);
+        let found = integer.or_else(|| text.filter(|text| !text.is_empty()));
         self.wanted(key, "an integer or a string", found)
     }
 
@@ -252,13 +248,12 @@ impl<'t, 'c, 'p> Fields<'t, 'c, 'p> {
     pub(super) fn json_object(&mut self, key: &str) -> Option<String> {
         let value = self.value(key)?;
         let mut json = String::new();
-        let found = match value.get_ref() {
-            DeValue::Table(_) => write_json(value.get_ref(), &mut json).then_some(json),
-            DeValue::String(text) => {
-                let is_object = serde_json::from_str::<super::value::RawMembers<'_>>(text).is_ok();
-                is_object.then(|| text.to_string())
-            }
-            _ => None,
+        let found = if let Some(text) = value.get_ref().as_str() {
+            let is_object = serde_json::from_str::<RawMembers<'_>>(text).is_ok();
+            is_object.then(|| text.to_owned())
+        } else {
+            let written = value.get_ref().is_table() && write_json(value.get_ref(), &mut json);
+            written.then_some(json)
         };
         self.wanted(
             key,

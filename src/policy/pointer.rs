@@ -117,20 +117,16 @@ fn splice(text: &str, pointer: &Pointer, value: &str) -> Result<Splice, Unchange
         };
     }
     let found = match container(here).ok_or_else(ambiguous)? {
-        Container::Object(members) => match find(&members, last) {
-            Some(found) => found,
-            None => {
+        Container::Object(members) => {
+            let Some(found) = find(&members, last) else {
                 let mut member = String::new();
                 write_string(last, &mut member);
                 member.push(':');
-                return Ok(added(
-                    text,
-                    here,
-                    members.last().map(|m| m.1),
-                    member + value,
-                ));
-            }
-        },
+                let tail = members.last().map(|(_, value)| *value);
+                return Ok(added(text, here, tail, member + value));
+            };
+            found
+        }
         Container::List(items) if last == "-" => {
             let tail = items.last().copied();
             return Ok(added(text, here, tail, value.to_owned()));

@@ -249,10 +249,11 @@ mod tests {
             ),
         ] {
             let local = local(rules);
-            match prove(&local, &local) {
-                Proof::Proven { what } => assert!(what.contains(part), "{rules}: {what}"),
-                other => panic!("{rules}: {other:?}"),
-            }
+            let proof = prove(&local, &local);
+            let Proof::Proven { what } = &proof else {
+                panic!("{rules}: {proof:?}");
+            };
+            assert!(what.contains(part), "{rules}: {what}");
             if !rules.contains("case") {
                 let broken = prove(&AllowAll, &local);
                 assert!(
