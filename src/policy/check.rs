@@ -166,11 +166,10 @@ fn sides(entry: &EntryExpr) -> Vec<&IdedExpr> {
 }
 
 fn is_literal(expr: &IdedExpr) -> bool {
-    match &expr.expr {
-        Expr::Literal(_) => true,
-        Expr::List(list) => list.elements.iter().all(is_literal),
-        _ => false,
+    if let Expr::List(list) = &expr.expr {
+        return list.elements.iter().all(is_literal);
     }
+    matches!(expr.expr, Expr::Literal(_))
 }
 
 fn is_ident(expr: &IdedExpr, name: &str) -> bool {

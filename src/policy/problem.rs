@@ -83,10 +83,6 @@ impl<'t> Collector<'t> {
         self.at(span.start, message);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
     /// All problems in the order of their places, or what was read.
     pub(super) fn finish<T>(mut self, name: &str, read: Option<T>) -> Result<T, Problems> {
         match read {
