@@ -3,10 +3,7 @@
 //! The call is typical: one tool of a file server, a kilobyte of arguments. Nine rules in ten are
 //! about other tools, unless the name says otherwise.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a benchmark that cannot start should say so and stop"
-)]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot start should say so and stop")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -27,16 +24,9 @@ fn rules(count: usize, about: usize, when: &str) -> BoundPolicy {
             _ => (format!("other_{number}_*"), "block"),
         };
         let when = when.replace('#', &number.to_string());
-        let when = if effect == "allow" {
-            String::new()
-        } else {
-            when
-        };
-        writeln!(
-            text,
-            "[[rule]]\nid='r{number}'\ntools=['{tool}']\neffect='{effect}'\n{when}"
-        )
-        .unwrap();
+        let when = if effect == "allow" { String::new() } else { when };
+        writeln!(text, "[[rule]]\nid='r{number}'\ntools=['{tool}']\neffect='{effect}'\n{when}")
+            .unwrap();
     }
     bind(Policy::parse("bench", &text).unwrap())
 }
@@ -62,53 +52,16 @@ fn bench(c: &mut Criterion) {
     for (name, judge, arguments) in [
         ("10 rules, no condition", rules(10, 10, none), &small),
         ("100 rules, no condition", rules(100, 10, none), &small),
-        (
-            "10 rules, 1 in 10 with a condition",
-            rules(10, 10, simple),
-            &small,
-        ),
-        (
-            "100 rules, 1 in 10 with a condition",
-            rules(100, 10, simple),
-            &small,
-        ),
-        (
-            "100 rules, all with the least condition",
-            rules(100, 1, never),
-            &small,
-        ),
-        (
-            "100 rules, all with a condition",
-            rules(100, 1, simple),
-            &small,
-        ),
-        (
-            "100 rules, 1 in 10 with regex and loop",
-            rules(100, 10, heavy),
-            &small,
-        ),
-        (
-            "100 rules, 1 in 10 with a condition, 1 MB",
-            rules(100, 10, simple),
-            &large,
-        ),
-        (
-            "baseline pack",
-            bind(Pack::named("baseline").unwrap().policy().unwrap()),
-            &small,
-        ),
-        (
-            "filesystem pack",
-            bind(Pack::named("filesystem").unwrap().policy().unwrap()),
-            &small,
-        ),
+        ("10 rules, 1 in 10 with a condition", rules(10, 10, simple), &small),
+        ("100 rules, 1 in 10 with a condition", rules(100, 10, simple), &small),
+        ("100 rules, all with the least condition", rules(100, 1, never), &small),
+        ("100 rules, all with a condition", rules(100, 1, simple), &small),
+        ("100 rules, 1 in 10 with regex and loop", rules(100, 10, heavy), &small),
+        ("100 rules, 1 in 10 with a condition, 1 MB", rules(100, 10, simple), &large),
+        ("baseline pack", bind(Pack::named("baseline").unwrap().policy().unwrap()), &small),
+        ("filesystem pack", bind(Pack::named("filesystem").unwrap().policy().unwrap()), &small),
     ] {
-        let facts = Facts {
-            tool: "read_text_file",
-            arguments,
-            annotations: None,
-            calls: &calls,
-        };
+        let facts = Facts { tool: "read_text_file", arguments, annotations: None, calls: &calls };
         c.bench_function(name, |b| {
             b.iter(|| judge.judge(black_box(&facts)));
         });
@@ -116,12 +69,7 @@ fn bench(c: &mut Criterion) {
     let hostile = format!(r#"{{"a":[{}0]}}"#, "0,".repeat(500_000));
     let loops = "[[rule]]\nid='r'\neffect='block'\nwhen='args.a.all(x, args.a.all(y, x + y == 0))'";
     let judge = bind(Policy::parse("bench", &format!("{HEAD}{loops}")).unwrap());
-    let facts = Facts {
-        tool: "t",
-        arguments: &hostile,
-        annotations: None,
-        calls: &calls,
-    };
+    let facts = Facts { tool: "t", arguments: &hostile, annotations: None, calls: &calls };
     c.bench_function("a loop that gives up, 1 MB", |b| {
         b.iter(|| judge.judge(black_box(&facts)));
     });

@@ -1,4 +1,109 @@
-//! (to be written)
+//! The command line: one file for each subcommand, and the way from arguments to an exit code.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "wired by the command line"))]
+pub mod audit;
+mod demo;
+pub mod doctor;
+pub mod doctor_tls;
+pub mod exit;
+mod fault;
+mod local;
+mod manual;
+pub mod paint;
 mod policy;
+mod printable;
+mod remote;
+pub mod run;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use self::fault::Fault;
+use self::paint::Paint;
+use crate::config;
+use crate::config::flags::RunFlags;
+use crate::config::variables::Env;
+
+/// A governance sidecar for MCP: every tool call is held until it is decided.
+#[derive(Debug, Parser)]
+#[command(name = "thoth", version, max_term_width = 100)]
+#[command(after_help = "Example:\n  thoth run --policy rules.toml -- npx -y some-mcp-server\n\n\
+    Start with:\n  thoth demo")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Policy(policy::Args),
+    Audit(audit::Args),
+    Doctor(doctor::Args),
+    Demo(demo::Args),
+    Manual(manual::Args),
+    /// Print a completion script for a shell
+    ///
+    /// Example: `thoth completions bash > /etc/bash_completion.d/thoth`
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    #[command(hide = true)]
+    DemoServer(demo::server::Args),
+}
+
+/// Runs thoth with these arguments, the program's name first, and says what to exit with.
+///
+/// What cannot be done is told on standard error, with its causes.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(told) => {
+            // `--help` and `--version` come this way, too, and go to standard output.
+            let code = if told.use_stderr() { exit::USAGE } else { exit::OK };
+            let _ = told.print();
+            return ExitCode::from(code);
+        }
+    };
+    match cli.run(&Env::of_process()) {
+        Ok(code) => code,
+        Err(fault) if fault.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(fault) => {
+            let _ = write!(io::stderr(), "{fault}");
+            fault.code()
+        }
+    }
+}
+
+/// thoth's own directory, for subcommands that are told nothing else.
+fn home(env: &Env) -> PathBuf {
+    config::read(&RunFlags::default(), None, env).draft().home.clone()
+}
+
+// === impl Cli ===
+
+impl Cli {
+    fn run(self, env: &Env) -> Result<ExitCode, Fault> {
+        let terminal = io::stdout().is_terminal();
+        // Not locked: `run` gives standard output to a thread of its own where it is a file.
+        let out = &mut io::stdout();
+        match self.command {
+            Command::Run(args) => args.run(env),
+            Command::Policy(args) => args.run(out).map_err(Fault::of(exit::NO)),
+            Command::Audit(args) => args.run(&home(env), terminal, out).map_err(Fault::of(2)),
+            Command::Doctor(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::Demo(args) => args.run(env, out).map_err(Fault::of(exit::UNAVAILABLE)),
+            Command::DemoServer(args) => args.run(out).map_err(Fault::of(exit::UNAVAILABLE)),
+            Command::Manual(args) => args.run(Self::command(), out),
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Self::command(), "thoth", out);
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}

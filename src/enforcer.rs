@@ -175,11 +175,8 @@ impl Enforcer {
                 tracing::debug!(error = %root(&error), "no connection to the enforcer yet");
             }
         });
-        *self
-            .session
-            .warming
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(AbortOnDropHandle::new(warming));
+        *self.session.warming.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(AbortOnDropHandle::new(warming));
     }
 
     /// Makes a handshake with the enforcer, and so verifies its certificate and the pins. Sends no
@@ -222,14 +219,8 @@ impl Enforcer {
                 return Answer::Said(Verdict::block("question_unreadable", &error.to_string()));
             }
         };
-        let outcome = session
-            .line
-            .exchange(Method::POST, "/v1/enforce", body)
-            .await;
-        let expected = Expected {
-            trace: session.asker.trace(),
-            attestation: Some(&attestation),
-        };
+        let outcome = session.line.exchange(Method::POST, "/v1/enforce", body).await;
+        let expected = Expected { trace: session.asker.trace(), attestation: Some(&attestation) };
         let answer = outcome::of_question(outcome, expected);
         note(&question, &answer);
         answer
@@ -291,10 +282,7 @@ impl Session {
 
     async fn look(&self, path: &str) -> Look {
         let outcome = self.line.exchange(Method::GET, path, Vec::new()).await;
-        let expected = Expected {
-            trace: self.asker.trace(),
-            attestation: None,
-        };
+        let expected = Expected { trace: self.asker.trace(), attestation: None };
         outcome::of_hold(outcome, expected)
     }
 }

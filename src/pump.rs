@@ -324,7 +324,7 @@ fn log(note: &Note) {
         Note::AmbiguousAnswer => tracing::warn!("dropped an ambiguous answer of the server"),
         Note::UnexpectedAnswer => tracing::debug!("dropped an answer that nobody waits for"),
         Note::AnswerToNobody => {
-            tracing::debug!("dropped an answer to a request the server never made")
+            tracing::debug!("dropped an answer to a request the server never made");
         }
     }
 }

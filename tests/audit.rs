@@ -46,10 +46,7 @@ fn verify_tells_a_whole_journal_from_a_broken_one() {
     let whole = fs::read_to_string(&path).unwrap();
     let lines: Vec<_> = whole.lines().collect();
     let of = |order: &[usize]| -> String {
-        order
-            .iter()
-            .map(|at| lines[*at].to_owned() + "\n")
-            .collect()
+        order.iter().map(|at| lines[*at].to_owned() + "\n").collect()
     };
     let table = [
         (whole.replacen("read_file", "read_fi1e", 1), 2, "edited"),
@@ -96,25 +93,16 @@ fn a_cut_journal_without_its_head_is_open_and_a_kept_head_tells() {
     let name = path.to_str().unwrap();
     let head = verify(&path).report.head;
     let kept = format!("{}:{}", head.seq, head.seal);
-    assert_eq!(
-        audit(home.path(), &["verify", "--head", &kept, name]).1,
-        ExitCode::SUCCESS
-    );
+    assert_eq!(audit(home.path(), &["verify", "--head", &kept, name]).1, ExitCode::SUCCESS);
     let whole = fs::read_to_string(&path).unwrap();
     let end = whole.trim_end().rfind('\n').unwrap() + 1;
     fs::write(&path, &whole[..end]).unwrap();
     fs::remove_file(path.with_extension("head")).unwrap();
     let (said, code) = audit(home.path(), &["verify", name]);
-    assert!(
-        said.contains("not closed") && said.contains("no head kept beside it"),
-        "{said}"
-    );
+    assert!(said.contains("not closed") && said.contains("no head kept beside it"), "{said}");
     assert_eq!(code, ExitCode::SUCCESS);
     let (said, code) = audit(home.path(), &["verify", "--head", &kept, name]);
-    assert!(
-        said.contains("the file ends at record 5, but record 6 had been written"),
-        "{said}"
-    );
+    assert!(said.contains("the file ends at record 5, but record 6 had been written"), "{said}");
     assert_eq!(code, ExitCode::from(1));
 }
 
@@ -141,15 +129,9 @@ fn what_cannot_be_read_is_said_and_exits_2() {
     let home = home();
     let missing = home.path().join("a\u{1b}[2J.jsonl");
     let (said, code) = audit(home.path(), &["verify", missing.to_str().unwrap()]);
-    assert!(
-        said.contains("a\\u{1b}[2J.jsonl: cannot be read: "),
-        "{said}"
-    );
+    assert!(said.contains("a\\u{1b}[2J.jsonl: cannot be read: "), "{said}");
     assert_eq!(code, ExitCode::from(2));
-    let (said, code) = audit(
-        home.path(),
-        &["verify", "--json", home.path().to_str().unwrap()],
-    );
+    let (said, code) = audit(home.path(), &["verify", "--json", home.path().to_str().unwrap()]);
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said["error"], "holds no journal");
     assert_eq!(code, ExitCode::from(2));
@@ -191,10 +173,7 @@ fn a_journal_that_is_being_written_is_never_taken_for_a_broken_one() {
 fn tail_shows_the_newest_journal_newest_record_last() {
     let home = home();
     let failed = Cli::try_parse_from(["thoth", "tail"]).unwrap();
-    let failed = failed
-        .audit
-        .run(home.path(), false, &mut Vec::new())
-        .unwrap_err();
+    let failed = failed.audit.run(home.path(), false, &mut Vec::new()).unwrap_err();
     assert!(failed.to_string().starts_with("no journal in "), "{failed}");
 
     let path = written(home.path());
@@ -203,10 +182,7 @@ fn tail_shows_the_newest_journal_newest_record_last() {
     assert_eq!(lines[0], path.to_str().unwrap());
     assert!(lines[1].starts_with("TIME (UTC)"));
     assert!(lines[2].starts_with("2026-01-02 03:04:07.000       2  result      read_file"));
-    assert!(
-        lines[3].contains("decisions 2, forwarded 2, outcomes 2"),
-        "{said}"
-    );
+    assert!(lines[3].contains("decisions 2, forwarded 2, outcomes 2"), "{said}");
     assert_eq!(lines.len(), 4);
     assert_eq!(audit(home.path(), &["tail"]).0.lines().count(), 8);
 }
@@ -221,21 +197,11 @@ fn tail_passes_lines_as_they_stand() {
     // Also a line too long to be shown, and no part of a line that is not whole yet.
     let long = format!("{{\"a\":\"{}\"}}\n", "x".repeat(3 << 20));
     fs::write(&path, format!("{long}{whole}torn")).unwrap();
-    assert_eq!(
-        audit(home.path(), &["tail", "--json", name]).0,
-        long.clone() + &whole
-    );
+    assert_eq!(audit(home.path(), &["tail", "--json", name]).0, long.clone() + &whole);
     let (said, _) = audit(home.path(), &["tail", name]);
-    assert!(
-        said.contains(&format!("(a record of {} bytes)", long.len())),
-        "{said}"
-    );
+    assert!(said.contains(&format!("(a record of {} bytes)", long.len())), "{said}");
     fs::write(&path, "\u{1b}[2J\n").unwrap();
-    assert!(
-        audit(home.path(), &["tail", name])
-            .0
-            .contains("(not a record: \\u{1b}[2J)")
-    );
+    assert!(audit(home.path(), &["tail", name]).0.contains("(not a record: \\u{1b}[2J)"));
 }
 
 #[test]
@@ -272,30 +238,20 @@ fn a_reader_that_goes_away_ends_tail_quietly() {
     };
     assert_eq!(run(&["tail", "--follow"]), ExitCode::SUCCESS);
     let unsaid = run(&["verify", path.to_str().unwrap()]);
-    assert_eq!(
-        unsaid,
-        ExitCode::from(2),
-        "an answer nobody heard is not a yes"
-    );
+    assert_eq!(unsaid, ExitCode::from(2), "an answer nobody heard is not a yes");
 }
 
 #[test]
 #[ignore = "needs python3"]
 fn the_scripts_of_the_documentation_verify_a_journal() {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/journal.md")).unwrap();
-    let scripts: Vec<_> = text
-        .split("```python\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap())
-        .collect();
+    let scripts: Vec<_> =
+        text.split("```python\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert_eq!(scripts.len(), 2);
     let home = home();
     let path = written(home.path());
     let python = |script: &str, arguments: &[&Path]| {
-        let done = Command::new("python3")
-            .args(["-c", script])
-            .args(arguments)
-            .output();
+        let done = Command::new("python3").args(["-c", script]).args(arguments).output();
         let done = done.unwrap();
         let said = [done.stdout, done.stderr].concat();
         (String::from_utf8(said).unwrap(), done.status.success())
@@ -303,14 +259,9 @@ fn the_scripts_of_the_documentation_verify_a_journal() {
     let (said, whole) = python(scripts[0], &[&path]);
     assert!(whole && said.starts_with("6 records, head "), "{said}");
     let guess = Path::new(r#"{"path":"/srv/a"}"#);
-    let (said, found) = python(
-        scripts[1],
-        &[&home.path().join("journal.key"), &path, guess],
-    );
+    let (said, found) = python(scripts[1], &[&home.path().join("journal.key"), &path, guess]);
     assert!(found && said == "calls: [1, 2]\n", "{said}");
-    let text = fs::read_to_string(&path)
-        .unwrap()
-        .replacen("read_file", "read_fi1e", 1);
+    let text = fs::read_to_string(&path).unwrap().replacen("read_file", "read_fi1e", 1);
     fs::write(&path, text).unwrap();
     let (said, whole) = python(scripts[0], &[&path]);
     assert!(!whole && said.contains("line 2"), "{said}");

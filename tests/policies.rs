@@ -19,11 +19,7 @@ fn every_pack_does_what_its_cases_say() {
             let ran = case.run(&set);
             if let Some(differs) = ran.differs {
                 let grounds = ran.verdict.grounds;
-                failed.push(format!(
-                    "{}: {}: {differs} ({grounds:?})",
-                    pack.name,
-                    case.name()
-                ));
+                failed.push(format!("{}: {}: {differs} ({grounds:?})", pack.name, case.name()));
             }
         }
         assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -34,11 +30,7 @@ fn every_pack_does_what_its_cases_say() {
 fn every_pack_has_cases_for_what_it_allows_and_what_it_denies() {
     for pack in PACKS {
         let policy = policy(pack.text, pack.name);
-        let denied = policy
-            .cases()
-            .iter()
-            .filter(|case| case.expect().restricts())
-            .count();
+        let denied = policy.cases().iter().filter(|case| case.expect().restricts()).count();
         assert!(denied >= 8, "{}: {denied} denials", pack.name);
         assert!(policy.cases().len() - denied >= 4, "{}", pack.name);
     }
@@ -50,18 +42,11 @@ fn every_rule_of_every_pack_decides_some_case() {
     for pack in PACKS {
         let set = PolicySet::new(vec![policy(pack.text, pack.name)]).unwrap();
         let policy = &set.policies()[0];
-        let ran = policy
-            .cases()
-            .iter()
-            .map(|case| case.run(&set).verdict.grounds.rule_ids);
+        let ran = policy.cases().iter().map(|case| case.run(&set).verdict.grounds.rule_ids);
         let decided: Vec<String> = ran.flatten().collect();
         for rule in policy.rules() {
             let id = rule.id();
-            assert!(
-                decided.iter().any(|known| known == id),
-                "{}: {id}",
-                pack.name
-            );
+            assert!(decided.iter().any(|known| known == id), "{}: {id}", pack.name);
         }
     }
 }
@@ -83,11 +68,7 @@ fn every_pack_can_be_proven_to_deny() {
         let set = PolicySet::new(vec![policy(pack.text, pack.name)]).unwrap();
         let local = Local::new(Scope::default(), Some(set.bind(Who::default())));
         let proof = prove(&local, &local);
-        assert!(
-            matches!(proof, Proof::Proven { .. }),
-            "{}: {proof:?}",
-            pack.name
-        );
+        assert!(matches!(proof, Proof::Proven { .. }), "{}: {proof:?}", pack.name);
     }
 }
 

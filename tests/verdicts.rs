@@ -25,12 +25,7 @@ fn bound(policies: Vec<Policy>) -> BoundPolicy {
 }
 
 fn judge(judge: &impl Judge, tool: &str, arguments: &str) -> Verdict {
-    judge.judge(&Facts {
-        tool,
-        arguments,
-        annotations: None,
-        calls: &Calls::default(),
-    })
+    judge.judge(&Facts { tool, arguments, annotations: None, calls: &Calls::default() })
 }
 
 fn one(default: &str, rules: &str, arguments: &str) -> Verdict {
@@ -75,10 +70,7 @@ fn a_verdict_names_its_rules_reasons_controls_and_policy() {
     let more = "[[rule]]\nid='block2'\neffect='block'\ncontrols=['C2','C3']\n";
     let verdict = one("allow", &[BLOCK, STEP_UP, more].concat(), "{}");
     let reason = "no; rule `block2` applies";
-    assert_eq!(
-        said(&verdict),
-        ("block", "rule_matched", "block,block2".into(), reason)
-    );
+    assert_eq!(said(&verdict), ("block", "rule_matched", "block,block2".into(), reason));
     assert_eq!(verdict.grounds.control_ids, ["C1", "C2", "C3"]);
     let policy = verdict.grounds.policy.unwrap();
     assert_eq!((policy.id.as_str(), policy.version.as_str()), ("p", "2"));
@@ -87,21 +79,10 @@ fn a_verdict_names_its_rules_reasons_controls_and_policy() {
 
 #[test]
 fn without_a_matching_rule_the_default_decides() {
-    for (default, word) in [
-        ("allow", "allow"),
-        ("block", "block"),
-        ("step_up", "step_up"),
-    ] {
-        let verdict = one(
-            default,
-            "[[rule]]\nid='r'\ntools=['other']\neffect='block'",
-            "{}",
-        );
+    for (default, word) in [("allow", "allow"), ("block", "block"), ("step_up", "step_up")] {
+        let verdict = one(default, "[[rule]]\nid='r'\ntools=['other']\neffect='block'", "{}");
         let reason = "no rule of policy `p` matches this call";
-        assert_eq!(
-            said(&verdict),
-            (word, "no_rule_matched", String::new(), reason)
-        );
+        assert_eq!(said(&verdict), (word, "no_rule_matched", String::new(), reason));
         assert_eq!(verdict.grounds.policy.unwrap().id, "p");
     }
 }
@@ -112,10 +93,7 @@ fn all_names_of_a_rule_must_match() {
         ("tools=['x','t']", true),
         ("agents=['de?k']", true),
         ("agents=['Desk']", false),
-        (
-            "servers=['fil*']\nintents=['audit']\nenvironments=['prod','staging']",
-            true,
-        ),
+        ("servers=['fil*']\nintents=['audit']\nenvironments=['prod','staging']", true),
         ("servers=['fil*']\nintents=['other']", false),
         ("environments=['dev']", false),
         ("tools=['t?']", false),
@@ -140,23 +118,14 @@ fn a_condition_that_fails_counts_against_the_call() {
         let rule = format!("[[rule]]\nid='r'\neffect='{effect}'\n{failing}");
         let verdict = one(default, &rule, "{}");
         let (found, code, ids, reason) = said(&verdict);
-        assert_eq!(
-            (found, code, ids.as_str()),
-            (word, "condition_failed", rules),
-            "{effect}"
-        );
+        assert_eq!((found, code, ids.as_str()), (word, "condition_failed", rules), "{effect}");
         assert!(reason.contains(why), "{effect}: {reason}");
     }
     let modify = format!("[[rule]]\nid='r'\neffect='modify'\nset={{'/a'='1'}}\n{failing}");
     let verdict = one("block", &[ALLOW, &modify].concat(), "{}");
     assert_eq!(
         said(&verdict),
-        (
-            "allow",
-            "condition_failed",
-            "allow".into(),
-            format!("fine; {why}").as_str()
-        )
+        ("allow", "condition_failed", "allow".into(), format!("fine; {why}").as_str())
     );
 }
 
@@ -165,14 +134,8 @@ fn a_condition_that_fails_beside_one_that_holds_is_reported() {
     let failing = "[[rule]]\nid='r'\neffect='block'\nwhen='args.a > 1'\n";
     let verdict = one("allow", &[failing, BLOCK].concat(), "{}");
     let (word, code, ids, reason) = said(&verdict);
-    assert_eq!(
-        (word, code, ids.as_str()),
-        ("block", "rule_matched", "r,block")
-    );
-    assert!(
-        reason.contains("no; rule `r` cannot be evaluated"),
-        "{reason}"
-    );
+    assert_eq!((word, code, ids.as_str()), ("block", "rule_matched", "r,block"));
+    assert!(reason.contains("no; rule `r` cannot be evaluated"), "{reason}");
     // A stricter rule that fails outweighs a milder one that holds.
     let verdict = one("allow", &[failing, STEP_UP, ALLOW].concat(), "{}");
     assert_eq!(said(&verdict).1, "condition_failed");
@@ -217,36 +180,16 @@ fn line_breaks_of_other_readers_are_not_written_raw() {
 #[test]
 fn a_modification_that_fails_blocks_the_call() {
     for (set, arguments, part) in [
-        (
-            "'/a'='args.missing'",
-            "{}",
-            "rule `m`, value of `/a`: there is no member `missing`",
-        ),
+        ("'/a'='args.missing'", "{}", "rule `m`, value of `/a`: there is no member `missing`"),
         ("'/a'='type(1)'", "{}", "it gives no JSON value"),
-        (
-            "'/a'='args.n'",
-            r#"{"n":18446744073709551616}"#,
-            "out of range",
-        ),
-        (
-            "'/a/b'='1'",
-            "{}",
-            "`/a/b` points at nothing that could be set",
-        ),
-        (
-            "'/a/b'='1','/a'='{\"b\": 2}'",
-            r#"{"a":{}}"#,
-            "cannot both be set",
-        ),
+        ("'/a'='args.n'", r#"{"n":18446744073709551616}"#, "out of range"),
+        ("'/a/b'='1'", "{}", "`/a/b` points at nothing that could be set"),
+        ("'/a/b'='1','/a'='{\"b\": 2}'", r#"{"a":{}}"#, "cannot both be set"),
     ] {
         let rules = format!("[[rule]]\nid='m'\neffect='modify'\nset={{{set}}}\n");
         let verdict = one("allow", &[ALLOW, &rules].concat(), arguments);
         let (word, code, ids, reason) = said(&verdict);
-        assert_eq!(
-            (word, code, ids.as_str()),
-            ("block", "modify_failed", "m"),
-            "{set}"
-        );
+        assert_eq!((word, code, ids.as_str()), ("block", "modify_failed", "m"), "{set}");
         assert!(reason.contains(part), "{set}: {reason}");
     }
 }
@@ -261,10 +204,7 @@ fn rules_that_set_the_same_to_different_values_block_the_call() {
     for order in [["10", "20"], ["20", "10"]] {
         let rules = [set("a", order[0]), set("b", order[1])].concat();
         let verdict = one("block", &rules, r#"{"limit":99}"#);
-        assert_eq!(
-            verdict.grounds.reason_code.as_deref(),
-            Some("modify_failed")
-        );
+        assert_eq!(verdict.grounds.reason_code.as_deref(), Some("modify_failed"));
     }
 }
 
@@ -279,11 +219,9 @@ fn several_policies_decide_together() {
         policy("three", "step_up", no_writes),
     ]);
     // A default counts only where no rule of any policy matched, and then the strictest.
-    for (tool, word, by) in [
-        ("read", "allow", "two"),
-        ("write", "block", "three"),
-        ("x", "block", "two"),
-    ] {
+    for (tool, word, by) in
+        [("read", "allow", "two"), ("write", "block", "three"), ("x", "block", "two")]
+    {
         let verdict = judge(&set, tool, "{}");
         assert_eq!(verdict.effect.word(), word, "{tool}");
         assert_eq!(verdict.grounds.policy.unwrap().id, by, "{tool}");
@@ -315,32 +253,21 @@ fn sequences_and_annotations_are_seen() {
         if read {
             calls.add(&"read".into());
         }
-        let verdict = set.judge(&Facts {
-            tool: "send",
-            arguments: "{}",
-            annotations,
-            calls: &calls,
-        });
+        let verdict =
+            set.judge(&Facts { tool: "send", arguments: "{}", annotations, calls: &calls });
         (verdict.effect.word(), verdict.grounds.reason_code.unwrap())
     };
     let open = Some(r#"{"openWorldHint":true}"#);
     assert_eq!(word(open, false).0, "allow");
     assert_eq!(word(open, true), ("block", "rule_matched".into()));
     assert_eq!(word(None, false), ("block", "condition_failed".into()));
-    assert_eq!(
-        word(Some("[1]"), false),
-        ("block", "condition_failed".into())
-    );
+    assert_eq!(word(Some("[1]"), false), ("block", "condition_failed".into()));
     assert_eq!(word(Some("{"), false), ("block", "condition_failed".into()));
 }
 
 #[test]
 fn more_tools_than_are_remembered_are_judged_the_same() {
-    let set = bound(vec![policy(
-        "p",
-        "allow",
-        "[[rule]]\nid='r'\ntools=['*7']\neffect='block'",
-    )]);
+    let set = bound(vec![policy("p", "allow", "[[rule]]\nid='r'\ntools=['*7']\neffect='block'")]);
     for round in 0..2 {
         for number in 0..600 {
             let tool = format!("tool{number}");
@@ -374,18 +301,11 @@ fn model(rules: &[String]) -> &'static str {
     ["block", "defer", "step_up", "modify", "allow"]
         .into_iter()
         .find(|word| {
-            rules
-                .iter()
-                .filter(|rule| rule.contains(&format!("effect='{word}'")))
-                .any(|rule| {
-                    let fails = rule.contains("args.x");
-                    let misses = rule.contains("args.n == 2") || rule.contains("['u']");
-                    if fails {
-                        !["modify", "allow"].contains(word)
-                    } else {
-                        !misses
-                    }
-                })
+            rules.iter().filter(|rule| rule.contains(&format!("effect='{word}'"))).any(|rule| {
+                let fails = rule.contains("args.x");
+                let misses = rule.contains("args.n == 2") || rule.contains("['u']");
+                if fails { !["modify", "allow"].contains(word) } else { !misses }
+            })
         })
         .unwrap_or("step_up")
 }

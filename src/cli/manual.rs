@@ -8,7 +8,7 @@ use super::fault::Fault;
 
 /// Print the whole manual: every subcommand and flag
 ///
-/// Example: thoth manual | less
+/// Example: `thoth manual | less`
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
 

@@ -133,10 +133,8 @@ pub(crate) fn load(name: &str) -> Result<Policy, NotLoaded> {
     if let Some(pack) = Pack::named(name) {
         return Ok(pack.policy()?);
     }
-    let text = std::fs::read_to_string(name).map_err(|source| NotLoaded::Unreadable {
-        path: name.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(name)
+        .map_err(|source| NotLoaded::Unreadable { path: name.to_owned(), source })?;
     Ok(Policy::parse(name, &text)?)
 }
 
@@ -163,11 +161,7 @@ impl Args {
             Command::Test(test) => test.run(out)?,
             Command::Explain(explain) => explain.run(out)?,
         };
-        Ok(if good {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
@@ -177,10 +171,7 @@ impl Check {
     fn run(self, out: &mut impl Write) -> io::Result<bool> {
         let loaded: Vec<_> = self.files.iter().map(|name| (name, load(name))).collect();
         if self.json {
-            let files: Vec<_> = loaded
-                .iter()
-                .map(|(name, loaded)| checked(name, loaded))
-                .collect();
+            let files: Vec<_> = loaded.iter().map(|(name, loaded)| checked(name, loaded)).collect();
             writeln!(out, "{}", Value::from(files))?;
         } else {
             for (name, loaded) in &loaded {
@@ -272,9 +263,7 @@ impl Test {
 
 fn run_cases(policy: Policy) -> Vec<(Case, Ran)> {
     let set = PolicySet::new(vec![policy]);
-    let policies = set
-        .iter()
-        .flat_map(|set| set.policies().iter().map(move |p| (set, p)));
+    let policies = set.iter().flat_map(|set| set.policies().iter().map(move |p| (set, p)));
     policies
         .flat_map(|(set, policy)| policy.cases().iter().map(move |case| (set, case)))
         .map(|(set, case)| (case.clone(), case.run(set)))
@@ -299,8 +288,7 @@ fn tested(case: &Case, ran: &Ran) -> Value {
 impl Explain {
     fn run(mut self, out: &mut impl Write) -> io::Result<bool> {
         if self.policy.is_empty() {
-            self.policy
-                .push(crate::policy::pack::BASELINE.name.to_owned());
+            self.policy.push(crate::policy::pack::BASELINE.name.to_owned());
         }
         let mut policies = Vec::new();
         let mut failed = Vec::new();
@@ -314,11 +302,7 @@ impl Explain {
         let (Some(set), true) = (set, failed.is_empty()) else {
             for (name, error) in &failed {
                 if self.json {
-                    writeln!(
-                        out,
-                        "{}",
-                        json!({ "file": name, "problems": problems(error) })
-                    )?;
+                    writeln!(out, "{}", json!({ "file": name, "problems": problems(error) }))?;
                 } else {
                     text::not_loaded(out, error)?;
                 }
@@ -382,13 +366,8 @@ mod tests {
         let path = bad.path().to_str().unwrap();
         let (code, said) = run(&["check", path, "baseline", "/does/not/exist"]);
         assert_eq!(code, ExitCode::FAILURE);
-        assert!(said.contains(&format!(
-            "{path}:4:9: `default` is one of allow, block, step_up"
-        )));
-        assert!(
-            said.contains(&format!("{path}:5:1: unknown key `foo`")),
-            "{said}"
-        );
+        assert!(said.contains(&format!("{path}:4:9: `default` is one of allow, block, step_up")));
+        assert!(said.contains(&format!("{path}:5:1: unknown key `foo`")), "{said}");
         assert!(said.contains("baseline: ok"), "{said}");
         assert!(said.contains("/does/not/exist: cannot be read: "), "{said}");
         let (code, said) = run(&["check", "--json", path]);
@@ -420,24 +399,14 @@ mod tests {
         let none = file("[policy]\nid='p'\nversion=1\ndefault='block'\n");
         let path = none.path().to_str().unwrap();
         assert_eq!(run(&["test", path]).0, ExitCode::FAILURE);
-        assert_eq!(
-            run(&["test", "--allow-no-cases", path]).0,
-            ExitCode::SUCCESS
-        );
+        assert_eq!(run(&["test", "--allow-no-cases", path]).0, ExitCode::SUCCESS);
     }
 
     #[test]
     fn explain_shows_every_rule_the_verdict_and_the_arguments() {
         let good = file(GOOD);
         let path = good.path().to_str().unwrap();
-        let call = [
-            "explain",
-            "--policy",
-            path,
-            "--tool",
-            "query",
-            "--arguments",
-        ];
+        let call = ["explain", "--policy", path, "--tool", "query", "--arguments"];
         let (code, said) = run(&[&call[..], &[r#"{ "limit" : 1e1 }"#]].concat());
         assert_eq!(code, ExitCode::SUCCESS);
         assert!(said.contains("cap") && said.contains("matches"), "{said}");

@@ -7,7 +7,7 @@ use std::fmt::{self, Write as _};
 ///
 /// So neither a tool's name nor a path can colour, move, overwrite or reorder what is printed.
 #[derive(Clone, Copy, Debug)]
-pub struct Printable<'a>(pub &'a str);
+pub(super) struct Printable<'a>(pub &'a str);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

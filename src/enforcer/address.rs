@@ -24,9 +24,7 @@ pub(super) fn base(url: &str) -> Result<Uri, EnforcerError> {
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
-        || address
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback())
+        || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// A token as one path segment: RFC 3986 §2.3's unreserved characters stand for themselves. Dots alone would

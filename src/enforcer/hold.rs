@@ -73,12 +73,8 @@ impl Watch {
         moment: Moment,
     ) -> Self {
         let kept_open = hold.timeout.unwrap_or(KEPT_OPEN).min(longest).min(LONGEST);
-        let mut watch = Self {
-            deadline: moment.now + kept_open,
-            interval,
-            troubles: 0,
-            unknown: 0,
-        };
+        let mut watch =
+            Self { deadline: moment.now + kept_open, interval, troubles: 0, unknown: 0 };
         if let Some(expires_at) = &hold.expires_at {
             watch.expire(expires_at, grace, moment);
         }
@@ -236,10 +232,8 @@ mod tests {
     #[test]
     fn absurd_times_are_cut_short() {
         let moment = moment(255);
-        let forever = Hold {
-            timeout: Some(Duration::MAX),
-            ..hold(None, Some("9999-01-01T00:00:00Z"))
-        };
+        let forever =
+            Hold { timeout: Some(Duration::MAX), ..hold(None, Some("9999-01-01T00:00:00Z")) };
         let mut watch = Watch::new(&forever, Duration::MAX, INTERVAL, GRACE, moment);
         assert_eq!(watch.deadline() - moment.now, LONGEST);
         for _ in 0..4 {

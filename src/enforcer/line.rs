@@ -143,11 +143,8 @@ fn client(connector: Connector, timeout: Duration) -> Client<Connector, Full<Byt
 fn headers(settings: &settings::Enforcer) -> HeaderMap {
     let json = HeaderValue::from_static("application/json");
     let name = HeaderValue::from_static(concat!("thoth/", env!("CARGO_PKG_VERSION")));
-    let mut headers = HeaderMap::from_iter([
-        (CONTENT_TYPE, json.clone()),
-        (ACCEPT, json),
-        (USER_AGENT, name),
-    ]);
+    let mut headers =
+        HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json), (USER_AGENT, name)]);
     if let Some(key) = &settings.api_key {
         // Enforcers differ in which one they read.
         headers.insert(AUTHORIZATION, key.authorization());

@@ -202,7 +202,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::too_many_lines, reason = "one table, written out")]
     fn every_row_of_the_trouble_table() {
         let allow = Ok(r#"{"decision":"ALLOW"}"#);
         let bill = Ok(r#"{"error":{"type":"billing_error","code":"Quota","message":"pay up"}}"#);

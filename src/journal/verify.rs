@@ -173,11 +173,7 @@ mod tests {
     #[test]
     fn a_line_that_is_just_being_written_is_waited_for() {
         assert_eq!(read_all(&[b"a\nb", b"", b"c\n"], 3), (false, 0));
-        assert_eq!(
-            read_all(&[b"a\nb", b"", b""], 3),
-            (true, 0),
-            "but not for ever"
-        );
+        assert_eq!(read_all(&[b"a\nb", b"", b""], 3), (true, 0), "but not for ever");
         // What comes behind the end that the file had is another look's business.
         assert_eq!(read_all(&[b"a\n", b"b\n"], 2), (false, 1));
     }

@@ -40,10 +40,7 @@ impl Case {
     /// The same case with other annotations, in JSON: what if the server said something else?
     #[must_use]
     pub fn with_annotations(&self, json: &str) -> Self {
-        Self {
-            annotations: Some(json.to_owned()),
-            ..self.clone()
-        }
+        Self { annotations: Some(json.to_owned()), ..self.clone() }
     }
 
     fn difference(&self, verdict: &Verdict) -> Option<String> {

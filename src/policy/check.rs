@@ -35,39 +35,13 @@ const DEEPEST: usize = 16;
 /// The most memory, in bytes, that a compiled regular expression may take.
 const LARGEST_PATTERN: usize = 1 << 20;
 
-const VARIABLES: [&str; 9] = [
-    "args",
-    "tool",
-    "agent",
-    "server",
-    "user",
-    "intent",
-    "environment",
-    "annotations",
-    "session",
-];
-const TYPES: [&str; 9] = [
-    "bool",
-    "bytes",
-    "double",
-    "int",
-    "list",
-    "map",
-    "null_type",
-    "string",
-    "uint",
-];
-const FUNCTIONS: [&str; 10] = [
-    "bool", "bytes", "count", "double", "dyn", "int", "size", "string", "type", "uint",
-];
-const METHODS: [&str; 6] = [
-    "contains",
-    "endsWith",
-    "lowerAscii",
-    "matches",
-    "size",
-    "startsWith",
-];
+const VARIABLES: [&str; 9] =
+    ["args", "tool", "agent", "server", "user", "intent", "environment", "annotations", "session"];
+const TYPES: [&str; 9] =
+    ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "uint"];
+const FUNCTIONS: [&str; 10] =
+    ["bool", "bytes", "count", "double", "dyn", "int", "size", "string", "type", "uint"];
+const METHODS: [&str; 6] = ["contains", "endsWith", "lowerAscii", "matches", "size", "startsWith"];
 
 /// What an expression turned out to be.
 #[derive(Debug)]
@@ -131,28 +105,15 @@ fn depth(expr: &IdedExpr, above: usize) -> usize {
     if here > DEEPEST {
         return here;
     }
-    parts(&expr.expr)
-        .into_iter()
-        .map(|part| depth(part, here))
-        .max()
-        .unwrap_or(here)
+    parts(&expr.expr).into_iter().map(|part| depth(part, here)).max().unwrap_or(here)
 }
 
 fn parts(expr: &Expr) -> Vec<&IdedExpr> {
     match expr {
-        Expr::Call(call) => call
-            .target
-            .as_deref()
-            .into_iter()
-            .chain(&call.args)
-            .collect(),
+        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
         Expr::Comprehension(loops) => vec![&loops.iter_range, &loops.loop_step, &loops.result],
         Expr::List(list) => list.elements.iter().collect(),
-        Expr::Map(map) => map
-            .entries
-            .iter()
-            .flat_map(|entry| sides(&entry.expr))
-            .collect(),
+        Expr::Map(map) => map.entries.iter().flat_map(|entry| sides(&entry.expr)).collect(),
         Expr::Select(select) => vec![&select.operand],
         Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => Vec::new(),
     }
@@ -177,11 +138,7 @@ fn is_ident(expr: &IdedExpr, name: &str) -> bool {
 }
 
 fn call(id: u64, name: &str, args: Vec<IdedExpr>) -> IdedExpr {
-    let expr = Expr::Call(CallExpr {
-        func_name: name.to_owned(),
-        target: None,
-        args,
-    });
+    let expr = Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args });
     IdedExpr { id, expr }
 }
 
@@ -231,11 +188,7 @@ impl Checker<'_> {
             Expr::Ident(name) => return self.ident(expr, name),
             Expr::List(inner) => {
                 let mut list = inner.clone();
-                list.elements = inner
-                    .elements
-                    .iter()
-                    .map(|e| weighed(self.expr(e)))
-                    .collect();
+                list.elements = inner.elements.iter().map(|e| weighed(self.expr(e))).collect();
                 Expr::List(list)
             }
             Expr::Literal(literal) => {
@@ -258,10 +211,7 @@ impl Checker<'_> {
                 expr.expr.clone()
             }
         };
-        IdedExpr {
-            id,
-            expr: rewritten,
-        }
+        IdedExpr { id, expr: rewritten }
     }
 
     fn note(&mut self, literal: &LiteralValue) {
@@ -303,14 +253,8 @@ impl Checker<'_> {
         } else {
             self.expr(&select.operand)
         };
-        let select = SelectExpr {
-            operand: Box::new(operand),
-            ..select.clone()
-        };
-        IdedExpr {
-            id: expr.id,
-            expr: Expr::Select(select),
-        }
+        let select = SelectExpr { operand: Box::new(operand), ..select.clone() };
+        IdedExpr { id: expr.id, expr: Expr::Select(select) }
     }
 
     fn is_variable(&self, expr: &IdedExpr, name: &str) -> bool {
@@ -322,10 +266,7 @@ impl Checker<'_> {
         let names = [Some(&loops.iter_var), loops.iter_var2.as_ref()];
         for name in names.into_iter().flatten() {
             if VARIABLES.contains(&name.as_str()) || TYPES.contains(&name.as_str()) {
-                self.fault(
-                    expr,
-                    format!("`{name}` is taken; call the loop's variable otherwise"),
-                );
+                self.fault(expr, format!("`{name}` is taken; call the loop's variable otherwise"));
             }
         }
         let outside = self.locals.len();
@@ -451,15 +392,8 @@ impl Checker<'_> {
             "startsWith" | "endsWith" => target,
             _ => weighed(target),
         };
-        let method = CallExpr {
-            func_name: name.to_owned(),
-            target: Some(Box::new(target)),
-            args,
-        };
-        IdedExpr {
-            id: expr.id,
-            expr: Expr::Call(method),
-        }
+        let method = CallExpr { func_name: name.to_owned(), target: Some(Box::new(target)), args };
+        IdedExpr { id: expr.id, expr: Expr::Call(method) }
     }
 
     fn matches(&mut self, expr: &IdedExpr, target: IdedExpr, pattern: &IdedExpr) -> IdedExpr {
@@ -468,9 +402,7 @@ impl Checker<'_> {
             self.fault(expr, message.to_owned());
             return expr.clone();
         };
-        let compiled = RegexBuilder::new(text.inner())
-            .size_limit(LARGEST_PATTERN)
-            .build();
+        let compiled = RegexBuilder::new(text.inner()).size_limit(LARGEST_PATTERN).build();
         match compiled {
             Ok(regex) => self.patterns.push(regex),
             Err(error) => {

@@ -109,29 +109,17 @@ impl Condition {
     ///
     /// Everything that is wrong with it. Never empty.
     pub(super) fn compile(source: &str) -> Result<Self, Vec<Fault>> {
-        let fault = |message: String| {
-            vec![Fault {
-                line: 1,
-                column: 1,
-                message,
-            }]
-        };
+        let fault = |message: String| vec![Fault { line: 1, column: 1, message }];
         if source.len() > LONGEST {
-            return Err(fault(format!(
-                "the expression is longer than {LONGEST} bytes"
-            )));
+            return Err(fault(format!("the expression is longer than {LONGEST} bytes")));
         }
         // Former versions of the parser panicked on some texts.
         let program = catch_unwind(|| ENVIRONMENT.compile(source))
             .map_err(|_| fault("the CEL parser cannot read this expression".to_owned()))?
             .map_err(|errors| parse_faults(&errors))?;
-        let Checked {
-            expr,
-            patterns,
-            members,
-            literals,
-        } = check::check(program.expression(), program.source_info())
-            .map_err(|faults| placed(source, faults))?;
+        let Checked { expr, patterns, members, literals } =
+            check::check(program.expression(), program.source_info())
+                .map_err(|faults| placed(source, faults))?;
         Ok(Self {
             source: source.into(),
             expr,
@@ -202,10 +190,7 @@ impl Condition {
 
     /// What an error means, in words that hold nothing of the call: some of the interpreter's own
     /// texts print the values they are about.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the enum is open, and most hold values"
-    )]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open, and most hold values")]
     fn failure(&self, error: &ExecutionError) -> Failure {
         match error {
             ExecutionError::NoSuchKey(name) => {
@@ -260,11 +245,7 @@ fn parse_faults(errors: &cel::ParseErrors) -> Vec<Fault> {
         })
         .collect();
     if faults.is_empty() {
-        faults.push(Fault {
-            line: 1,
-            column: 1,
-            message: "not a CEL expression".to_owned(),
-        });
+        faults.push(Fault { line: 1, column: 1, message: "not a CEL expression".to_owned() });
     }
     faults
 }
@@ -275,11 +256,7 @@ fn placed(source: &str, faults: Vec<check::Fault>) -> Vec<Fault> {
         .map(|(offset, message)| {
             let bytes = source.chars().take(offset).map(char::len_utf8).sum();
             let (line, column) = super::problem::place(source, bytes);
-            Fault {
-                line,
-                column,
-                message,
-            }
+            Fault { line, column, message }
         })
         .collect()
 }

@@ -63,19 +63,16 @@ impl BoundPolicy {
                     ("intents", &rule.intents, &who.intent),
                     ("environments", &rule.environments, &who.environment),
                 ];
-                let misses = about
-                    .into_iter()
-                    .find(|(_, names, name)| !names.include(name));
+                let misses = about.into_iter().find(|(_, names, name)| !names.include(name));
                 let effect = rule.action.word();
                 let says = match misses {
                     Some((key, ..)) => Says::NotAbout(key),
                     None => match Self::outcome(rule, &scene) {
                         Ok(true) => Says::Matches,
                         Ok(false) => Says::False,
-                        Err(failure) => Says::Failed {
-                            matches: effect.restricts(),
-                            why: failure.to_string(),
-                        },
+                        Err(failure) => {
+                            Says::Failed { matches: effect.restricts(), why: failure.to_string() }
+                        }
                     },
                 };
                 rules.push(Heard {
@@ -87,9 +84,6 @@ impl BoundPolicy {
                 });
             }
         }
-        Explanation {
-            rules,
-            verdict: self.judge(facts),
-        }
+        Explanation { rules, verdict: self.judge(facts) }
     }
 }

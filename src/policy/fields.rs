@@ -30,12 +30,7 @@ impl<'t, 'c, 'p> Fields<'t, 'c, 'p> {
         span: Range<usize>,
         problems: &'c mut Collector<'p>,
     ) -> Self {
-        Self {
-            kind,
-            table,
-            span,
-            problems,
-        }
+        Self { kind, table, span, problems }
     }
 
     /// The fields of a value that should be a table.
@@ -56,11 +51,8 @@ impl<'t, 'c, 'p> Fields<'t, 'c, 'p> {
         for key in self.table.keys() {
             let name = key.get_ref();
             if !known.contains(&&**name) {
-                let message = format!(
-                    "unknown key `{name}`; {} has {}",
-                    self.kind,
-                    known.join(", ")
-                );
+                let message =
+                    format!("unknown key `{name}`; {} has {}", self.kind, known.join(", "));
                 self.problems.over(&key.span(), message);
             }
         }
@@ -77,8 +69,7 @@ impl<'t, 'c, 'p> Fields<'t, 'c, 'p> {
 
     /// Where a key's value stands, or the table where the key is missing.
     pub(super) fn span_of(&self, key: &str) -> Range<usize> {
-        self.value(key)
-            .map_or_else(|| self.span.clone(), Spanned::span)
+        self.value(key).map_or_else(|| self.span.clone(), Spanned::span)
     }
 
     pub(super) fn problem(&mut self, span: &Range<usize>, message: String) {
@@ -105,10 +96,7 @@ impl<'t, 'c, 'p> Fields<'t, 'c, 'p> {
         };
         let above = read.split_inclusive('\n').take(line - 1).map(str::len);
         let line_begin: usize = above.sum();
-        let left = read[line_begin..]
-            .chars()
-            .take(column - 1)
-            .map(char::len_utf8);
+        let left = read[line_begin..].chars().take(column - 1).map(char::len_utf8);
         let offset = span.start + begin + line_begin + left.sum::<usize>();
         self.problems.at(offset, message);
     }
@@ -198,10 +186,8 @@ impl<'t, 'c, 'p> Fields<'t, 'c, 'p> {
         let value = self.value(key)?;
         let items = value.get_ref().as_array().map(|array| &**array);
         let items = self.wanted(key, "a list of strings", items)?;
-        let texts: Option<Vec<_>> = items
-            .iter()
-            .map(|item| Some((item.get_ref().as_str()?, item.span())))
-            .collect();
+        let texts: Option<Vec<_>> =
+            items.iter().map(|item| Some((item.get_ref().as_str()?, item.span()))).collect();
         self.wanted(key, "a list of strings", texts)
     }
 
@@ -225,8 +211,7 @@ impl<'t, 'c, 'p> Fields<'t, 'c, 'p> {
     pub(super) fn table(&mut self, key: &str) -> Option<&'t Value<'t>> {
         let value = self.value(key);
         if value.is_none() {
-            self.problems
-                .at(0, format!("`[{key}]` is missing: {} needs it", self.kind));
+            self.problems.at(0, format!("`[{key}]` is missing: {} needs it", self.kind));
         }
         value
     }

@@ -74,10 +74,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Policy, Problems> {
 fn file(name: &str, problems: &mut Collector<'_>) -> Option<Policy> {
     let text = problems.text();
     if text.len() > LONGEST {
-        problems.at(
-            0,
-            format!("the file is longer than {LONGEST} bytes; split it"),
-        );
+        problems.at(0, format!("the file is longer than {LONGEST} bytes; split it"));
         return None;
     }
     let (root, errors) = DeTable::parse_recoverable(text);
@@ -94,24 +91,10 @@ fn file(name: &str, problems: &mut Collector<'_>) -> Option<Policy> {
     let head = root.table("policy");
     let (rule_tables, cases) = (root.tables("rule"), root.tables("case"));
     let head = head.map(|table| policy_head(table, problems));
-    let rules: Vec<_> = rule_tables
-        .iter()
-        .filter_map(|table| rule(table, problems))
-        .collect();
-    let cases: Vec<_> = cases
-        .iter()
-        .filter_map(|table| case(table, problems))
-        .collect();
-    unique(
-        rules.iter().map(|(rule, span)| (rule.id.as_str(), span)),
-        "rule id",
-        problems,
-    );
-    unique(
-        cases.iter().map(|(case, span)| (case.name.as_str(), span)),
-        "case name",
-        problems,
-    );
+    let rules: Vec<_> = rule_tables.iter().filter_map(|table| rule(table, problems)).collect();
+    let cases: Vec<_> = cases.iter().filter_map(|table| case(table, problems)).collect();
+    unique(rules.iter().map(|(rule, span)| (rule.id.as_str(), span)), "rule id", problems);
+    unique(cases.iter().map(|(case, span)| (case.name.as_str(), span)), "case name", problems);
     let all_read = rules.len() == rule_tables.len();
     let rules: Vec<_> = rules.into_iter().map(|(rule, _)| rule).collect();
     for (case, span) in &cases {
@@ -119,20 +102,13 @@ fn file(name: &str, problems: &mut Collector<'_>) -> Option<Policy> {
             && all_read
             && !rules.iter().any(|rule| rule.id == *id)
         {
-            problems.over(
-                span,
-                format!("no rule has the id `{id}` that this case names"),
-            );
+            problems.over(span, format!("no rule has the id `{id}` that this case names"));
         }
     }
     let (id, version, default, description) = head??;
     Some(Policy {
         name: name.to_owned(),
-        reference: PolicyRef {
-            id,
-            version,
-            sha256: Some(hex::encode(Sha256::digest(text))),
-        },
+        reference: PolicyRef { id, version, sha256: Some(hex::encode(Sha256::digest(text))) },
         description,
         default,
         rules,
@@ -149,10 +125,8 @@ fn unique<'n>(
     for (name, span) in names {
         let (line, _) = super::problem::place(problems.text(), span.start);
         if let Some(first) = seen.get(name) {
-            problems.over(
-                span,
-                format!("the {kind} `{name}` was used on line {first}; change one"),
-            );
+            problems
+                .over(span, format!("the {kind} `{name}` was used on line {first}; change one"));
         } else {
             seen.insert(name, line);
         }
@@ -167,14 +141,9 @@ fn policy_head(
     fields.only(POLICY_KEYS);
     let id = fields.required_name("id");
     let version = fields.version("version");
-    let description = fields
-        .string("description")
-        .map(|(text, _)| text.to_owned());
-    let words = [
-        ("allow", Fallback::Allow),
-        ("block", Fallback::Block),
-        ("step_up", Fallback::StepUp),
-    ];
+    let description = fields.string("description").map(|(text, _)| text.to_owned());
+    let words =
+        [("allow", Fallback::Allow), ("block", Fallback::Block), ("step_up", Fallback::StepUp)];
     let default = fields.required_word("default", &words);
     Some((id?, version?, default?, description))
 }
@@ -193,10 +162,7 @@ fn rule(table: &Table<'_>, problems: &mut Collector<'_>) -> Option<(Rule, Range<
     let when = when.map(|(source, span)| condition(source, &span, &mut fields));
     let reason = fields.string("reason").map(|(text, _)| text.to_owned());
     let controls = fields.strings("controls").unwrap_or_default();
-    let controls = controls
-        .into_iter()
-        .map(|(text, _)| text.to_owned())
-        .collect();
+    let controls = controls.into_iter().map(|(text, _)| text.to_owned()).collect();
     let action = action(&mut fields);
     let line = fields.line();
     let rule = Rule {
@@ -263,21 +229,12 @@ fn action(fields: &mut Fields<'_, '_, '_>) -> Option<Action> {
     ] {
         if word.is_some_and(|word| word != needed) && fields.has(key) {
             let needed = needed.as_str();
-            fields.problem_at(
-                key,
-                format!("`{key}` goes with `effect = \"{needed}\"` only"),
-            );
+            fields.problem_at(key, format!("`{key}` goes with `effect = \"{needed}\"` only"));
         }
     }
-    let retry_after = fields
-        .integer("retry_after_seconds")
-        .map(Duration::from_secs);
+    let retry_after = fields.integer("retry_after_seconds").map(Duration::from_secs);
     let self_approval = fields.bool("self_approval");
-    let sets = if fields.has("set") {
-        sets(fields)
-    } else {
-        None
-    };
+    let sets = if fields.has("set") { sets(fields) } else { None };
     Some(match word? {
         Word::Allow => Action::Allow,
         Word::Block => Action::Block,

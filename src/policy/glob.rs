@@ -70,18 +70,12 @@ impl Glob {
             Some(at) if at + 1 == text.len() && text.ends_with('*') => Shape::Prefix,
             Some(_) => Shape::General,
         };
-        Ok(Self {
-            text: text.into(),
-            shape,
-        })
+        Ok(Self { text: text.into(), shape })
     }
 
     /// A pattern that matches this name and no other, whatever characters it holds.
     pub fn exactly(name: &str) -> Self {
-        Self {
-            text: name.into(),
-            shape: Shape::Exact,
-        }
+        Self { text: name.into(), shape: Shape::Exact }
     }
 
     /// Whether the pattern matches the whole name.

@@ -71,9 +71,8 @@ struct Voices<'p> {
 impl PolicySet {
     /// Policies that decide together; `None` where there are none.
     pub fn new(policies: Vec<Policy>) -> Option<Self> {
-        (!policies.is_empty()).then(|| Self {
-            policies: policies.into_iter().map(Arc::new).collect(),
-        })
+        (!policies.is_empty())
+            .then(|| Self { policies: policies.into_iter().map(Arc::new).collect() })
     }
 
     /// The policies, in the order given.
@@ -83,29 +82,18 @@ impl PolicySet {
 
     /// Each policy by itself.
     pub fn each(&self) -> impl Iterator<Item = Self> {
-        self.policies.iter().map(|policy| Self {
-            policies: Arc::new([Arc::clone(policy)]),
-        })
+        self.policies.iter().map(|policy| Self { policies: Arc::new([Arc::clone(policy)]) })
     }
 
     /// Binds the policies to whose calls they judge: once for a session.
     pub fn bind(&self, who: Who) -> BoundPolicy {
         let mut rules: Vec<Place> = Vec::new();
         for (policy, of) in self.policies.iter().enumerate() {
-            let about = of
-                .rules
-                .iter()
-                .enumerate()
-                .filter(|(_, rule)| rule.is_about(&who));
+            let about = of.rules.iter().enumerate().filter(|(_, rule)| rule.is_about(&who));
             rules.extend(about.map(|(rule, _)| Place { policy, rule }));
         }
         rules.sort_by_key(|place| std::cmp::Reverse(self.at(*place).1.action.word()));
-        BoundPolicy {
-            set: self.clone(),
-            who,
-            rules,
-            by_tool: Mutex::default(),
-        }
+        BoundPolicy { set: self.clone(), who, rules, by_tool: Mutex::default() }
     }
 
     pub(super) fn at(&self, place: Place) -> (&Policy, &Rule) {
@@ -119,13 +107,12 @@ impl PolicySet {
             .policies
             .split_first()
             .unwrap_or_else(|| unreachable!("`new` takes no empty list"));
-        rest.iter().fold(first, |strictest, policy| {
-            if policy.default > strictest.default {
-                policy
-            } else {
-                strictest
-            }
-        })
+        rest.iter().fold(
+            first,
+            |strictest, policy| {
+                if policy.default > strictest.default { policy } else { strictest }
+            },
+        )
     }
 }
 
@@ -162,9 +149,7 @@ impl BoundPolicy {
     }
 
     pub(super) fn outcome(rule: &Rule, scene: &Scene<'_>) -> Outcome {
-        rule.when
-            .as_ref()
-            .map_or(Ok(true), |when| when.holds(scene))
+        rule.when.as_ref().map_or(Ok(true), |when| when.holds(scene))
     }
 
     /// What the rules of one effect say.
@@ -189,23 +174,14 @@ impl BoundPolicy {
     fn default(&self, failed: &[(&Rule, Failure)]) -> Verdict {
         let policy = self.set.strictest_default();
         let effect = effect(policy.default.word());
-        let mut reason = format!(
-            "no rule of policy `{}` matches this call",
-            policy.reference.id
-        );
+        let mut reason = format!("no rule of policy `{}` matches this call", policy.reference.id);
         for failure in failed {
             reason.push_str("; ");
             reason.push_str(&not_evaluated(failure));
         }
-        let code = if failed.is_empty() {
-            NO_RULE_MATCHED
-        } else {
-            CONDITION_FAILED
-        };
-        let grounds = Grounds {
-            policy: Some(policy.reference.clone()),
-            ..Grounds::coded(code, &reason)
-        };
+        let code = if failed.is_empty() { NO_RULE_MATCHED } else { CONDITION_FAILED };
+        let grounds =
+            Grounds { policy: Some(policy.reference.clone()), ..Grounds::coded(code, &reason) };
         Verdict { effect, grounds }
     }
 }
@@ -249,10 +225,7 @@ impl Voices<'_> {
                         reason_code: Some(MODIFY_FAILED.to_owned()),
                         ..grounds
                     };
-                    return Verdict {
-                        effect: Effect::Block,
-                        grounds,
-                    };
+                    return Verdict { effect: Effect::Block, grounds };
                 }
             },
             // Come back when the last of them lets the call pass.
@@ -287,33 +260,20 @@ impl Voices<'_> {
             }
         }
         reasons.extend(self.failed.iter().map(not_evaluated));
-        let restricts = self
-            .matched
-            .iter()
-            .any(|(_, rule)| rule.action.word().restricts());
+        let restricts = self.matched.iter().any(|(_, rule)| rule.action.word().restricts());
         let sound = self.failed.is_empty() || some_held && restricts;
-        let code = if sound {
-            RULE_MATCHED
-        } else {
-            CONDITION_FAILED
-        };
+        let code = if sound { RULE_MATCHED } else { CONDITION_FAILED };
         grounds.reason = Some(reasons.join("; "));
         grounds.reason_code = Some(code.to_owned());
-        grounds.policy = self
-            .matched
-            .first()
-            .map(|(policy, _)| policy.reference.clone());
+        grounds.policy = self.matched.first().map(|(policy, _)| policy.reference.clone());
         grounds
     }
 
     fn retry_after(&self) -> Option<std::time::Duration> {
-        let times = self
-            .matched
-            .iter()
-            .filter_map(|(_, rule)| match rule.action {
-                Action::Defer { retry_after } => retry_after,
-                Action::Allow | Action::Block | Action::Modify(_) | Action::StepUp { .. } => None,
-            });
+        let times = self.matched.iter().filter_map(|(_, rule)| match rule.action {
+            Action::Defer { retry_after } => retry_after,
+            Action::Allow | Action::Block | Action::Modify(_) | Action::StepUp { .. } => None,
+        });
         times.max()
     }
 

@@ -83,9 +83,7 @@ fn weigh_out(value: &dyn Val, factor: u64, left: u64) -> Option<u64> {
         left.checked_sub(bytes(string.inner().len()))
     } else if let Some(list) = value.downcast_ref::<CelList<'_>>() {
         let mut items = list.inner().iter();
-        items.try_fold(left.checked_sub(1)?, |left, item| {
-            weigh_out(item.as_ref(), factor, left)
-        })
+        items.try_fold(left.checked_sub(1)?, |left, item| weigh_out(item.as_ref(), factor, left))
     } else if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
         let mut members = map.inner().iter();
         members.try_fold(left.checked_sub(1)?, |left, (key, item)| {

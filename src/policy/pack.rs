@@ -13,22 +13,14 @@ pub struct Pack {
 }
 
 /// The pack that decides where nothing else is configured.
-pub const BASELINE: Pack = Pack {
-    name: "baseline",
-    text: include_str!("../../policies/baseline.toml"),
-};
+pub const BASELINE: Pack =
+    Pack { name: "baseline", text: include_str!("../../policies/baseline.toml") };
 
 /// All packs.
 pub const PACKS: [Pack; 5] = [
     BASELINE,
-    Pack {
-        name: "database",
-        text: include_str!("../../policies/database.toml"),
-    },
-    Pack {
-        name: "filesystem",
-        text: include_str!("../../policies/filesystem.toml"),
-    },
+    Pack { name: "database", text: include_str!("../../policies/database.toml") },
+    Pack { name: "filesystem", text: include_str!("../../policies/filesystem.toml") },
     Pack {
         name: "hipaa-minimum-necessary",
         text: include_str!("../../policies/hipaa-minimum-necessary.toml"),

@@ -66,12 +66,7 @@ pub(super) fn set(text: &str, changes: &[(&Pointer, String)]) -> Result<String, 
     let mut out = String::with_capacity(text.len() + 64);
     let mut copied = 0;
     let mut last_added = None;
-    for Splice {
-        start,
-        end,
-        text: new,
-    } in splices
-    {
+    for Splice { start, end, text: new } in splices {
         out.push_str(&text[copied..start]);
         // The second of two additions to a container that was empty needs the comma.
         if start == end && last_added == Some(start) && !new.starts_with(',') {
@@ -135,11 +130,7 @@ fn splice(text: &str, pointer: &Pointer, value: &str) -> Result<Splice, Unchange
         Container::Scalar => return Err(nowhere()),
     };
     let start = offset(text, found);
-    Ok(Splice {
-        start,
-        end: start + found.len(),
-        text: value.to_owned(),
-    })
+    Ok(Splice { start, end: start + found.len(), text: value.to_owned() })
 }
 
 /// An addition behind the last value of a container, or inside an empty one.
@@ -148,11 +139,7 @@ fn added(text: &str, container: &str, last: Option<&RawValue>, new: String) -> S
         Some(last) => (offset(text, last) + last.len(), format!(",{new}")),
         None => (offset(text, container) + 1, new),
     };
-    Splice {
-        start: at,
-        end: at,
-        text: new,
-    }
+    Splice { start: at, end: at, text: new }
 }
 
 enum Container<'a> {
@@ -254,21 +241,13 @@ mod tests {
                 " { \"n\" : 1.50 ,\"l\":[ 0, {\"a~/b\":null} ],\"\\u006d\" : 7 } ",
             ),
             (
-                &[
-                    ("/m/new", "1"),
-                    ("/m/newer", "2"),
-                    ("/l/-", "3"),
-                    ("/z", "{}"),
-                ],
+                &[("/m/new", "1"), ("/m/newer", "2"), ("/l/-", "3"), ("/z", "{}")],
                 " { \"n\" : 1.50 ,\"l\":[ 1e2, {\"a~/b\":\"x\"},3 ],\"\\u006d\" : {\"new\":1,\"newer\":2 },\"z\":{} } ",
             ),
         ] {
             assert_eq!(changed(text, changes).as_deref(), Ok(expected));
         }
-        assert_eq!(
-            changed("{}", &[("/a", "1"), ("/b", "2")]).unwrap(),
-            r#"{"a":1,"b":2}"#
-        );
+        assert_eq!(changed("{}", &[("/a", "1"), ("/b", "2")]).unwrap(), r#"{"a":1,"b":2}"#);
         assert_eq!(
             changed("{\"a\":[]}", &[("/a/-", "1"), ("/a/-", "2")]).unwrap(),
             r#"{"a":[1,2]}"#
@@ -286,10 +265,7 @@ mod tests {
             (r#"{"a":{"b":1,"\u0062":2}}"#, "/a/b"),
             (r#"{"a":1,"a":2}"#, "/c"),
         ] {
-            assert!(
-                changed(text, &[(pointer, "1")]).is_err(),
-                "{text} {pointer}"
-            );
+            assert!(changed(text, &[(pointer, "1")]).is_err(), "{text} {pointer}");
         }
     }
 
@@ -333,10 +309,7 @@ mod tests {
                 .into_iter()
                 .filter(|(name, ..)| seen.insert(name.clone()))
                 .map(|(name, literal, space)| {
-                    (
-                        name.clone(),
-                        format!("{space}\"{name}\"{space}:{space}{literal}{space}"),
-                    )
+                    (name.clone(), format!("{space}\"{name}\"{space}:{space}{literal}{space}"))
                 })
                 .collect()
         })

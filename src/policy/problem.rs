@@ -42,11 +42,7 @@ impl fmt::Display for Problems {
             if nth > 0 {
                 f.write_str("\n")?;
             }
-            let Problem {
-                line,
-                column,
-                message,
-            } = problem;
+            let Problem { line, column, message } = problem;
             write!(f, "{}:{line}:{column}: {message}", self.name)?;
         }
         Ok(())
@@ -57,10 +53,7 @@ impl fmt::Display for Problems {
 
 impl<'t> Collector<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self {
-            text,
-            list: Vec::new(),
-        }
+        Self { text, list: Vec::new() }
     }
 
     /// The text the problems are found in.
@@ -71,11 +64,7 @@ impl<'t> Collector<'t> {
     /// Notes a problem at a byte offset.
     pub(super) fn at(&mut self, offset: usize, message: impl Into<String>) {
         let (line, column) = place(self.text, offset);
-        self.list.push(Problem {
-            line,
-            column,
-            message: message.into(),
-        });
+        self.list.push(Problem { line, column, message: message.into() });
     }
 
     /// Notes a problem at the start of a span.
@@ -90,10 +79,7 @@ impl<'t> Collector<'t> {
             _ => {
                 self.list.sort();
                 self.list.dedup();
-                Err(Problems {
-                    name: name.to_owned(),
-                    list: self.list,
-                })
+                Err(Problems { name: name.to_owned(), list: self.list })
             }
         }
     }
@@ -101,10 +87,8 @@ impl<'t> Collector<'t> {
 
 /// The line and column of a byte offset, both from 1. Offsets past the end mean the end.
 pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
-    let offset = (0..=offset.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0);
+    let offset =
+        (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     let before = &text[..offset];
     let line = before.matches('\n').count() + 1;
     let start = before.rfind('\n').map_or(0, |at| at + 1);

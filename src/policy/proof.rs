@@ -78,10 +78,7 @@ pub fn prove(judge: &dyn Judge, local: &Local) -> Proof {
     }
     match denied.first() {
         Some(first) => Proof::Proven {
-            what: format!(
-                "{} calls are denied as they should be, such as {first}",
-                denied.len()
-            ),
+            what: format!("{} calls are denied as they should be, such as {first}", denied.len()),
         },
         None if could_deny(local) => Proof::Untested,
         None => Proof::NothingToDeny,
@@ -114,9 +111,7 @@ fn probes(local: &Local, calls: &Calls) -> Vec<Probe> {
     };
     let scope = local.scope();
     let excludes = |globs: &Option<Vec<Glob>>| {
-        globs
-            .as_ref()
-            .is_some_and(|globs| !globs.iter().any(|glob| glob.matches(STRANGER)))
+        globs.as_ref().is_some_and(|globs| !globs.iter().any(|glob| glob.matches(STRANGER)))
     };
     if scope.lineage.is_some() {
         probes.push(stranger("blocked lineage"));
@@ -130,17 +125,11 @@ fn probes(local: &Local, calls: &Calls) -> Vec<Probe> {
     let Some(bound) = local.policies() else {
         return probes;
     };
-    let rules: Vec<&Rule> = bound
-        .rules()
-        .iter()
-        .map(|at| bound.set().at(*at).1)
-        .collect();
+    let rules: Vec<&Rule> = bound.rules().iter().map(|at| bound.set().at(*at).1).collect();
     for rule in rules.iter().filter(|rule| rule.action.word().restricts()) {
         let tool = match &rule.tools {
             Names::Any => STRANGER.to_owned(),
-            Names::OneOf(globs) => globs
-                .first()
-                .map_or(String::new(), |glob| glob.instance("x")),
+            Names::OneOf(globs) => globs.first().map_or(String::new(), |glob| glob.instance("x")),
         };
         let arguments = match &rule.when {
             None => Some("{}".to_owned()),
@@ -148,11 +137,7 @@ fn probes(local: &Local, calls: &Calls) -> Vec<Probe> {
         };
         if let Some(arguments) = arguments {
             let why = format!("rule `{}`", rule.id);
-            probes.push(Probe {
-                why,
-                tool,
-                arguments,
-            });
+            probes.push(Probe { why, tool, arguments });
         }
     }
     let default = bound.set().strictest_default();
@@ -180,9 +165,7 @@ fn witness(when: &Condition, bound: &BoundPolicy, tool: &str, calls: &Calls) -> 
         }
     }
     let names: Vec<&String> = when.members().iter().collect();
-    let count = values
-        .len()
-        .saturating_pow(u32::try_from(names.len()).unwrap_or(u32::MAX));
+    let count = values.len().saturating_pow(u32::try_from(names.len()).unwrap_or(u32::MAX));
     (0..count.min(MOST_TRIES))
         .map(|mut pick| {
             let members = names.iter().map(|name| {
@@ -195,12 +178,7 @@ fn witness(when: &Condition, bound: &BoundPolicy, tool: &str, calls: &Calls) -> 
             format!("{{{}}}", members.collect::<Vec<_>>().join(","))
         })
         .find(|arguments| {
-            let facts = Facts {
-                tool,
-                arguments,
-                annotations: None,
-                calls,
-            };
+            let facts = Facts { tool, arguments, annotations: None, calls };
             when.holds(&Scene::new(bound.who(), &facts)) == Ok(true)
         })
 }
@@ -256,10 +234,7 @@ mod tests {
             assert!(what.contains(part), "{rules}: {what}");
             if !rules.contains("case") {
                 let broken = prove(&AllowAll, &local);
-                assert!(
-                    matches!(broken, Proof::Broken { .. }),
-                    "{rules}: {broken:?}"
-                );
+                assert!(matches!(broken, Proof::Broken { .. }), "{rules}: {broken:?}");
             }
         }
     }

@@ -249,13 +249,7 @@ impl Case {
 
 impl Word {
     /// All of them, the mildest first.
-    pub const ALL: [Self; 5] = [
-        Self::Allow,
-        Self::Modify,
-        Self::StepUp,
-        Self::Defer,
-        Self::Block,
-    ];
+    pub const ALL: [Self; 5] = [Self::Allow, Self::Modify, Self::StepUp, Self::Defer, Self::Block];
 
     /// The word itself.
     pub fn as_str(self) -> &'static str {

@@ -93,11 +93,7 @@ impl<'a> Scene<'a> {
 
 impl<'v, 'a> View<'v, 'a> {
     pub(super) fn new(scene: &'v Scene<'a>, patterns: &'v [Pattern]) -> Self {
-        Self {
-            scene,
-            patterns,
-            meter: Meter::new(allowance(scene.facts.arguments.len())),
-        }
+        Self { scene, patterns, meter: Meter::new(allowance(scene.facts.arguments.len())) }
     }
 
     /// Whether a condition that was evaluated on this view has given up.
@@ -185,9 +181,7 @@ macro_rules! indexed_by_string {
     };
 }
 
-indexed_by_string!(Pattern, "matches", |this, key| CelBool::from(
-    this.0.is_match(key)
-));
+indexed_by_string!(Pattern, "matches", |this, key| CelBool::from(this.0.is_match(key)));
 indexed_by_string!(Count<'_>, "count", |this, key| {
     CelInt::from(i64::try_from(this.0.count(key)).unwrap_or(i64::MAX))
 });

@@ -114,29 +114,23 @@ impl Scope {
     /// The block of a call to this tool, where it is refused before any rule is asked.
     pub fn verdict(&self, tool: &str) -> Option<Verdict> {
         let lets = |globs: &Option<Vec<Glob>>| {
-            globs
-                .as_ref()
-                .is_none_or(|globs| globs.iter().any(|glob| glob.matches(tool)))
+            globs.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob.matches(tool)))
         };
         let (code, reason) = match &self.lineage {
             Some(Blocked::Ancestor { process, token }) => (
                 ANCESTOR_BLOCKED,
                 format!("calls below the process `{process}` are blocked (`{token}`)"),
             ),
-            Some(Blocked::Binary(name)) => (
-                BINARY_BLOCKED,
-                format!("calls to the server command `{name}` are blocked"),
-            ),
+            Some(Blocked::Binary(name)) => {
+                (BINARY_BLOCKED, format!("calls to the server command `{name}` are blocked"))
+            }
             None if !lets(&self.approved) => (
                 TOOL_NOT_IN_SCOPE,
                 "this tool is not in the approved scope of this session".to_owned(),
             ),
             None if !lets(&self.intended) => (
                 TOOL_NOT_FOR_INTENT,
-                format!(
-                    "this tool is not allowed for the session intent `{}`",
-                    self.intent
-                ),
+                format!("this tool is not allowed for the session intent `{}`", self.intent),
             ),
             None => return None,
         };
@@ -181,9 +175,7 @@ impl Judge for Local {
         if let Some(block) = self.scope.verdict(facts.tool) {
             return block;
         }
-        self.policies
-            .as_ref()
-            .map_or_else(Verdict::allow, |policies| policies.judge(facts))
+        self.policies.as_ref().map_or_else(Verdict::allow, |policies| policies.judge(facts))
     }
 }
 
@@ -196,28 +188,18 @@ mod tests {
     }
 
     fn code(scope: &Scope, tool: &str) -> Option<String> {
-        scope
-            .verdict(tool)
-            .and_then(|verdict| verdict.grounds.reason_code)
+        scope.verdict(tool).and_then(|verdict| verdict.grounds.reason_code)
     }
 
     #[test]
     fn a_scope_restricts_tools_only_if_it_names_any() {
         for (entries, tool, lets) in [
             (&[][..], "anything", true),
-            (
-                &["endpoint:checkin", "read:files", "", " "],
-                "anything",
-                true,
-            ),
+            (&["endpoint:checkin", "read:files", "", " "], "anything", true),
             (&["read_file"], "read_file", true),
             (&["read_file"], "write_file", false),
             (&["tool_call:read_*", "endpoint:checkin"], "read_file", true),
-            (
-                &["tool_call:read_*", "endpoint:checkin"],
-                "write_file",
-                false,
-            ),
+            (&["tool_call:read_*", "endpoint:checkin"], "write_file", false),
             (&["tool_call:ns:tool"], "ns:tool", true),
             (&["tool_call:"], "anything", false),
             (&["a[b"], "a[b", true),
@@ -225,11 +207,7 @@ mod tests {
         ] {
             let scope = Scope::new(&strings(entries), "", &[], None);
             let expected = (!lets).then_some(TOOL_NOT_IN_SCOPE);
-            assert_eq!(
-                code(&scope, tool).as_deref(),
-                expected,
-                "{entries:?} {tool}"
-            );
+            assert_eq!(code(&scope, tool).as_deref(), expected, "{entries:?} {tool}");
         }
     }
 
@@ -261,14 +239,8 @@ mod tests {
         };
         let ancestor = blocked(&["bash", "/opt/CURSOR-helper"], "node").unwrap();
         assert!(matches!(ancestor, Blocked::Ancestor { ref token, .. } if token == "Cursor"));
-        assert_eq!(
-            blocked(&["bash"], "/usr/bin/npx"),
-            Some(Blocked::Binary("npx".into()))
-        );
-        assert_eq!(
-            blocked(&["bash"], r"C:\bin\npx"),
-            Some(Blocked::Binary("npx".into()))
-        );
+        assert_eq!(blocked(&["bash"], "/usr/bin/npx"), Some(Blocked::Binary("npx".into())));
+        assert_eq!(blocked(&["bash"], r"C:\bin\npx"), Some(Blocked::Binary("npx".into())));
         assert_eq!(blocked(&["bash"], "/usr/bin/npx2"), None);
         assert_eq!(blocked(&["bash"], ""), None);
         let scope = Scope::new(&strings(&["read"]), "", &[], Some(ancestor));

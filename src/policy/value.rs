@@ -157,10 +157,7 @@ fn unreadable() -> ExecutionError {
 impl<'a> Members<'a> {
     /// The members of the object in this text. Nothing is read yet.
     pub(super) fn of(text: &'a str) -> Self {
-        Self {
-            text,
-            read: OnceLock::new(),
-        }
+        Self { text, read: OnceLock::new() }
     }
 
     fn value(&self, name: &str) -> Result<&(dyn Val + 'a), ExecutionError> {

@@ -73,9 +73,7 @@ impl Line {
 
     /// What the line says of itself, if it is shaped like a record.
     pub(super) fn finish(mut self) -> Option<Said> {
-        let (rest, seal) = self
-            .held
-            .split_at_checked(self.held.len().checked_sub(TAIL)?)?;
+        let (rest, seal) = self.held.split_at_checked(self.held.len().checked_sub(TAIL)?)?;
         let seal = seal.strip_prefix(SEAL)?.strip_suffix(b"\"}")?;
         let (_, link) = rest.split_at_checked(rest.len().checked_sub(LINK)?)?;
         let prev = link.strip_prefix(PREV)?.strip_suffix(b"\"")?;

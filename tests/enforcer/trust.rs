@@ -110,9 +110,11 @@ async fn unverified_means_that_the_pins_alone_decide() {
 /// In a resumed session no certificate is shown again.
 #[tokio::test]
 async fn a_resumed_session_belongs_to_a_peer_that_was_pinned() {
-    let fake = FakeEnforcer::with(Certificate::Good, Manner::Http1)
-        .await
-        .scripted([allow(), Script::HangUp, allow()]);
+    let fake = FakeEnforcer::with(Certificate::Good, Manner::Http1).await.scripted([
+        allow(),
+        Script::HangUp,
+        allow(),
+    ]);
     let pinning = fake.enforcer_pinning(&[fake.key_pin()]);
     for expected in ["said allow ", "silent enforcer_unavailable", "said allow "] {
         let answer = pinning.ask(question("t", "{}")).await;

@@ -167,11 +167,7 @@ async fn answer(
 
 impl Connection {
     fn plain(number: usize) -> Self {
-        Self {
-            number,
-            h2: false,
-            resumed: false,
-        }
+        Self { number, h2: false, resumed: false }
     }
 }
 

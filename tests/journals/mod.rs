@@ -54,14 +54,9 @@ pub(crate) fn journal(home: &Path, session: &str) -> Journal {
 pub(crate) fn written(home: &Path) -> PathBuf {
     let mut journal = journal(home, "s-1");
     for call in 1..=2 {
-        journal
-            .append(&decision(call, r#"{"path":"/srv/a"}"#), at(1))
-            .unwrap();
+        journal.append(&decision(call, r#"{"path":"/srv/a"}"#), at(1)).unwrap();
         let result = Bytes::from_static(b"{\"content\":[]}");
-        let end = End::Result {
-            is_error: false,
-            result,
-        };
+        let end = End::Result { is_error: false, result };
         journal.append(&outcome(call, end), at(2)).unwrap();
     }
     journal.close(at(3)).unwrap();

@@ -33,17 +33,9 @@ pub(super) fn not_loaded(out: &mut impl Write, error: &NotLoaded) -> io::Result<
 
 pub(super) fn tested(out: &mut impl Write, name: &str, ran: &[(Case, Ran)]) -> io::Result<()> {
     writeln!(out, "{name}")?;
-    let width = ran
-        .iter()
-        .map(|(case, _)| case.name().chars().count())
-        .max()
-        .unwrap_or(0);
+    let width = ran.iter().map(|(case, _)| case.name().chars().count()).max().unwrap_or(0);
     for (case, ran) in ran {
-        let mark = if ran.differs.is_none() {
-            "ok  "
-        } else {
-            "FAIL"
-        };
+        let mark = if ran.differs.is_none() { "ok  " } else { "FAIL" };
         let decision = ran.verdict.effect.word();
         let by = decided_by(&ran.verdict);
         writeln!(out, "  {mark}  {:width$}  {decision:7} {by}", case.name())?;
@@ -77,10 +69,7 @@ pub(super) fn explained(out: &mut impl Write, explanation: &Explanation) -> io::
         let (policy, rule, line) = (&heard.policy, &heard.rule, heard.line);
         let effect = heard.effect.as_str();
         let says = said(&heard.says);
-        writeln!(
-            out,
-            "{policy:policies$}  {rule:names$}  line {line:<4} {effect:7}  {says}"
-        )?;
+        writeln!(out, "{policy:policies$}  {rule:names$}  line {line:<4} {effect:7}  {says}")?;
     }
     let Verdict { effect, grounds } = &explanation.verdict;
     let code = grounds.reason_code.as_deref().unwrap_or_default();
@@ -104,10 +93,7 @@ fn said(says: &Says) -> String {
         Says::NotAbout(key) => format!("- not about this call (`{key}`)"),
         Says::False => "- its condition is false".to_owned(),
         Says::Failed { matches: true, why } => format!("matches, because it fails: {why}"),
-        Says::Failed {
-            matches: false,
-            why,
-        } => format!("- its condition fails: {why}"),
+        Says::Failed { matches: false, why } => format!("- its condition fails: {why}"),
     }
 }
 

@@ -138,7 +138,6 @@ fn a_key_is_shown_as_a_fingerprint_and_what_cannot_be_used_not_at_all() {
 fn what_follows_from_others_is_shown_as_what_it_comes_to() {
     let env = [PROD, ("THOTH_TENANT_ID", "acme"), ("THOTH_APEX_DOMAIN", "example.com")];
     let reading = reading(&[], &env);
-    let home = Path::new("/home/a").join(".thoth");
     for (name, value, origin) in [
         ("THOTH_AGENT_ID", "npx", Origin::Default),
         (

@@ -59,6 +59,7 @@ fn a_call_is_a_call_however_it_is_spelled() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, written out")]
 fn what_readers_may_differ_about_is_refused_with_a_reason_and_the_id_if_it_is_certain() {
     let envelope =
         |rest: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call",{rest}}}"#);

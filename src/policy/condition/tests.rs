@@ -9,11 +9,7 @@ fn on(source: &str, arguments: &str) -> Result<bool, Failure> {
     for tool in ["read", "read", "write"] {
         calls.add(&tool.into());
     }
-    let who = Who {
-        agent: "desk".into(),
-        intent: "audit".into(),
-        ..Who::default()
-    };
+    let who = Who { agent: "desk".into(), intent: "audit".into(), ..Who::default() };
     let facts = Facts {
         tool: "read_file",
         arguments,
@@ -66,57 +62,21 @@ fn conditions_see_the_call_and_who_makes_it() {
 fn what_cannot_be_evaluated_fails_and_says_nothing_of_the_call() {
     for (source, arguments, failure) in [
         ("args.path == 1", "{}", "there is no member `path`"),
-        (
-            "args[args.key] == 1",
-            r#"{"key":"SECRET"}"#,
-            "there is no member",
-        ),
+        ("args[args.key] == 1", r#"{"key":"SECRET"}"#, "there is no member"),
         (
             r#"args.path.startsWith("/")"#,
             r#"{"path":["SECRET"]}"#,
             "`startsWith` has no meaning for list and string",
         ),
-        (
-            "args.limit > 100",
-            r#"{"limit":"SECRET"}"#,
-            "`>` has no meaning for string and int",
-        ),
-        (
-            "args.limit",
-            r#"{"limit":5}"#,
-            "it gives neither true nor false",
-        ),
+        ("args.limit > 100", r#"{"limit":"SECRET"}"#, "`>` has no meaning for string and int"),
+        ("args.limit", r#"{"limit":5}"#, "it gives neither true nor false"),
         ("1 / args.n == 1", r#"{"n":0}"#, "it divides by zero"),
-        (
-            "int(args.s) == 1",
-            r#"{"s":"SECRET"}"#,
-            "`int` cannot be applied to this value",
-        ),
-        (
-            "args.n + 1 > 0",
-            r#"{"n":9223372036854775807}"#,
-            "a number overflows",
-        ),
-        (
-            "args.l[3] == 1",
-            r#"{"l":["SECRET"]}"#,
-            "an index is out of bounds",
-        ),
-        (
-            "has(args.a.b)",
-            r#"{"a":"SECRET"}"#,
-            "`.` has no meaning for string and string",
-        ),
-        (
-            r#"args.x.matches("a")"#,
-            r#"{"x":7}"#,
-            "`matches` cannot be applied to this value",
-        ),
-        (
-            "args.a",
-            "not json",
-            "it reads a value that is ambiguous or out of range",
-        ),
+        ("int(args.s) == 1", r#"{"s":"SECRET"}"#, "`int` cannot be applied to this value"),
+        ("args.n + 1 > 0", r#"{"n":9223372036854775807}"#, "a number overflows"),
+        ("args.l[3] == 1", r#"{"l":["SECRET"]}"#, "an index is out of bounds"),
+        ("has(args.a.b)", r#"{"a":"SECRET"}"#, "`.` has no meaning for string and string"),
+        (r#"args.x.matches("a")"#, r#"{"x":7}"#, "`matches` cannot be applied to this value"),
+        ("args.a", "not json", "it reads a value that is ambiguous or out of range"),
     ] {
         let failed = on(source, arguments).unwrap_err().to_string();
         assert_eq!(failed, failure, "{source}");
@@ -140,10 +100,7 @@ fn numbers_beyond_64_bits_change_no_verdict_in_silence() {
     assert_eq!(on("args.k == 1", big), Ok(true));
     let edge = r#"{"u":18446744073709551615,"i":-9223372036854775808,"p":9007199254740993}"#;
     assert_eq!(on("args.u == 18446744073709551615u", edge), Ok(true));
-    assert_eq!(
-        on("args.u > 9223372036854775807 && args.i < 0", edge),
-        Ok(true)
-    );
+    assert_eq!(on("args.u > 9223372036854775807 && args.i < 0", edge), Ok(true));
     assert_eq!(on("args.p != 9007199254740992", edge), Ok(true));
 }
 
@@ -186,17 +143,10 @@ fn hostile_arguments_cannot_make_a_condition_run_for_long() {
     assert_eq!(on(nested, &list(10)), Ok(true));
     assert_eq!(on(nested, &list(10_000)), Err(Failure::TooLong));
     // Nothing outweighs giving up, not even a result that stood before.
-    assert_eq!(
-        on(&format!("{nested} || true"), &list(10_000)),
-        Err(Failure::TooLong)
-    );
+    assert_eq!(on(&format!("{nested} || true"), &list(10_000)), Err(Failure::TooLong));
     let linear = "args.a.all(x, x == 0) && args.a.exists(x, x == 0) && 0 in args.a";
     assert_eq!(on(linear, &list(10_000)), Ok(true));
-    let text = format!(
-        r#"{{"a":[{}""],"s":"\n{}"}}"#,
-        r#""","#.repeat(1_000),
-        "x".repeat(500_000)
-    );
+    let text = format!(r#"{{"a":[{}""],"s":"\n{}"}}"#, r#""","#.repeat(1_000), "x".repeat(500_000));
     for source in [
         "size(args.a.map(x, args.s + x)) > 0",
         "size(args.a.map(x, [args.s])) > 0",
@@ -208,10 +158,7 @@ fn hostile_arguments_cannot_make_a_condition_run_for_long() {
     ] {
         assert_eq!(on(source, &text), Err(Failure::TooLong), "{source}");
     }
-    assert_eq!(
-        on(r#"!args.s.matches("y+") && !args.s.contains("y")"#, &text),
-        Ok(true)
-    );
+    assert_eq!(on(r#"!args.s.matches("y+") && !args.s.contains("y")"#, &text), Ok(true));
 }
 
 #[test]
@@ -221,53 +168,28 @@ fn mistakes_are_found_when_a_policy_is_loaded() {
         ("args.a &&\n  arg.b", 2, 3, "no variable `arg`"),
         (r#"args.a.startWith("x")"#, 1, 8, "no function `startWith`"),
         (r#"lower(args.a) == "x""#, 1, 1, "no function `lower`"),
-        (
-            r#"args.a.matches("(")"#,
-            1,
-            16,
-            "not a regular expression: unclosed group",
-        ),
-        (
-            "args.a.matches(args.b)",
-            1,
-            15,
-            "must be a string in quotes",
-        ),
+        (r#"args.a.matches("(")"#, 1, 16, "not a regular expression: unclosed group"),
+        ("args.a.matches(args.b)", 1, 15, "must be a string in quotes"),
         ("session.count == 1", 1, 1, "`session` has"),
         ("args.a.all(args, args == 1)", 1, 11, "`args` is taken"),
         ("optional.of(1) == 1", 1, 1, "no variable `optional`"),
         ("Foo{a: 1} == 1", 1, 4, "no messages"),
-        (
-            r#"args.a.replace("a", args.b) == """#,
-            1,
-            8,
-            "no function `replace`",
-        ),
+        (r#"args.a.replace("a", args.b) == """#, 1, 8, "no function `replace`"),
         ("", 1, 1, ""),
     ] {
         let found = faults(source);
         assert!(
-            found
-                .iter()
-                .any(|(l, c, m)| (*l, *c) == (line, column) && m.contains(part)),
+            found.iter().any(|(l, c, m)| (*l, *c) == (line, column) && m.contains(part)),
             "{source}: {found:?}"
         );
     }
-    assert!(
-        faults(&format!("{}1 == 1", " ".repeat(LONGEST)))[0]
-            .2
-            .contains("longer")
-    );
+    assert!(faults(&format!("{}1 == 1", " ".repeat(LONGEST)))[0].2.contains("longer"));
 }
 
 #[test]
 fn deep_and_long_expressions_are_refused() {
     let chain = format!("0{} == 0", " + 1".repeat(1000));
-    assert!(
-        faults(&chain)[0].2.contains("nests deeper"),
-        "{:?}",
-        faults(&chain)
-    );
+    assert!(faults(&chain)[0].2.contains("nests deeper"), "{:?}", faults(&chain));
     let parens = format!("{}1{} == 1", "(".repeat(500), ")".repeat(500));
     assert!(!faults(&parens).is_empty());
     let wide = vec!["args.a == 1"; 200].join(" || ");

@@ -64,104 +64,47 @@ calls = ["a"]
     assert!(
         matches!(policy.rules[2].action, Action::Defer { retry_after: Some(t) } if t.as_secs() == 60)
     );
-    assert!(matches!(
-        policy.rules[3].action,
-        Action::StepUp {
-            self_approval: Some(false)
-        }
-    ));
+    assert!(matches!(policy.rules[3].action, Action::StepUp { self_approval: Some(false) }));
     let case = &policy.cases[0];
-    assert_eq!(
-        case.arguments,
-        r#"{"n":[1,2.5,true,{"a":"b"}],"path":"/etc/shadow"}"#
-    );
-    assert_eq!(
-        (case.who.environment.as_str(), case.who.agent.as_str()),
-        ("dev", "")
-    );
+    assert_eq!(case.arguments, r#"{"n":[1,2.5,true,{"a":"b"}],"path":"/etc/shadow"}"#);
+    assert_eq!((case.who.environment.as_str(), case.who.agent.as_str()), ("dev", ""));
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table, one mistake a row")]
 fn each_mistake_is_refused_where_it_stands() {
     let rule = |text: &str| format!("{HEAD}[[rule]]\nid = 'r'\n{text}");
     let case = |text: &str| format!("{HEAD}[[case]]\nname = 'c'\ntool = 't'\n{text}");
     for (text, expected) in [
         (String::new(), "1:1: `[policy]` is missing"),
-        (
-            "[policy]\nid='p'\nversion=1".to_owned(),
-            "1:1: `default` is missing: [policy] needs it",
-        ),
-        (
-            HEAD.replace("'block'", "'defer'"),
-            "4:11: `default` is one of allow, block, step_up",
-        ),
-        (
-            HEAD.replace('1', "1.5"),
-            "3:11: `version` is an integer or a string",
-        ),
+        ("[policy]\nid='p'\nversion=1".to_owned(), "1:1: `default` is missing: [policy] needs it"),
+        (HEAD.replace("'block'", "'defer'"), "4:11: `default` is one of allow, block, step_up"),
+        (HEAD.replace('1', "1.5"), "3:11: `version` is an integer or a string"),
         (HEAD.replace("'p'", "' '"), "2:6: `id` is empty"),
         (
             format!("{HEAD}x = 1"),
             "5:1: unknown key `x`; [policy] has id, version, default, description",
         ),
-        (
-            format!("{HEAD}[rule]\nid = 'r'"),
-            "5:1: write `[[rule]]`, with two brackets",
-        ),
+        (format!("{HEAD}[rule]\nid = 'r'"), "5:1: write `[[rule]]`, with two brackets"),
         (
             format!("{HEAD}[[rules]]"),
             "5:3: unknown key `rules`; a policy file has policy, rule, case",
         ),
-        (
-            format!("{HEAD}[[rule]]\neffect = 'allow'"),
-            "5:1: `id` is missing: a rule needs it",
-        ),
+        (format!("{HEAD}[[rule]]\neffect = 'allow'"), "5:1: `id` is missing: a rule needs it"),
         (rule(""), "5:1: `effect` is missing: a rule needs it"),
-        (
-            rule("effect = 'log'"),
-            "7:10: `effect` is one of allow, modify, step_up, defer, block",
-        ),
-        (
-            rule("effect = 'allow'\ntool = 'x'"),
-            "8:1: unknown key `tool`; a rule has id, tools, ",
-        ),
-        (
-            rule("effect = 'allow'\ntools = 'x'"),
-            "8:9: `tools` is a list of strings",
-        ),
-        (
-            rule("effect = 'allow'\ntools = []"),
-            "8:9: `tools` matches nothing",
-        ),
-        (
-            rule("effect = 'allow'\ntools = ['a', '[b]']"),
-            "8:15: `[` has no meaning in a glob",
-        ),
+        (rule("effect = 'log'"), "7:10: `effect` is one of allow, modify, step_up, defer, block"),
+        (rule("effect = 'allow'\ntool = 'x'"), "8:1: unknown key `tool`; a rule has id, tools, "),
+        (rule("effect = 'allow'\ntools = 'x'"), "8:9: `tools` is a list of strings"),
+        (rule("effect = 'allow'\ntools = []"), "8:9: `tools` matches nothing"),
+        (rule("effect = 'allow'\ntools = ['a', '[b]']"), "8:15: `[` has no meaning in a glob"),
         (
             rule("effect = 'allow'\nset = { '/a' = '1' }"),
             "8:7: `set` goes with `effect = \"modify\"` only",
         ),
-        (
-            rule("effect = 'modify'"),
-            "7:10: `effect = \"modify\"` needs `set",
-        ),
-        (
-            rule("effect = 'modify'\nset = {}"),
-            "8:7: `set` sets nothing",
-        ),
-        (
-            rule("effect = 'modify'\nset = { 'a' = '1' }"),
-            "8:9: not a JSON pointer",
-        ),
-        (
-            rule("effect = 'modify'\nset = { '/a' = 1 }"),
-            "8:7: `set` is a table of strings",
-        ),
-        (
-            rule("effect = 'modify'\nset = { '/a' = 'argh' }"),
-            "8:17: no variable `argh`",
-        ),
+        (rule("effect = 'modify'"), "7:10: `effect = \"modify\"` needs `set"),
+        (rule("effect = 'modify'\nset = {}"), "8:7: `set` sets nothing"),
+        (rule("effect = 'modify'\nset = { 'a' = '1' }"), "8:9: not a JSON pointer"),
+        (rule("effect = 'modify'\nset = { '/a' = 1 }"), "8:7: `set` is a table of strings"),
+        (rule("effect = 'modify'\nset = { '/a' = 'argh' }"), "8:17: no variable `argh`"),
         (
             rule("effect = 'block'\nretry_after_seconds = 5"),
             "8:23: `retry_after_seconds` goes with `effect = \"defer\"`",
@@ -179,36 +122,18 @@ fn each_mistake_is_refused_where_it_stands() {
             rule("effect = 'block'\nwhen = '''\nargs.a == 1\n  && arg.b'''"),
             "10:6: no variable `arg`",
         ),
-        (
-            rule("effect = 'block'\nwhen = \"\\u0061rgs.a && foo(1)\""),
-            "8:8: no function `foo`",
-        ),
+        (rule("effect = 'block'\nwhen = \"\\u0061rgs.a && foo(1)\""), "8:8: no function `foo`"),
         (
             rule("effect = 'block'\n[[rule]]\nid = 'r'\neffect = 'block'"),
             "9:6: the rule id `r` was used on line 6; change one",
         ),
         (case("expect = 'deny'"), "8:10: `expect` is one of"),
+        (case("expect = 'block'\nrule = 'nowhere'"), "6:8: no rule has the id `nowhere`"),
+        (case("expect = 'block'\narguments = '[1]'"), "9:13: `arguments` is a table"),
+        (case("expect = 'block'\narguments = { a = 2026-01-01 }"), "9:13: `arguments` is a table"),
+        (case("expect = 'block'\nexpect_arguments = {}"), "9:20: `expect_arguments` goes with"),
         (
-            case("expect = 'block'\nrule = 'nowhere'"),
-            "6:8: no rule has the id `nowhere`",
-        ),
-        (
-            case("expect = 'block'\narguments = '[1]'"),
-            "9:13: `arguments` is a table",
-        ),
-        (
-            case("expect = 'block'\narguments = { a = 2026-01-01 }"),
-            "9:13: `arguments` is a table",
-        ),
-        (
-            case("expect = 'block'\nexpect_arguments = {}"),
-            "9:20: `expect_arguments` goes with",
-        ),
-        (
-            format!(
-                "{}[[case]]\nname='c'\ntool='t'\nexpect='block'",
-                case("expect = 'block'\n")
-            ),
+            format!("{}[[case]]\nname='c'\ntool='t'\nexpect='block'", case("expect = 'block'\n")),
             "10:6: the case name `c` was used on line 6",
         ),
         (format!("{HEAD}[[rule]\nid = 1"), "5:"),
@@ -229,11 +154,7 @@ fn all_problems_of_a_file_are_reported_at_once_and_in_order() {
                 when = 'foo && bar'\ntools = ['{']\n[[case]]\nname = 'c'\n";
     let found = problems(text);
     let places: Vec<_> = found.iter().map(|p| p.split(':').nth(1).unwrap()).collect();
-    assert_eq!(
-        places,
-        ["2", "4", "7", "8", "8", "9", "10", "10"],
-        "{found:#?}"
-    );
+    assert_eq!(places, ["2", "4", "7", "8", "8", "9", "10", "10"], "{found:#?}");
 }
 
 /// Texts that are nearly policies: pieces of one, in any order and cut anywhere.
@@ -260,16 +181,10 @@ fn nearly() -> impl Strategy<Value = String> {
         "(((((((",
         "= [[[[[[",
     ]);
-    (
-        prop::collection::vec(piece, 0..14),
-        any::<prop::sample::Index>(),
-    )
-        .prop_map(|(pieces, cut)| {
-            let text = pieces.concat();
-            text.chars()
-                .take(cut.index(text.chars().count() + 20))
-                .collect()
-        })
+    (prop::collection::vec(piece, 0..14), any::<prop::sample::Index>()).prop_map(|(pieces, cut)| {
+        let text = pieces.concat();
+        text.chars().take(cut.index(text.chars().count() + 20)).collect()
+    })
 }
 
 proptest! {

@@ -59,7 +59,7 @@ proptest! {
         end in 0_u8..3,
     ) {
         let rules = Rules { wait, ..Rules::default() };
-        let mut run = Run::new(Settings { remote, rules, ..Settings::default() });
+        let mut run = Run::new(Settings { rules, remote, ..Settings::default() });
         let mut sent: u32 = 0;
         let mut cancels = 0;
         for happening in happenings {
