@@ -8,7 +8,7 @@ from pathlib import Path
 
 import places
 from adversarial.cases import Case
-from adversarial.drive import Drive, Outcome
+from adversarial.drive import Drive, Outcome, Wrap
 from adversarial.judge import judge
 from adversarial.targets import Target
 from processes import Lost
@@ -83,7 +83,7 @@ def attack(cases: list[Case], target: Target, thoth: Path | None, folder: Path) 
     return report
 
 
-def sidecar(thoth: Path, policy: str, home: Path):  # noqa: ANN201
+def sidecar(thoth: Path, policy: str, home: Path) -> Wrap:
     """Puts `thoth run` with this policy before a command."""
     home.mkdir(parents=True, exist_ok=True)
     file = home / "policy.toml"

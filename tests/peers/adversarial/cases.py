@@ -55,7 +55,8 @@ def parse(entry: dict[str, Any]) -> Case:
     sent = b"".join(case.writes)
     if not case.eof and not sent.endswith(b"\n"):
         raise ValueError(f"{case.name}: the last line must end, or `eof` must be true")
-    if len(readable := [line for line in sent.split(b"\n") if line.strip(b" \t\r")]) != len(case.lines):
+    readable = [line for line in sent.split(b"\n") if line.removesuffix(b"\r").strip(b" \t")]
+    if len(readable) != len(case.lines):
         raise ValueError(f"{case.name}: {len(readable)} lines are sent, {len(case.lines)} are judged")
     if not READINGS.issuperset(case.lines) or case.expect not in ("allow", "refuse"):
         raise ValueError(f"{case.name}: an unknown word in `lines` or `expect`")
@@ -71,6 +72,6 @@ def octets(written: Any) -> bytes:
     if isinstance(written, list):
         return b"".join(octets(part) for part in written)
     if "repeat" in written:
-        return octets(written["repeat"]) * written["times"]
+        return octets(written["repeat"]) * int(written["times"])
     each = octets(written["each"])
     return b"".join(re.sub(b"#", str(number).encode(), each) for number in range(written["times"]))

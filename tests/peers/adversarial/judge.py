@@ -29,7 +29,7 @@ def executions(case: Case, target: Target, blocked: bool, bare: Outcome, outcome
     if blocked or case.expect == "refuse":
         most = 0 if blocked else case.at_most
         return wrong + ([f"the allowed tool was executed {times} times, not at most {most}"] if times > most else [])
-    if times > 1 or times == 0 and (target.lax or bare.count("allowed")):
+    if times > 1 or (times == 0 and (target.lax or bare.count("allowed"))):
         wrong.append(f"the allowed tool was executed {times} times, not once")
     for _, arguments in outcome.executed[:1]:
         known = [given for tool, given in bare.executed if tool == "allowed"]
@@ -59,7 +59,7 @@ def replies(case: Case, blocked: bool, outcome: Outcome) -> list[str]:
 def denial(answer: dict[str, Any]) -> bool:
     """Whether this is how a blocked call is answered, in either era."""
     result = answer.get("result")
-    return code(answer) == BLOCKED or isinstance(result, dict) and result.get("isError") is True
+    return code(answer) == BLOCKED or (isinstance(result, dict) and result.get("isError") is True)
 
 
 def code(answer: dict[str, Any]) -> int | None:

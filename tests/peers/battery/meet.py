@@ -54,7 +54,7 @@ def battery(thoth: Path | None, folder: Path) -> list[Meeting]:
     pairs = [(client, server) for server in ALL_SERVERS for client in ALL_CLIENTS]
     wrap = through(thoth) if thoth else bare
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda pair: meet(*pair, wrap, folder), pairs))
+        return list(pool.map(lambda pair: meet(pair[0], pair[1], wrap, folder), pairs))
 
 
 def meet(client: Client, server: Server, wrap: Wrap, folder: Path) -> Meeting:

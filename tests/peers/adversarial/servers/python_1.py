@@ -4,8 +4,8 @@ import asyncio
 import sys
 from typing import Any
 
-import mcp.types as types
 from ledger import execute
+from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 

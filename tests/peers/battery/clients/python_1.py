@@ -4,8 +4,7 @@ import os
 from typing import Any
 
 import anyio
-import mcp.types as types
-from mcp import ClientSession, StdioServerParameters
+from mcp import ClientSession, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 from pydantic import AnyUrl
 from steps import FORM, ROOT, Heard, command, play, report
@@ -76,15 +75,18 @@ async def main() -> None:
             heard.told.append(message)
 
     server = StdioServerParameters(command=program, args=args, env=dict(os.environ))
-    async with stdio_client(server) as (read, write), ClientSession(
-        read,
-        write,
-        sampling_callback=sample,
-        elicitation_callback=elicit,
-        list_roots_callback=roots,
-        message_handler=hear,
-        client_info=types.Implementation(name="python-1", version="1.0.0"),
-    ) as session:
+    async with (
+        stdio_client(server) as (read, write),
+        ClientSession(
+            read,
+            write,
+            sampling_callback=sample,
+            elicitation_callback=elicit,
+            list_roots_callback=roots,
+            message_handler=hear,
+            client_info=types.Implementation(name="python-1", version="1.0.0"),
+        ) as session,
+    ):
         transcript = await play(Peer(session), steps, await session.initialize())
     report(transcript, heard)
 
