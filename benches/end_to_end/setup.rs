@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use tempfile::TempDir;
@@ -64,7 +64,7 @@ impl Setup {
             None => Sidecar::Thoth(PathBuf::from(env!("CARGO_BIN_EXE_thoth"))),
             Some(path) if path == Path::new("self-relay") => Sidecar::Relay("relay"),
             Some(path) if path == Path::new("self-relay-tokio") => Sidecar::Relay("relay-tokio"),
-            Some(path) => Sidecar::Thoth(path.to_owned()),
+            Some(path) => Sidecar::Thoth(path::absolute(path)?),
         };
         let directory = tempfile::tempdir()?;
         let policy = directory.path().join("policy.toml");
@@ -72,7 +72,7 @@ impl Setup {
         Ok(Self {
             bench: env::current_exe()?,
             sidecar,
-            baton: options.baton.clone(),
+            baton: options.baton.as_deref().map(path::absolute).transpose()?,
             quick: options.quick,
             directory,
             policy,
