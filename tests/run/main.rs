@@ -1,0 +1,13 @@
+//! `thoth run` as clients start it: real processes, real pipes, and a server that answers every
+//! request and writes down what reached it.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+
+#[path = "../fake/mod.rs"]
+mod fake;
+mod lifecycle;
+mod refusals;
+mod remote;
+mod sidecar;
+mod traffic;
