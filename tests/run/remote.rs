@@ -21,7 +21,7 @@ fn asking(fake: &FakeEnforcer) -> Setup {
         .variable("THOTH_TLS_PINNED_CERT_SHA256", &fake.leaf_pin().to_string())
 }
 
-fn decision(members: serde_json::Value) -> Script {
+fn decision(members: &serde_json::Value) -> Script {
     Script::Answer(200, members.to_string())
 }
 
@@ -43,12 +43,12 @@ async fn converse(setup: Setup, count: u32) -> (Setup, Vec<serde_json::Value>) {
 #[tokio::test]
 async fn each_verdict_of_the_enforcer_is_carried_out() {
     let fake = FakeEnforcer::start().await.scripted([
-        decision(json!({"decision": "ALLOW"})),
-        decision(json!({"decision": "DENY", "reason": "no", "violation_id": "v-1", "risk_score": 93.7})),
-        decision(json!({"decision": "STEP_UP", "hold_token": "tok", "approval_url": "https://a.example"})),
-        decision(json!({"decision": "MODIFY", "modified_tool_args": {"limit": 7}})),
-        decision(json!({"decision": "DEFER", "defer_timeout_seconds": 9})),
-        decision(json!({"decision": "SHRUG"})),
+        decision(&json!({"decision": "ALLOW"})),
+        decision(&json!({"decision": "DENY", "reason": "no", "violation_id": "v-1", "risk_score": 93.7})),
+        decision(&json!({"decision": "STEP_UP", "hold_token": "tok", "approval_url": "https://a.example"})),
+        decision(&json!({"decision": "MODIFY", "modified_tool_args": {"limit": 7}})),
+        decision(&json!({"decision": "DEFER", "defer_timeout_seconds": 9})),
+        decision(&json!({"decision": "SHRUG"})),
     ]);
     let (setup, answers) = converse(asking(&fake), 6).await;
 
@@ -72,10 +72,10 @@ async fn each_verdict_of_the_enforcer_is_carried_out() {
 async fn a_held_call_waits_for_a_person_and_then_goes_on() {
     let fake = FakeEnforcer::start()
         .await
-        .scripted([decision(json!({"decision": "STEP_UP", "hold_token": "tok"}))])
+        .scripted([decision(&json!({"decision": "STEP_UP", "hold_token": "tok"}))])
         .holding([
-            decision(json!({"resolved": false, "resolution": null})),
-            decision(json!({"resolved": true, "resolution": "ALLOW"})),
+            decision(&json!({"resolved": false, "resolution": null})),
+            decision(&json!({"resolved": true, "resolution": "ALLOW"})),
         ]);
     let (setup, answers) = converse(asking(&fake).flags(&["--step-up", "wait"]), 1).await;
     assert!(answers[0]["result"].is_object(), "{answers:?}");

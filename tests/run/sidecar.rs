@@ -1,5 +1,6 @@
 //! One `thoth run` around a server of the test's, in a home of its own.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -40,9 +41,11 @@ impl Setup {
         let setup = Self::new();
         let mut policy = format!("[policy]\nid = \"test\"\nversion = 1\ndefault = \"{default}\"\n");
         for (effect, tool) in rules {
-            policy += &format!(
+            write!(
+                policy,
                 "[[rule]]\nid = \"{effect}-{tool}\"\ntools = [\"{tool}\"]\neffect = \"{effect}\"\n"
-            );
+            )
+            .unwrap();
             policy += "reason = \"the test says so\"\n";
             if *effect == "modify" {
                 policy += "set = { \"/limit\" = \"100\" }\n";
@@ -72,6 +75,10 @@ impl Setup {
         self
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server's command is found by the test's own PATH"
+    )]
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_thoth"));
         command
