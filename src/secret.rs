@@ -40,10 +40,7 @@ impl ApiKey {
         self.header(self.0.expose_secret())
     }
 
-    #[expect(
-        clippy::unused_self,
-        reason = "reads as what it is: one of this key's headers"
-    )]
+    #[expect(clippy::unused_self, reason = "reads as what it is: one of this key's headers")]
     fn header(&self, text: &str) -> hyper::header::HeaderValue {
         let mut value = hyper::header::HeaderValue::try_from(text)
             .unwrap_or_else(|_| unreachable!("`parse` admits visible ASCII only"));
