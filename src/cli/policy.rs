@@ -395,6 +395,28 @@ mod tests {
     }
 
     #[test]
+    fn test_minds_which_rule_decides_and_what_is_forwarded() {
+        for (change, to, part) in [
+            (
+                "rule='cap'",
+                "rule='other'",
+                "expected rule `other` to decide",
+            ),
+            (
+                "rule='cap'",
+                "expect_arguments={limit=8}",
+                "expected {\"limit\":8}, not {\"limit\":9}",
+            ),
+        ] {
+            let other = "[[rule]]\nid='other'\neffect='allow'\n";
+            let wrong = file(&(GOOD.replace(change, to) + other));
+            let (code, said) = run(&["test", wrong.path().to_str().unwrap()]);
+            assert_eq!(code, ExitCode::FAILURE, "{said}");
+            assert!(said.contains(part), "{said}");
+        }
+    }
+
+    #[test]
     fn test_minds_a_file_without_cases() {
         let none = file("[policy]\nid='p'\nversion=1\ndefault='block'\n");
         let path = none.path().to_str().unwrap();

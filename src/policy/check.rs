@@ -18,7 +18,7 @@ use cel::common::ast::{
 };
 use regex::{Regex, RegexBuilder};
 
-use super::meter::{METER, SCAN, WEIGH};
+use super::meter::{GOING, METER, WEIGH};
 
 /// The variable that holds all of the arguments as one map.
 pub(super) const WHOLE: &str = "@args";
@@ -148,16 +148,12 @@ fn ident(id: u64, name: &str) -> IdedExpr {
 }
 
 /// `value`, weighed before it is used, unless the policy itself says how large it is.
-fn weighed_by(scale: &str, value: IdedExpr) -> IdedExpr {
+fn weighed(value: IdedExpr) -> IdedExpr {
     if is_literal(&value) {
         return value;
     }
     let id = value.id;
-    call(id, scale, vec![ident(id, METER), value])
-}
-
-fn weighed(value: IdedExpr) -> IdedExpr {
-    weighed_by(WEIGH, value)
+    call(id, WEIGH, vec![ident(id, METER), value])
 }
 
 // === impl Checker ===
@@ -242,19 +238,33 @@ impl Checker<'_> {
     }
 
     fn select(&mut self, expr: &IdedExpr, select: &SelectExpr) -> IdedExpr {
-        let operand = if self.is_variable(&select.operand, "session") {
-            if select.field == "calls" && !select.test {
-                return ident(expr.id, CALLS);
-            }
-            self.expr(&select.operand)
-        } else if self.is_variable(&select.operand, "args") {
+        let (id, operand) = (expr.id, &*select.operand);
+        if self.is_variable(operand, "session") && select.field == "calls" && !select.test {
+            return ident(id, CALLS);
+        }
+        let is_args = self.is_variable(operand, "args");
+        if is_args {
             self.members.insert(select.field.clone());
-            (*select.operand).clone()
+        }
+        if !select.test && (is_args || self.is_variable(operand, "annotations")) {
+            // The same, without the interpreter's search for a variable called `args.member`.
+            let key = LiteralValue::String(select.field.clone().into());
+            let expr = Expr::Literal(key);
+            return call(id, op::INDEX, vec![operand.clone(), IdedExpr { id, expr }]);
+        }
+        let operand = if is_args {
+            operand.clone()
         } else {
-            self.expr(&select.operand)
+            self.expr(operand)
         };
-        let select = SelectExpr { operand: Box::new(operand), ..select.clone() };
-        IdedExpr { id: expr.id, expr: Expr::Select(select) }
+        let select = SelectExpr {
+            operand: Box::new(operand),
+            ..select.clone()
+        };
+        IdedExpr {
+            id,
+            expr: Expr::Select(select),
+        }
     }
 
     fn is_variable(&self, expr: &IdedExpr, name: &str) -> bool {
@@ -274,6 +284,7 @@ impl Checker<'_> {
         self.locals.push(loops.accu_var.clone());
         let looped = ComprehensionExpr {
             iter_range,
+            loop_cond: going(loops),
             loop_step: self.loop_step(&loops.loop_step, &loops.accu_var),
             ..loops.clone()
         };
@@ -416,7 +427,7 @@ impl Checker<'_> {
         }
         let number = self.patterns.len() - 1;
         let variable = ident(expr.id, &format!("{PATTERN}{number}"));
-        call(expr.id, op::INDEX, vec![variable, weighed_by(SCAN, target)])
+        call(expr.id, op::INDEX, vec![variable, target])
     }
 
     fn unknown(&mut self, expr: &IdedExpr, name: &str, known: &[&str]) {
@@ -424,6 +435,16 @@ impl Checker<'_> {
         let message = format!("no function `{name}` to be used like this; there are {known}");
         self.call_fault(expr, name, message);
     }
+}
+
+/// When a loop goes on: as the macro says, and as long as there are steps left. A loop that builds
+/// a list ends with the first error in any case; the interpreter knows it by its condition.
+fn going(loops: &ComprehensionExpr) -> IdedExpr {
+    let cond = loops.loop_cond.clone();
+    if matches!(loops.accu_init.expr, Expr::List(_)) {
+        return cond;
+    }
+    call(cond.id, op::LOGICAL_AND, vec![ident(cond.id, GOING), cond])
 }
 
 fn counted(id: u64, name: IdedExpr) -> IdedExpr {

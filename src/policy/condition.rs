@@ -8,7 +8,7 @@
 //! # Invariants
 //!
 //! - Nothing is compiled while a call waits.
-//! - Evaluation ends in bounded time, see [`super::meter`].
+//! - Evaluation ends in bounded time, see `policy::meter`.
 //! - A failure's text holds nothing of the call it failed on: it goes into answers and journals.
 
 use std::collections::BTreeSet;
@@ -19,10 +19,11 @@ use cel::common::ast::IdedExpr;
 use cel::common::types::CelBool;
 use cel::common::value::CowVal;
 use cel::{Context, Env, ExecutionError, Value};
+use regex::Regex;
 
 use super::check::{self, Checked};
 use super::meter;
-use super::scene::{Pattern, Scene, View};
+use super::scene::{Scene, View};
 use super::value::{self, UNREADABLE};
 
 /// The longest expression, in bytes.
@@ -45,7 +46,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
 pub struct Condition {
     source: Box<str>,
     expr: IdedExpr,
-    patterns: Vec<Pattern>,
+    patterns: Vec<Regex>,
     members: BTreeSet<String>,
     literals: BTreeSet<String>,
 }
@@ -123,7 +124,7 @@ impl Condition {
         Ok(Self {
             source: source.into(),
             expr,
-            patterns: patterns.into_iter().map(Pattern).collect(),
+            patterns,
             members,
             literals,
         })

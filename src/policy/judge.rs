@@ -27,8 +27,10 @@ pub const CONDITION_FAILED: &str = "condition_failed";
 /// The call was to be modified, and could not be.
 pub const MODIFY_FAILED: &str = "modify_failed";
 
-/// For how many tools the rules about them are remembered.
+/// For how many tools the rules about them are remembered, and how long their names may be, in
+/// bytes: the caller chooses both.
 const REMEMBERED_TOOLS: usize = 256;
+const REMEMBERED_NAME: usize = 256;
 
 /// Policies that decide together. Never empty.
 #[derive(Clone, Debug)]
@@ -142,7 +144,7 @@ impl BoundPolicy {
         }
         let about = |place: &&Place| self.set.at(**place).1.tools.include(tool);
         let found: Arc<[Place]> = self.rules.iter().filter(about).copied().collect();
-        if by_tool.len() < REMEMBERED_TOOLS {
+        if by_tool.len() < REMEMBERED_TOOLS && tool.len() <= REMEMBERED_NAME {
             by_tool.insert(tool.into(), Arc::clone(&found));
         }
         found

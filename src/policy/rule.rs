@@ -1,5 +1,5 @@
 //! What a policy file says, as types. A value of these types is valid: it was parsed, see
-//! [`super::file`].
+//! `policy::file`.
 
 use std::time::Duration;
 

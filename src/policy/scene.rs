@@ -1,6 +1,6 @@
 //! What a condition can see: the variables of one call, each read when it is first asked for.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use cel::ExecutionError;
 use cel::common::traits::Indexer;
@@ -11,7 +11,7 @@ use regex::Regex;
 
 use super::Who;
 use super::check::{CALLS, COUNT, PATTERN, WHOLE};
-use super::meter::{METER, Meter, allowance};
+use super::meter::{GOING, METER, Meter};
 use super::value::{self, Members};
 use crate::gate::verdict::{Calls, Facts};
 
@@ -35,13 +35,16 @@ pub(super) struct Scene<'a> {
 /// A scene as one condition sees it: with its own regular expressions and its own meter.
 pub(super) struct View<'v, 'a> {
     scene: &'v Scene<'a>,
-    patterns: &'v [Pattern],
+    patterns: &'v [Regex],
     meter: Meter,
 }
 
 /// A regular expression as a value: indexed by a string, it says whether it is found there.
-#[derive(Clone, Debug)]
-pub(super) struct Pattern(pub(super) Regex);
+#[derive(Clone, Copy, Debug)]
+struct Search<'v> {
+    pattern: &'v Regex,
+    meter: &'v Meter,
+}
 
 /// How often a tool was called, indexed by its name.
 #[derive(Clone, Copy, Debug)]
@@ -92,8 +95,12 @@ impl<'a> Scene<'a> {
 // === impl View ===
 
 impl<'v, 'a> View<'v, 'a> {
-    pub(super) fn new(scene: &'v Scene<'a>, patterns: &'v [Pattern]) -> Self {
-        Self { scene, patterns, meter: Meter::new(allowance(scene.facts.arguments.len())) }
+    pub(super) fn new(scene: &'v Scene<'a>, patterns: &'v [Regex]) -> Self {
+        Self {
+            scene,
+            patterns,
+            meter: Meter::new(scene.facts.arguments.len()),
+        }
     }
 
     /// Whether a condition that was evaluated on this view has given up.
@@ -101,6 +108,9 @@ impl<'v, 'a> View<'v, 'a> {
         self.meter.ran_out()
     }
 }
+
+static YES: LazyLock<CelBool> = LazyLock::new(|| CelBool::from(true));
+static NO: LazyLock<CelBool> = LazyLock::new(|| CelBool::from(false));
 
 impl VariableResolver for View<'_, '_> {
     /// Answers whole names only: `args.a` is never asked of the variables as one name, or a
@@ -117,12 +127,16 @@ impl VariableResolver for View<'_, '_> {
             "environment" => &scene.environment,
             "annotations" => scene.annotations()?,
             METER => &self.meter,
+            GOING if self.meter.ran_out() => &*NO,
+            GOING => &*YES,
             WHOLE => scene.whole()?,
             CALLS => scene.calls(),
             COUNT => &scene.count,
             _ => {
                 let number: usize = name.strip_prefix(PATTERN)?.parse().ok()?;
-                self.patterns.get(number)?
+                let pattern = self.patterns.get(number)?;
+                let meter = &self.meter;
+                return Some(CowVal::owned(Search { pattern, meter }));
             }
         };
         Some(CowVal::Borrowed(value))
@@ -181,7 +195,12 @@ macro_rules! indexed_by_string {
     };
 }
 
-indexed_by_string!(Pattern, "matches", |this, key| CelBool::from(this.0.is_match(key)));
+indexed_by_string!(Search<'_>, "matches", |this, key| {
+    if !this.meter.take_search(key.len()) {
+        return Err(ExecutionError::function_error("matches", ""));
+    }
+    CelBool::from(this.pattern.is_match(key))
+});
 indexed_by_string!(Count<'_>, "count", |this, key| {
     CelInt::from(i64::try_from(this.0.count(key)).unwrap_or(i64::MAX))
 });
