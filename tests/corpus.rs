@@ -177,7 +177,7 @@ fn octets(written: &Value) -> Vec<u8> {
             text.chars().map(|each| u8::try_from(u32::from(each)).unwrap()).collect()
         }
         Value::Array(parts) => parts.iter().flat_map(octets).collect(),
-        part => {
+        part @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => {
             let times = usize::try_from(part["times"].as_u64().unwrap()).unwrap();
             match part.get("repeat") {
                 Some(repeated) => octets(repeated).repeat(times),

@@ -397,11 +397,7 @@ mod tests {
     #[test]
     fn test_minds_which_rule_decides_and_what_is_forwarded() {
         for (change, to, part) in [
-            (
-                "rule='cap'",
-                "rule='other'",
-                "expected rule `other` to decide",
-            ),
+            ("rule='cap'", "rule='other'", "expected rule `other` to decide"),
             (
                 "rule='cap'",
                 "expect_arguments={limit=8}",

@@ -252,19 +252,9 @@ impl Checker<'_> {
             let expr = Expr::Literal(key);
             return call(id, op::INDEX, vec![operand.clone(), IdedExpr { id, expr }]);
         }
-        let operand = if is_args {
-            operand.clone()
-        } else {
-            self.expr(operand)
-        };
-        let select = SelectExpr {
-            operand: Box::new(operand),
-            ..select.clone()
-        };
-        IdedExpr {
-            id,
-            expr: Expr::Select(select),
-        }
+        let operand = if is_args { operand.clone() } else { self.expr(operand) };
+        let select = SelectExpr { operand: Box::new(operand), ..select.clone() };
+        IdedExpr { id, expr: Expr::Select(select) }
     }
 
     fn is_variable(&self, expr: &IdedExpr, name: &str) -> bool {

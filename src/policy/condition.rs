@@ -121,13 +121,7 @@ impl Condition {
         let Checked { expr, patterns, members, literals } =
             check::check(program.expression(), program.source_info())
                 .map_err(|faults| placed(source, faults))?;
-        Ok(Self {
-            source: source.into(),
-            expr,
-            patterns,
-            members,
-            literals,
-        })
+        Ok(Self { source: source.into(), expr, patterns, members, literals })
     }
 
     /// The expression's text.

@@ -73,10 +73,7 @@ fn weigh<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionE
 /// Takes what looking at all of a value needs from what is left; `None` as soon as that is not
 /// enough.
 fn weigh_out(value: &dyn Val, left: Left) -> Option<Left> {
-    let left = Left {
-        values: left.values.checked_sub(1)?,
-        ..left
-    };
+    let left = Left { values: left.values.checked_sub(1)?, ..left };
     if let Some(string) = value.downcast_ref::<CelString<'_>>() {
         left.without(string.inner().len())
     } else if let Some(list) = value.downcast_ref::<CelList<'_>>() {
@@ -98,10 +95,7 @@ fn weigh_out(value: &dyn Val, left: Left) -> Option<Left> {
 
 impl Left {
     fn without(self, bytes: usize) -> Option<Self> {
-        Some(Self {
-            bytes: self.bytes.checked_sub(bytes as u64)?,
-            ..self
-        })
+        Some(Self { bytes: self.bytes.checked_sub(bytes as u64)?, ..self })
     }
 }
 
@@ -144,10 +138,7 @@ impl Meter {
             values: self.values.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
         });
-        let left = left.unwrap_or(Left {
-            values: 0,
-            bytes: 0,
-        });
+        let left = left.unwrap_or(Left { values: 0, bytes: 0 });
         self.values.store(left.values, Ordering::Relaxed);
         self.bytes.store(left.bytes, Ordering::Relaxed);
         left.values > 0
@@ -168,10 +159,7 @@ impl Val for Meter {
         Self: 'v,
     {
         let copy = |count: &AtomicU64| AtomicU64::new(count.load(Ordering::Relaxed));
-        Box::new(Self {
-            values: copy(&self.values),
-            bytes: copy(&self.bytes),
-        })
+        Box::new(Self { values: copy(&self.values), bytes: copy(&self.bytes) })
     }
 
     fn as_any(&self) -> Option<&dyn std::any::Any> {

@@ -96,11 +96,7 @@ impl<'a> Scene<'a> {
 
 impl<'v, 'a> View<'v, 'a> {
     pub(super) fn new(scene: &'v Scene<'a>, patterns: &'v [Regex]) -> Self {
-        Self {
-            scene,
-            patterns,
-            meter: Meter::new(scene.facts.arguments.len()),
-        }
+        Self { scene, patterns, meter: Meter::new(scene.facts.arguments.len()) }
     }
 
     /// Whether a condition that was evaluated on this view has given up.

@@ -2,7 +2,7 @@
 //! request and writes down what reached it.
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what broke by panicking")]
 
 #[path = "../fake/mod.rs"]
 mod fake;

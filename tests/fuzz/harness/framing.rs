@@ -4,7 +4,7 @@ use bytes::BufMut;
 use thoth::gate::framing::Framer;
 
 /// The first byte chooses the limit, the second how the rest is cut up.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let [limit, cut, stream @ ..] = bytes else { return };
     let limit = usize::from(*limit) + 1;
     let whole = lines(stream, limit, stream.len().max(1));

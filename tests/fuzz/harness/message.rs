@@ -5,7 +5,7 @@ use serde_json::Value;
 use thoth::gate::framing::Framer;
 use thoth::gate::message::{client, server};
 
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let mut framer = Framer::new(1 << 20);
     framer.space().put_slice(bytes);
     while let Some(line) = framer.last_line() {

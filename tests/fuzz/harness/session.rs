@@ -48,7 +48,7 @@ impl Recorder for Paper {
     }
 }
 
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let [flags, script @ ..] = bytes else { return };
     let rules = Rules { wait: flags & 1 == 1, ..Rules::default() };
     let settings = Settings { remote: flags & 2 == 2, rules, ..Settings::default() };
