@@ -84,6 +84,9 @@ pub struct Ruling {
     pub verdict: Verdict,
     /// Who decided.
     pub basis: Basis,
+    /// For a call that waits for a person: the arguments the local rules put in place of its own.
+    /// They are what the enforcer was asked about, and what is sent if the person agrees.
+    pub modified: Option<Arguments>,
 }
 
 /// The settings a decision depends on.
@@ -114,6 +117,7 @@ pub fn is_final(mode: Mode, local: &Verdict) -> bool {
 
 /// Decides about the call with this ticket.
 pub fn decide(ticket: Ticket, rules: Rules, opinions: Opinions) -> Ruling {
+    let modified = opinions.local.as_ref().and_then(|local| local.effect.arguments().cloned());
     let (verdict, basis) = weigh(rules, opinions);
     let permit = |basis, arguments| Decision::Forward(Permit { ticket, basis, arguments });
     let (decision, basis) = match (rules.mode, &verdict.effect) {
@@ -123,31 +127,31 @@ pub fn decide(ticket: Ticket, rules: Rules, opinions: Opinions) -> Ruling {
         (_, Effect::StepUp(Some(hold))) if rules.wait => (Decision::Hold(hold.clone()), basis),
         (_, Effect::StepUp(_) | Effect::Defer(_) | Effect::Block) => (Decision::Refuse, basis),
     };
-    Ruling { decision, verdict, basis }
+    Ruling { decision, verdict, basis, modified }
 }
 
 /// Decides about a held call, once asking about its hold has ended.
 ///
+/// `modified` is what the local rules put in place of the call's arguments, before it was held.
 /// An approval satisfies the local rules' step-up, too, but nothing stricter: those were weighed
 /// before the call was held. Silence is no approval, whatever the failure decision says: a person
 /// was to be asked and did not answer.
-pub fn decide_held(ticket: Ticket, answer: Answer) -> Ruling {
+pub fn decide_held(ticket: Ticket, modified: Option<Arguments>, answer: Answer) -> Ruling {
     let verdict = match answer {
         Answer::Said(verdict) => verdict,
         Answer::Silent(grounds) => Verdict { effect: Effect::Block, grounds },
     };
     let arguments = match &verdict.effect {
-        Effect::Allow => None,
+        Effect::Allow => modified,
         Effect::Modify(arguments) => Some(arguments.clone()),
         Effect::StepUp(_) | Effect::Defer(_) | Effect::Block => {
-            return Ruling { decision: Decision::Refuse, verdict, basis: Basis::Enforcer };
+            let (decision, basis) = (Decision::Refuse, Basis::Enforcer);
+            return Ruling { decision, verdict, basis, modified: None };
         }
     };
-    Ruling {
-        decision: Decision::Forward(Permit { ticket, basis: Basis::Approved, arguments }),
-        verdict,
-        basis: Basis::Approved,
-    }
+    let basis = Basis::Approved;
+    let decision = Decision::Forward(Permit { ticket, basis, arguments });
+    Ruling { decision, verdict, basis, modified: None }
 }
 
 /// The strictest of both opinions, and whose it is.
@@ -253,3 +257,6 @@ impl Mode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -240,7 +240,7 @@ impl Session {
         if let Err(why) = self.requests.room_for(&id, 0) {
             return self.no_room(&id, why);
         }
-        let replaced = self.requests.open(id, Open::Request(method));
+        let replaced = self.requests.open(id, Open::Request(method, false));
         self.settle_cancelled(replaced, now);
         self.send_server(line.into());
     }

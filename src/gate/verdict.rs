@@ -162,6 +162,14 @@ impl Effect {
         }
     }
 
+    /// The new arguments of a modify.
+    pub fn arguments(&self) -> Option<&Arguments> {
+        match self {
+            Self::Modify(arguments) => Some(arguments),
+            Self::Allow | Self::StepUp(_) | Self::Defer(_) | Self::Block => None,
+        }
+    }
+
     /// How strict the effect is: block > defer > `step_up` > modify > allow.
     pub fn strictness(&self) -> u8 {
         match self {

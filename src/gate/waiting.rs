@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::message::client::Method;
 use super::message::{Call, RequestId};
 use super::record::Ticket;
-use super::verdict::{Hold, Verdict};
+use super::verdict::{Arguments, Hold, Verdict};
 
 /// How many requests of the client may be open at once. Beyond, further ones are refused.
 pub const MOST_OPEN: usize = 32_768;
@@ -27,8 +27,8 @@ pub const MOST_WAITING: usize = 256 * 1024 * 1024;
 pub enum Open {
     /// A call that was forwarded.
     Forwarded(Forwarded),
-    /// Another request, forwarded.
-    Request(Method),
+    /// Another request, forwarded; and whether the client has cancelled it since.
+    Request(Method, bool),
     /// A call that waits for its decision.
     Waiting(Ticket),
 }
@@ -66,6 +66,9 @@ pub struct Held {
     pub hold: Hold,
     /// The verdict that asked for it.
     pub verdict: Verdict,
+    /// The arguments the local rules put in place of the call's own: what the person is asked
+    /// about.
+    pub modified: Option<Arguments>,
     /// How many times the client was told.
     pub told: u32,
 }
@@ -89,6 +92,18 @@ pub enum NoRoom {
     Full,
 }
 
+// === impl Open ===
+
+impl Open {
+    fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Forwarded(forwarded) => forwarded.cancelled,
+            Self::Request(_, cancelled) => *cancelled,
+            Self::Waiting(_) => false,
+        }
+    }
+}
+
 // === impl Requests ===
 
 impl Requests {
@@ -100,7 +115,7 @@ impl Requests {
     /// [`NoRoom`]
     pub fn room_for(&self, id: &RequestId, bytes: usize) -> Result<(), NoRoom> {
         match self.open.get(id) {
-            Some(Open::Forwarded(forwarded)) if forwarded.cancelled => {}
+            Some(open) if open.is_cancelled() => {}
             Some(_) => return Err(NoRoom::IdInUse),
             None if self.open.len() >= MOST_OPEN => return Err(NoRoom::Full),
             None => {}
@@ -176,9 +191,8 @@ impl Requests {
     /// Whether the client still waits for an answer of the server, or for a decision.
     pub fn is_busy(&self) -> bool {
         self.open.values().any(|open| match open {
-            Open::Waiting(_) | Open::Request(Method::ListTools | Method::Other) => true,
-            Open::Request(Method::Listen) => false,
-            Open::Forwarded(forwarded) => !forwarded.cancelled,
+            Open::Request(Method::Listen, _) => false,
+            open => !open.is_cancelled(),
         })
     }
 

@@ -48,7 +48,7 @@ impl Session {
                 self.send_client(line.into_wire());
                 self.forwarded_ended(forwarded, end, now);
             }
-            (Some(Open::Request(Method::ListTools)), Body::Result { range, .. }) => {
+            (Some(Open::Request(Method::ListTools, _)), Body::Result { range, .. }) => {
                 self.tools.listed(&line.as_bytes()[range]);
                 self.send_client(line.into_wire());
             }

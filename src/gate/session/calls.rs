@@ -9,7 +9,7 @@ use super::super::answer;
 use super::super::decide::{self, Basis, Decision, Mode, Opinions, Permit, Ruling};
 use super::super::message::{Call, Outbound, Passthrough, RequestId};
 use super::super::record::{Decided, End, Record, Recorder, Ticket};
-use super::super::verdict::{Answer, Arguments, Effect as Verb, Facts, Hold, Question, Verdict};
+use super::super::verdict::{Answer, Arguments, Effect as Verb, Facts, Question, Verdict};
 use super::super::waiting::{Forwarded, Held, Open, Waiting};
 use super::{Effect, Ending, Session};
 
@@ -73,6 +73,21 @@ impl Session {
         (verdict.effect.strictness() >= Verb::StepUp(None).strictness()).then_some(verdict)
     }
 
+    /// What the local rules say about the enforcer's arguments, where they object: rules that would
+    /// modify them again and the enforcer cannot both have their way.
+    fn objects(&self, call: &Call, arguments: &Arguments) -> Option<Verdict> {
+        let verdict = self.judge.as_ref()?.judge(&self.facts(call, arguments.as_str()));
+        match verdict.effect {
+            Verb::Allow => None,
+            Verb::Modify(again) if again == *arguments => None,
+            Verb::Modify(_) => Some(Verdict::block(
+                "modify_conflict",
+                "the local rules would modify the arguments that the enforcer put in",
+            )),
+            Verb::StepUp(_) | Verb::Defer(_) | Verb::Block => Some(verdict),
+        }
+    }
+
     fn facts<'a>(&'a self, call: &'a Call, arguments: &'a str) -> Facts<'a> {
         Facts {
             tool: call.tool(),
@@ -93,7 +108,7 @@ impl Session {
             return;
         };
         if let Answer::Said(Verdict { effect: Verb::Modify(arguments), .. }) = &answer
-            && let Some(stricter) = self.judged_again(&call, arguments)
+            && let Some(stricter) = self.objects(&call, arguments)
         {
             local = Some(stricter);
         }
@@ -109,12 +124,12 @@ impl Session {
         now: Instant,
         recorder: &mut impl Recorder,
     ) {
-        let Some(Waiting { call, since, .. }) = self.requests.take(ticket) else {
+        let Some(Waiting { call, since, held: Some(held), .. }) = self.requests.take(ticket) else {
             return;
         };
-        let mut ruling = decide::decide_held(ticket, answer);
+        let mut ruling = decide::decide_held(ticket, held.modified, answer);
         if let Verb::Modify(arguments) = &ruling.verdict.effect
-            && let Some(stricter) = self.judged_again(&call, arguments)
+            && let Some(stricter) = self.objects(&call, arguments)
             && decide::is_final(self.settings.rules.mode, &stricter)
         {
             let opinions = Opinions { local: Some(stricter), remote: None };
@@ -132,7 +147,7 @@ impl Session {
         [since, now]: [Instant; 2],
         recorder: &mut impl Recorder,
     ) {
-        let Ruling { decision, verdict, basis } = ruling;
+        let Ruling { decision, verdict, basis, modified: pending } = ruling;
         let modified = match &decision {
             Decision::Forward(permit) => permit.arguments().map(|new| new.as_str().to_owned()),
             Decision::Hold(_) | Decision::Refuse => None,
@@ -153,7 +168,10 @@ impl Session {
         let written = recorder.record(&record);
         match decision {
             Decision::Forward(permit) if written => self.forward(call, permit, now),
-            Decision::Hold(hold) if written => self.hold(ticket, call, hold, verdict, [since, now]),
+            Decision::Hold(hold) if written => {
+                let asked = Held { hold, verdict, modified: pending, told: 0 };
+                self.hold(ticket, call, asked, [since, now]);
+            }
             Decision::Refuse => self.refuse(&call, &verdict, basis),
             Decision::Forward(_) | Decision::Hold(_) => {
                 // Fail closed: what is not on record does not happen.
@@ -178,22 +196,14 @@ impl Session {
         self.send_server(Outbound::permitted(call, permit));
     }
 
-    fn hold(
-        &mut self,
-        ticket: Ticket,
-        call: Call,
-        hold: Hold,
-        verdict: Verdict,
-        [since, now]: [Instant; 2],
-    ) {
+    fn hold(&mut self, ticket: Ticket, call: Call, held: Held, [since, now]: [Instant; 2]) {
         if self.ending != Ending::No {
             // Nobody is there to be asked any more.
-            return self.refuse(&call, &verdict, Basis::Enforcer);
+            return self.refuse(&call, &held.verdict, Basis::Enforcer);
         }
-        let asked = Held { hold: hold.clone(), verdict, told: 0 };
-        let waiting = Waiting { call, since, local: None, held: Some(asked) };
+        self.effects.push_back(Effect::Wait(ticket, held.hold.clone()));
+        let waiting = Waiting { call, since, local: None, held: Some(held) };
         self.requests.wait(ticket, waiting);
-        self.effects.push_back(Effect::Wait(ticket, hold));
         self.tell_progress(ticket, now);
     }
 
@@ -236,7 +246,11 @@ impl Session {
                 forwarded.cancelled = true;
                 self.send_server(line.into());
             }
-            Some(Open::Request(_)) | None => self.send_server(line.into()),
+            Some(Open::Request(_, cancelled)) => {
+                *cancelled = true;
+                self.send_server(line.into());
+            }
+            None => self.send_server(line.into()),
         }
     }
 }

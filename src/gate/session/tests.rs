@@ -1,6 +1,7 @@
 //! The session as a whole, case by case.
 
 mod chance;
+mod ending;
 
 use bytes::BufMut;
 
@@ -423,6 +424,20 @@ fn what_the_enforcer_modifies_is_judged_by_the_rules_too() {
     assert_eq!(run.asked[1].arguments, r#"{"new":1}"#, "the enforcer judges what would be sent");
     run.handle(Input::Asked(run.asked[1].ticket, said(Verb::Allow)));
     assert!(run.to_server[0].contains(r#"{"new":1}"#));
+
+    run.call(3, "modify");
+    run.handle(Input::Asked(run.asked[2].ticket, said(modify(r#"{"old":1}"#))));
+    assert_eq!(run.last()["error"]["data"]["reason_code"], "modify_conflict");
+}
+
+#[test]
+fn a_person_approves_what_was_asked_about() {
+    let mut run = Run::remote();
+    run.call(1, "modify");
+    let ticket = run.asked[0].ticket;
+    run.handle(Input::Asked(ticket, said(Verb::StepUp(Some(hold())))));
+    run.handle(Input::Waited(ticket, said(Verb::Allow)));
+    assert!(run.to_server[0].contains(r#"{"new":1}"#), "{}", run.to_server[0]);
 }
 
 #[test]
@@ -470,88 +485,6 @@ fn refusals_take_the_shape_of_the_messages_era() {
         assert_eq!(data["decision"], "BLOCK");
         assert_eq!(data["retryable"], false);
     }
-}
-
-#[test]
-fn what_waits_is_answered_when_the_client_closes_its_end() {
-    let mut run = Run::remote();
-    run.call(1, "a");
-    run.call(2, "b");
-    run.handle(Input::Asked(run.asked[1].ticket, said(Verb::StepUp(Some(hold())))));
-    run.handle(Input::ClientClosed);
-    assert_eq!(run.last_code(), Some(-32_002), "nobody is there to be asked");
-    assert!(!run.server_closed);
-
-    run.handle(Input::Asked(run.asked[0].ticket, said(Verb::Allow)));
-    assert!(!run.server_closed, "the server still works on it");
-    run.answer(1);
-    assert!(run.server_closed);
-    assert_eq!(run.to_client.len(), 2);
-}
-
-#[test]
-fn a_server_that_never_answers_is_not_waited_for_without_end() {
-    let mut run = Run::new(Settings::default());
-    run.call(1, "allow");
-    run.handle(Input::ClientClosed);
-    let closed = run.now;
-    assert!(!run.server_closed);
-    run.now += PATIENCE;
-    assert_eq!(run.session.poll_timeout(), Some(run.now));
-    run.session.handle_timeout(run.now);
-    run.settle();
-    assert!(run.server_closed, "it may be waiting for the end of its input");
-    assert!(!run.server_ended, "it may still answer");
-    run.now = closed + DRAIN;
-    assert_eq!(run.session.poll_timeout(), Some(run.now));
-    run.session.handle_timeout(run.now);
-    run.settle();
-    assert!(run.server_ended);
-    assert_eq!(run.session.poll_timeout(), None);
-}
-
-#[test]
-fn the_servers_input_stays_open_while_a_call_waits_for_its_decision() {
-    let mut run = Run::remote();
-    run.call(1, "a");
-    run.handle(Input::ClientClosed);
-    run.now += PATIENCE * 2;
-    run.session.handle_timeout(run.now);
-    run.settle();
-    assert!(!run.server_closed);
-    assert!(run.session.poll_timeout().unwrap() > run.now, "no busy waiting");
-    run.handle(Input::Asked(run.asked[0].ticket, said(Verb::Allow)));
-    assert_eq!(run.to_server.len(), 1);
-    assert!(run.server_closed && !run.server_ended);
-    run.answer(1);
-    assert!(run.server_ended);
-}
-
-#[test]
-fn a_server_that_dies_leaves_nobody_waiting() {
-    let mut run = Run::remote();
-    run.call(1, "a");
-    run.handle(Input::Asked(run.asked[0].ticket, said(Verb::Allow)));
-    run.call(2, "b");
-    run.handle(Input::ServerClosed);
-    let ids: Vec<_> = run
-        .to_client
-        .iter()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].clone())
-        .collect();
-    assert_eq!(ids, [2, 1]);
-    assert_eq!(run.withdrawn.len(), 1);
-}
-
-#[test]
-fn told_to_stop_it_refuses_what_waits_and_closes_the_server() {
-    let mut run = Run::remote();
-    run.call(1, "a");
-    run.handle(Input::Stop);
-    assert_eq!(run.last()["error"]["data"]["reason_code"], "stopping");
-    assert!(run.server_closed);
-    run.handle(Input::Asked(run.asked[0].ticket, said(Verb::Allow)));
-    assert!(run.to_server.is_empty());
 }
 
 #[test]
