@@ -192,7 +192,7 @@ impl Requests {
     pub fn is_busy(&self) -> bool {
         self.open.values().any(|open| match open {
             Open::Request(Method::Listen, _) => false,
-            open => !open.is_cancelled(),
+            Open::Forwarded(_) | Open::Request(..) | Open::Waiting(_) => !open.is_cancelled(),
         })
     }
 
