@@ -24,8 +24,19 @@ pub(crate) struct Https {
     answer: Vec<u8>,
 }
 
-/// What a sidecar asks about [`crate::request::Request::read_file`].
-const BODY: &str = r#"{"agent_id":"bench","tenant_id":"acme","user_id":"user@example.com","session_id":"0197a3c2-6f0e-7cc4-b1a5-6d8c3a1f2e90","tool_name":"read_file","approved_scope":[],"enforcement_mode":"progressive","session_tool_calls":["read_file","read_file","read_file","read_file"],"request_id":"0197a3c2-7a51-7d02-9d3c-1be0a4c55d77","environment":"dev","enforcement_trace_id":"0197a3c2-6f0e-7cc4-b1a5-6d8c3a1f2e90","action_attestation_id":"5b8f5ee5-3c55-4a0f-8a5c-44a1b8d0a0c5","identity_binding":{"agent_id":"bench","tenant_id":"acme","user_id":"user@example.com"},"tool_args":{"path":"/srv/workspace/reports/2026/q3/summary.md","encoding":"utf-8","offset":0,"limit":2000,"purpose":"Summarise the quarter for the board"}}"#;
+/// What a sidecar asks about [`crate::request::Request::read_file`] in a session that has made as
+/// many calls as are told: 128, which is most of the question.
+fn question() -> String {
+    let calls = vec!["\"read_file\""; 128].join(",");
+    let body = format!(
+        r#"{{"agent_id":"bench","tenant_id":"acme","user_id":"user@example.com","session_id":"0197a3c2-6f0e-7cc4-b1a5-6d8c3a1f2e90","tool_name":"read_file","approved_scope":[],"enforcement_mode":"progressive","session_tool_calls":[{calls}],"request_id":"0197a3c2-7a51-7d02-9d3c-1be0a4c55d77","environment":"dev","enforcement_trace_id":"0197a3c2-6f0e-7cc4-b1a5-6d8c3a1f2e90","action_attestation_id":"5b8f5ee5-3c55-4a0f-8a5c-44a1b8d0a0c5","identity_binding":{{"agent_id":"bench","tenant_id":"acme","user_id":"user@example.com"}},"tool_args":{{"path":"/srv/workspace/reports/2026/q3/summary.md","encoding":"utf-8","offset":0,"limit":2000,"purpose":"Summarise the quarter for the board"}}}}"#
+    );
+    format!(
+        "POST /v1/enforce HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         authorization: Bearer bench\r\nx-api-key: bench\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
 
 // === impl Https ===
 
@@ -50,14 +61,9 @@ impl Https {
         let socket = TcpStream::connect(("127.0.0.1", enforcer.port))?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        let question = format!(
-            "POST /v1/enforce HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
-             authorization: Bearer bench\r\nx-api-key: bench\r\ncontent-length: {}\r\n\r\n{BODY}",
-            BODY.len()
-        );
         Ok(Self {
             stream: StreamOwned::new(connection, socket),
-            question: question.into_bytes(),
+            question: question().into_bytes(),
             answer: vec![0; 16 * 1024],
         })
     }

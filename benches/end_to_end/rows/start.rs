@@ -11,24 +11,32 @@ use crate::processor::Pinned;
 use crate::report::{Floor, Line, Outcome, Target, Unit};
 use crate::request::Request;
 use crate::setup::{Judge, Setup};
-use crate::stats::Samples;
+use crate::stats::{Samples, Summary};
 use crate::trouble::Trouble;
 
 /// Beside the bare server, as a client without a sidecar would start it.
 pub(super) fn start(setup: &Setup) -> Result<Vec<Line>, Trouble> {
     let _one = Pinned::to_one();
-    let rounds = setup.full_or_quick(60, 5);
-    let mut floor = Samples::default();
-    let mut sidecar = Samples::default();
+    let enforcer = setup.enforcer(&[])?;
+    let rounds = setup.full_or_quick(40, 5);
+    let mut server = Samples::default();
+    let mut ruled = Samples::default();
+    let mut asked = Samples::default();
     let mut baton = Samples::default();
     for round in 0..=rounds {
-        let bare = initialized("server", &mut setup.server(&[]), setup)?;
-        let through = initialized("sidecar", &mut setup.sidecar(Judge::Rules, &[])?, setup)?;
+        let by_rules = &mut setup.sidecar(Judge::Rules, &[])?;
+        let by_enforcer = &mut setup.sidecar(Judge::Enforcer(&enforcer.facts), &[])?;
+        let times = [
+            initialized("server", &mut setup.server(&[]), setup)?,
+            initialized("sidecar", by_rules, setup)?,
+            initialized("sidecar", by_enforcer, setup)?,
+        ];
         if round == 0 {
             continue; // the files were not in memory
         }
-        floor.push(bare);
-        sidecar.push(through);
+        server.push(times[0]);
+        ruled.push(times[1]);
+        asked.push(times[2]);
         if let Some(mut command) = setup.baton(&[])
             && baton.len() < 20
         {
@@ -36,18 +44,19 @@ pub(super) fn start(setup: &Setup) -> Result<Vec<Line>, Trouble> {
         }
     }
     let unit = Duration::from_millis(1);
-    let (floor, sidecar) = (floor.summary(unit), sidecar.summary(unit));
+    let server = server.summary(unit);
     let baton = (baton.len() > 0).then(|| baton.summary(unit));
-    Ok(vec![Line {
+    let line = |what: &str, sidecar: Summary| Line {
         row: "start",
-        what: "spawn to `initialize` answered, over the bare server".to_owned(),
+        what: format!("spawn to `initialize` answered, {what}"),
         unit: Unit::Milliseconds,
-        floor: Some(Floor { of: "server", summary: floor }),
+        floor: Some(Floor { of: "server", summary: server }),
         sidecar,
         baton,
-        outcome: Outcome::weigh(Target::MoreAtMost(10.0), floor.p50, sidecar.p50),
+        outcome: Outcome::weigh(Target::MoreAtMost(10.0), server.p50, sidecar.p50),
         ahead: baton.map(|baton| sidecar.p50 < baton.p50),
-    }])
+    };
+    Ok(vec![line("100 rules", ruled.summary(unit)), line("an enforcer", asked.summary(unit))])
 }
 
 fn initialized(
