@@ -171,6 +171,9 @@ impl Enforcer {
             return;
         };
         let warming = tokio::spawn(async move {
+            // The first random number of a process costs tens of milliseconds of arithmetic, which
+            // must not stand between a line's arrival and its departure.
+            let _ = tokio::task::spawn_blocking(tls::seed).await;
             if let Err(error) = preparing.await {
                 tracing::debug!(error = %root(&error), "no connection to the enforcer yet");
             }

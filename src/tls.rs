@@ -119,6 +119,13 @@ pub fn client_config(settings: &Tls) -> Result<ClientConfig, TlsError> {
     configure(provider, Arc::new(verifier))
 }
 
+/// Draws the first random number of this process, which collects entropy from the processor's
+/// jitter. Blocks for some 40 ms; later draws, on any thread, are quick.
+pub fn seed() {
+    // A failure shows again in the handshake, where it is told.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().secure_random.fill(&mut [0]);
+}
+
 /// Why the TLS peer was not trusted, where that is why a connection failed; and the same in the
 /// library's words, with names, times and fingerprints.
 ///

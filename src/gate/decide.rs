@@ -112,7 +112,11 @@ pub struct Opinions {
 
 /// Whether the local verdict is already final, so that nobody else is asked.
 pub fn is_final(mode: Mode, local: &Verdict) -> bool {
-    matches!(enforced(mode, local.clone()).effect, Effect::Block)
+    match &local.effect {
+        Effect::Block => mode != Mode::StepUp,
+        Effect::StepUp(_) => mode == Mode::Block,
+        Effect::Allow | Effect::Modify(_) | Effect::Defer(_) => false,
+    }
 }
 
 /// Decides about the call with this ticket.

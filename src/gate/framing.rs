@@ -14,7 +14,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use memchr::memchr;
 
 /// How much room a read is offered, in bytes. A pipe holds 64 KiB.
-const READ: usize = 16 * 1024;
+const READ: usize = 64 * 1024;
 
 /// The most room offered at once while a long line arrives.
 const LONG_READ: usize = 256 * 1024;

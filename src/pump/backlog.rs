@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 
 /// How many lines are handed to the system at once.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 64;
 
 /// Lines in the order they are to be written.
 #[derive(Debug, Default)]
