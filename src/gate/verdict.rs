@@ -33,6 +33,7 @@ pub struct Facts<'a> {
 pub struct Calls {
     names: std::collections::VecDeque<Arc<str>>,
     counts: std::collections::BTreeMap<Arc<str>, u64>,
+    total: u64,
 }
 
 /// Decides by rules on this machine. The seam between the gate and the policy: implemented by
@@ -192,6 +193,7 @@ impl Calls {
 
     /// Adds one forwarded call.
     pub fn add(&mut self, tool: &Arc<str>) {
+        self.total += 1;
         if self.names.len() == Self::KEPT {
             self.names.pop_front();
         }
@@ -206,6 +208,11 @@ impl Calls {
     /// The last names, oldest first.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &Arc<str>> {
         self.names.iter()
+    }
+
+    /// How many calls there were so far.
+    pub fn total(&self) -> u64 {
+        self.total
     }
 
     /// How often a tool was called so far.

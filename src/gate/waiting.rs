@@ -55,6 +55,8 @@ pub struct Waiting {
     pub since: Instant,
     /// What the local rules say about it.
     pub local: Option<Verdict>,
+    /// How many calls had been forwarded when they said so: rules may look at sequences.
+    pub calls_before: u64,
     /// For a held call: the step-up it waits for.
     pub held: Option<Held>,
 }

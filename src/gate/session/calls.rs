@@ -47,7 +47,9 @@ impl Session {
             arguments,
             calls_so_far: self.calls.names().cloned().collect(),
         }));
-        let waiting = Waiting { call: call.detached(), since: now, local, held: None };
+        let calls_before = self.calls.total();
+        let call = call.detached();
+        let waiting = Waiting { call, since: now, local, calls_before, held: None };
         self.requests.wait(ticket, waiting);
     }
 
@@ -88,6 +90,16 @@ impl Session {
         }
     }
 
+    /// What the local rules say by now about a call that others have overtaken while it waited,
+    /// where that is stricter than to modify: a rule about sequences must see them.
+    fn overtaken(&self, waiting: &Waiting) -> Option<Verdict> {
+        if waiting.calls_before == self.calls.total() {
+            return None;
+        }
+        let verdict = self.judged(&waiting.call)?;
+        (verdict.effect.strictness() >= Verb::StepUp(None).strictness()).then_some(verdict)
+    }
+
     fn facts<'a>(&'a self, call: &'a Call, arguments: &'a str) -> Facts<'a> {
         Facts {
             tool: call.tool(),
@@ -104,9 +116,14 @@ impl Session {
         now: Instant,
         recorder: &mut impl Recorder,
     ) {
-        let Some(Waiting { call, since, mut local, .. }) = self.requests.take(ticket) else {
+        let Some(waiting) = self.requests.take(ticket) else {
             return;
         };
+        let overtaken = self.overtaken(&waiting);
+        let Waiting { call, since, mut local, .. } = waiting;
+        if overtaken.is_some() {
+            local = overtaken;
+        }
         if let Answer::Said(Verdict { effect: Verb::Modify(arguments), .. }) = &answer
             && let Some(stricter) = self.objects(&call, arguments)
         {
@@ -124,15 +141,22 @@ impl Session {
         now: Instant,
         recorder: &mut impl Recorder,
     ) {
-        let Some(Waiting { call, since, held: Some(held), .. }) = self.requests.take(ticket) else {
+        let Some(waiting) = self.requests.take(ticket) else {
             return;
         };
-        let mut ruling = decide::decide_held(ticket, held.modified, answer);
-        if let Verb::Modify(arguments) = &ruling.verdict.effect
-            && let Some(stricter) = self.objects(&call, arguments)
-            && decide::is_final(self.settings.rules.mode, &stricter)
-        {
-            let opinions = Opinions { local: Some(stricter), remote: None };
+        let overtaken = self.overtaken(&waiting);
+        let Waiting { call, since, held, .. } = waiting;
+        let modified = held.and_then(|held| held.modified);
+        let mut ruling = decide::decide_held(ticket, modified, answer);
+        // A person's approval satisfies a step-up of the rules, and nothing stricter.
+        let objection = match &ruling.verdict.effect {
+            Verb::Modify(arguments) => self.objects(&call, arguments),
+            Verb::Allow | Verb::StepUp(_) | Verb::Defer(_) | Verb::Block => None,
+        };
+        let mode = self.settings.rules.mode;
+        let stricter = objection.or(overtaken).filter(|local| decide::is_final(mode, local));
+        if stricter.is_some() && matches!(ruling.decision, Decision::Forward(_)) {
+            let opinions = Opinions { local: stricter, remote: None };
             ruling = decide::decide(ticket, self.settings.rules, opinions);
         }
         self.ruled(ticket, call, ruling, [since, now], recorder);
@@ -202,7 +226,8 @@ impl Session {
             return self.refuse(&call, &held.verdict, Basis::Enforcer);
         }
         self.effects.push_back(Effect::Wait(ticket, held.hold.clone()));
-        let waiting = Waiting { call, since, local: None, held: Some(held) };
+        let calls_before = self.calls.total();
+        let waiting = Waiting { call, since, local: None, calls_before, held: Some(held) };
         self.requests.wait(ticket, waiting);
         self.tell_progress(ticket, now);
     }

@@ -441,6 +441,22 @@ fn a_person_approves_what_was_asked_about() {
 }
 
 #[test]
+fn a_rule_about_sequences_sees_the_calls_that_overtook() {
+    let mut run = Run::remote();
+    run.call(1, "once");
+    run.call(2, "once");
+    run.call(3, "once");
+    run.handle(Input::Asked(run.asked[2].ticket, said(Verb::StepUp(Some(hold())))));
+    run.handle(Input::Asked(run.asked[0].ticket, said(Verb::Allow)));
+    assert_eq!(run.to_server.len(), 1);
+    run.handle(Input::Asked(run.asked[1].ticket, said(Verb::Allow)));
+    assert_eq!(run.last_code(), Some(-32_001), "asked at once, and only one may go");
+    run.handle(Input::Waited(run.asked[2].ticket, said(Verb::Allow)));
+    assert_eq!(run.last_code(), Some(-32_001), "approved, but overtaken");
+    assert_eq!(run.to_server.len(), 1);
+}
+
+#[test]
 fn an_outage_is_decided_by_the_setting() {
     for (outage, forwarded, code) in [
         (Outage::Block, false, Some(-32_001)),
