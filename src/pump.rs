@@ -94,6 +94,7 @@ pub async fn run<CI, CO, SI, SO>(
         to_server: Backlog::default(),
         outcomes: VecDeque::new(),
         closing: None,
+        stopped: false,
         over: false,
         farewell: None,
         signals,
@@ -114,7 +115,8 @@ pub async fn run<CI, CO, SI, SO>(
         let due = pump.timeout();
 
         tokio::select! {
-            () = pump.signals.stop.cancelled(), if !pump.from_client.is_closed() => {
+            () = pump.signals.stop.cancelled(), if !pump.stopped => {
+                pump.stopped = true;
                 pump.from_client.close();
                 pump.handle(Input::Stop, recorder);
             }
@@ -174,6 +176,8 @@ struct Pump<A> {
     outcomes: VecDeque<Record>,
     /// When the server's input is closed at the latest, whatever still waits for it.
     closing: Option<Instant>,
+    /// Whether the session was told to stop.
+    stopped: bool,
     /// Whether the server is to be ended once its input is closed.
     over: bool,
     /// When the loop ends at the latest, whatever still waits for the client.

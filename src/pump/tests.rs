@@ -304,6 +304,22 @@ async fn told_to_stop_it_answers_what_waits_and_closes_the_server() {
     sidecar.task.await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn told_to_stop_after_the_end_of_input_it_does_not_wait_for_answers() {
+    let mut sidecar = Sidecar::start(1024, true);
+    sidecar.calls(1, "a").await;
+    sidecar.server_reads().await.unwrap();
+    sidecar.client_closes();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!sidecar.signals.server_over.is_cancelled(), "an answer is outstanding");
+    sidecar.signals.stop.cancel();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(sidecar.signals.server_over.is_cancelled());
+    sidecar.server_ends();
+    assert!(sidecar.client_reads().await.unwrap().contains("server_gone"));
+    sidecar.task.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_server_that_dies_leaves_no_call_unanswered() {
     let mut sidecar = Sidecar::start(1024, true);

@@ -50,6 +50,26 @@ fn sigterm_ends_both_in_order() {
 }
 
 #[test]
+fn sigterm_is_heard_after_the_end_of_input_too() {
+    // As clients end a server: close its input, and two seconds later send SIGTERM.
+    let setup = Setup::deciding(&[], "allow").server(&["sh", "-c", "read line; exec sleep 300"]);
+    let mut sidecar = setup.start();
+    sidecar.says(&call(1, "a", "{}"));
+    sidecar.closes();
+    let pid = i32::try_from(sidecar.process.id()).unwrap();
+    while setup.journals().is_empty() {
+        assert!(
+            sidecar.process.try_wait().unwrap().is_none(),
+            "it ended before the call was decided"
+        );
+        std::thread::yield_now();
+    }
+    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    let status = sidecar.process.wait().unwrap();
+    assert_eq!(status.code(), Some(128 + 15), "not after the thirty seconds of an unanswered call");
+}
+
+#[test]
 fn nothing_of_ours_reaches_the_servers_environment() {
     let setup = Setup::deciding(&[], "allow")
         .server(&["sh", "-c", "env >&2"])
