@@ -1,6 +1,6 @@
 //! Asks the remote enforcer about one call, and waits for the people it asks in turn.
 //!
-//! `line` speaks HTTP over what `connector` connects; what the bytes mean is in [`wire`], what the
+//! [`crate::https`] carries the bytes; what they mean is in [`wire`], what the
 //! end of an exchange means in `outcome`, when to look at a hold again in `hold`. What an answer,
 //! or the lack of one, means for the call is decided in [`crate::gate::decide`].
 //!
@@ -18,10 +18,7 @@
 //!
 //! Proxy variables (`HTTPS_PROXY`) are not honoured: a pin is meant to hold end to end.
 
-mod address;
-mod connector;
 mod hold;
-mod line;
 mod outcome;
 pub mod wire;
 
@@ -30,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::Method;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
@@ -38,11 +36,10 @@ use uuid::Uuid;
 use crate::config::settings::{self, Environment, Identity, Tls};
 use crate::gate::decide::Mode;
 use crate::gate::verdict::{Answer, Hold, Question, Verdict};
+use crate::https::{BadAddress, Limits, Line, NotConnected, Outcome, base, root, segment};
+use crate::secret::ApiKey;
 use crate::tls::{self, Distrust, TlsError};
-use address::{base, segment};
-use connector::NotConnected;
 use hold::{Moment, Next, Watch};
-use line::{Line, root};
 use outcome::Look;
 use wire::{Asker, Expected, NotContext, Particulars};
 
@@ -62,6 +59,8 @@ pub struct Enforcer {
 #[derive(Debug)]
 struct Session {
     line: Line,
+    /// The headers thoth authenticates with.
+    credentials: HeaderMap,
     asker: Asker,
     step_up_wait: Duration,
     clock: fn() -> Timestamp,
@@ -73,11 +72,8 @@ struct Session {
 #[derive(Debug, thiserror::Error)]
 pub enum EnforcerError {
     /// The URL cannot be asked.
-    #[error("the enforcer's URL is not one like https://enforce.example.com")]
-    Url,
-    /// The URL is `http://` and leaves this machine.
-    #[error("the enforcer's URL is http:// and no loopback address; use https://")]
-    Plaintext,
+    #[error("the enforcer cannot be asked")]
+    Address(#[source] BadAddress),
     /// There are pins and nothing to hold them against.
     #[error("pins are configured, but an http:// enforcer shows no certificate; use https://")]
     PinsWithoutTls,
@@ -125,7 +121,7 @@ impl Enforcer {
         session_id: &str,
         clock: fn() -> Timestamp,
     ) -> Result<Self, EnforcerError> {
-        let url = base(&settings.url)?;
+        let url = base(&settings.url).map_err(EnforcerError::Address)?;
         let tls = if url.scheme_str() == Some("https") {
             tls::client_config(tls)
         } else if tls.pins.is_empty() {
@@ -140,7 +136,8 @@ impl Enforcer {
             .map_err(EnforcerError::Context)?;
         Ok(Self {
             session: Arc::new(Session {
-                line: Line::new(url, tls, settings, clock),
+                line: Line::new("the enforcer", url, tls, limits(settings), clock),
+                credentials: credentials(settings.api_key.as_ref()),
                 asker,
                 step_up_wait: settings.step_up_wait,
                 clock,
@@ -222,7 +219,7 @@ impl Enforcer {
                 return Answer::Said(Verdict::block("question_unreadable", &error.to_string()));
             }
         };
-        let outcome = session.line.exchange(Method::POST, "/v1/enforce", body).await;
+        let outcome = session.exchange(Method::POST, "/v1/enforce", body).await;
         let expected = Expected { trace: session.asker.trace(), attestation: Some(&attestation) };
         let answer = outcome::of_question(outcome, expected);
         note(&question, &answer);
@@ -264,6 +261,25 @@ impl Enforcer {
     }
 }
 
+fn limits(settings: &settings::Enforcer) -> Limits {
+    Limits {
+        time: settings.timeout,
+        connect: settings.connect_timeout,
+        answer: MAX_ANSWER,
+        in_flight: MAX_IN_FLIGHT,
+    }
+}
+
+fn credentials(key: Option<&ApiKey>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(key) = key {
+        // Enforcers differ in which one they read.
+        headers.insert(AUTHORIZATION, key.authorization());
+        headers.insert(HeaderName::from_static("x-api-key"), key.api_key());
+    }
+    headers
+}
+
 /// For people who read the trace; never what was asked about or answered in full.
 fn note(question: &Question, answer: &Answer) {
     let (ticket, tool) = (question.ticket.0, &*question.tool);
@@ -283,8 +299,13 @@ impl Session {
         Moment { now: Instant::now(), wall: (self.clock)(), dice: Uuid::new_v4().as_bytes()[0] }
     }
 
+    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Outcome {
+        let deadline = Instant::now() + self.line.timeout();
+        self.line.exchange(method, path, self.credentials.clone(), body.into(), deadline).await
+    }
+
     async fn look(&self, path: &str) -> Look {
-        let outcome = self.line.exchange(Method::GET, path, Vec::new()).await;
+        let outcome = self.exchange(Method::GET, path, Vec::new()).await;
         let expected = Expected { trace: self.asker.trace(), attestation: None };
         outcome::of_hold(outcome, expected)
     }

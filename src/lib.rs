@@ -28,9 +28,15 @@
 
 pub mod child;
 pub mod cli;
+pub mod clients;
 pub mod config;
+pub mod credential;
+pub mod endpoint;
 pub mod enforcer;
 pub mod gate;
+pub mod govapi;
+pub mod health;
+pub mod https;
 pub mod journal;
 pub mod machine;
 pub mod pipe;

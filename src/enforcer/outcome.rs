@@ -7,43 +7,12 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::StatusCode;
 
 use super::wire::{self, Expected, MALFORMED, Members, Standing, complaint, plain, read_answer};
 use crate::gate::verdict::{Answer, Grounds, Verdict};
+use crate::https::{Cut, Outcome, Reply};
 use crate::tls::Distrust;
-
-/// How one exchange ended.
-#[derive(Clone, Debug)]
-pub(super) enum Outcome {
-    /// The enforcer answered, or began to.
-    Answered(Reply),
-    /// Its certificate was not accepted; nothing was sent.
-    Distrusted { why: Distrust, detail: String },
-    /// There was no answer, for this reason.
-    Lost(String),
-}
-
-/// What the enforcer answered.
-#[derive(Clone, Debug)]
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    /// `Retry-After`, from now.
-    pub(super) retry_after: Option<Duration>,
-    pub(super) body: Result<Bytes, Cut>,
-}
-
-/// Why a body is not there in full.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(super) enum Cut {
-    #[error("the enforcer's answer broke off")]
-    Broken,
-    #[error("the enforcer's answer did not end in time")]
-    Late,
-    #[error("the enforcer's answer is longer than {} bytes", super::MAX_ANSWER)]
-    TooLong,
-}
 
 /// How one look at a hold ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,9 +36,9 @@ pub(super) fn of_question(outcome: Outcome, expected: Expected<'_>) -> Answer {
         Outcome::Answered(reply) if !reply.status.is_success() => Answer::Said(rejected(&reply)),
         Outcome::Answered(reply) => match reply.body {
             Ok(body) => Answer::Said(read_answer(&body, expected)),
-            Err(cut @ Cut::Late) => silent(&cut.to_string()),
-            Err(cut @ (Cut::Broken | Cut::TooLong)) => {
-                Answer::Said(Verdict::block(MALFORMED, &cut.to_string()))
+            Err(cut @ Cut::Late) => silent(&format!("the enforcer: {cut}")),
+            Err(cut @ (Cut::Broken | Cut::TooLong(_))) => {
+                Answer::Said(Verdict::block(MALFORMED, &format!("the enforcer: {cut}")))
             }
         },
     }
@@ -185,6 +154,8 @@ fn billing_code(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     const EXPECTED: Expected<'static> = Expected { trace: "t-1", attestation: None };
@@ -210,7 +181,10 @@ mod tests {
             (reply(201, allow), "said allow  "),
             (reply(204, Ok("")), "said block enforcer_malformed_answer not one JSON object"),
             (reply(200, Err(Cut::Broken)), "said block enforcer_malformed_answer broke off"),
-            (reply(200, Err(Cut::TooLong)), "said block enforcer_malformed_answer 1048576 bytes"),
+            (
+                reply(200, Err(Cut::TooLong(1_048_576))),
+                "said block enforcer_malformed_answer 1048576 bytes",
+            ),
             (reply(200, Err(Cut::Late)), "silent enforcer_unavailable in time"),
             (Outcome::Lost("refused".to_owned()), "silent enforcer_unavailable refused"),
             (

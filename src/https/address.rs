@@ -1,23 +1,36 @@
-//! Where the enforcer is: its base URL, and the paths below it.
+//! Where a peer is: its base URL, and the paths below it.
 
 use std::net::IpAddr;
 
 use hyper::Uri;
 
-use super::EnforcerError;
+/// Why a base URL cannot be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadAddress {
+    /// It is none, or holds a user, a query or a fragment.
+    #[error("the URL is not one like https://host.example.com")]
+    Url,
+    /// It is `http://` and leaves this machine.
+    #[error("the URL is http:// and no loopback address; use https://")]
+    Plaintext,
+}
 
-/// Reads the base URL: `https`, or `http` to this machine itself.
-pub(super) fn base(url: &str) -> Result<Uri, EnforcerError> {
-    let url: Uri = url.parse().map_err(|_| EnforcerError::Url)?;
-    let authority = url.authority().ok_or(EnforcerError::Url)?;
+/// Reads a base URL: `https`, or `http` to this machine itself.
+///
+/// # Errors
+///
+/// [`BadAddress`].
+pub fn base(url: &str) -> Result<Uri, BadAddress> {
+    let url: Uri = url.parse().map_err(|_| BadAddress::Url)?;
+    let authority = url.authority().ok_or(BadAddress::Url)?;
     if authority.as_str().contains('@') || url.query().is_some() {
-        return Err(EnforcerError::Url);
+        return Err(BadAddress::Url);
     }
     match url.scheme_str() {
         Some("https") => Ok(url),
         Some("http") if is_loopback(authority.host()) => Ok(url),
-        Some("http") => Err(EnforcerError::Plaintext),
-        _ => Err(EnforcerError::Url),
+        Some("http") => Err(BadAddress::Plaintext),
+        _ => Err(BadAddress::Url),
     }
 }
 
@@ -29,7 +42,7 @@ fn is_loopback(host: &str) -> bool {
 
 /// A token as one path segment: RFC 3986 §2.3's unreserved characters stand for themselves. Dots alone would
 /// be a step in the path, so they are written out.
-pub(super) fn segment(token: &str) -> String {
+pub fn segment(token: &str) -> String {
     use std::fmt::Write as _;
 
     let only_dots = token.bytes().all(|byte| byte == b'.');

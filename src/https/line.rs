@@ -1,4 +1,4 @@
-//! The line to the enforcer: one request there, one outcome back, in bounded time and memory.
+//! The line to one peer: one request there, one outcome back.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -6,11 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
-    USER_AGENT,
-};
-use hyper::{Method, Request, Uri};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
@@ -18,89 +15,155 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::connector::{Connector, NotConnected};
-use super::outcome::{Cut, Outcome, Reply};
-use super::{MAX_ANSWER, MAX_IN_FLIGHT};
-use crate::config::settings;
-use crate::tls;
+use crate::tls::{self, Distrust};
 
 /// An idle connection is closed after this time: before the 60 s after which common load balancers
 /// close theirs, so that a question seldom meets a connection that is just being closed.
 const IDLE: Duration = Duration::from_secs(50);
 
-/// The pooled connections to one enforcer, and what every request on them carries.
+/// What an exchange may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest one exchange may take in all.
+    pub time: Duration,
+    /// The longest connecting may take.
+    pub connect: Duration,
+    /// The longest answer that is read, in bytes.
+    pub answer: usize,
+    /// How many exchanges are under way at once; further ones wait for a place.
+    pub in_flight: usize,
+}
+
+/// The pooled connections to one peer.
 #[derive(Debug)]
-pub(super) struct Line {
+pub struct Line {
     client: Client<Connector, Full<Bytes>>,
     connector: Connector,
+    /// What the peer is called in complaints, such as `the enforcer`.
+    peer: &'static str,
     url: Uri,
     headers: HeaderMap,
-    timeout: Duration,
+    limits: Limits,
     places: Semaphore,
     clock: fn() -> Timestamp,
+}
+
+/// How one exchange ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The peer answered, or began to.
+    Answered(Reply),
+    /// Its certificate was not accepted; nothing was sent.
+    Distrusted {
+        /// What is wrong with it.
+        why: Distrust,
+        /// The same with names, times and fingerprints.
+        detail: String,
+    },
+    /// There was no answer, for this reason.
+    Lost(String),
+}
+
+/// What the peer answered.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// `Retry-After`, from now.
+    pub retry_after: Option<Duration>,
+    /// The body, whole.
+    pub body: Result<Bytes, Cut>,
+}
+
+/// Why a body is not there in full.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Cut {
+    /// The connection ended before the body.
+    #[error("the answer broke off")]
+    Broken,
+    /// The time was over before the body.
+    #[error("the answer did not end in time")]
+    Late,
+    /// The body is longer than this many bytes.
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
 }
 
 // === impl Line ===
 
 impl Line {
-    pub(super) fn new(
+    /// A line to `url`, which `peer` is called in complaints. Connects to nobody yet. `clock` is
+    /// what the date of a `Retry-After` is held against.
+    pub fn new(
+        peer: &'static str,
         url: Uri,
         tls: tls::ClientConfig,
-        settings: &settings::Enforcer,
+        limits: Limits,
         clock: fn() -> Timestamp,
     ) -> Self {
-        let connector = Connector::new(tls, settings.connect_timeout);
+        let connector = Connector::new(tls, limits.connect);
         Self {
-            client: client(connector.clone(), settings.timeout),
+            client: client(connector.clone(), limits),
             connector,
+            peer,
             url,
-            headers: headers(settings),
-            timeout: settings.timeout,
-            places: Semaphore::new(MAX_IN_FLIGHT),
+            headers: headers(),
+            limits,
+            places: Semaphore::new(limits.in_flight),
             clock,
         }
     }
 
     /// The longest one exchange takes.
-    pub(super) fn timeout(&self) -> Duration {
-        self.timeout
+    pub fn timeout(&self) -> Duration {
+        self.limits.time
     }
 
     /// Makes a connection ahead of need: see [`Connector::prepare`].
-    pub(super) fn prepare(
-        &self,
-    ) -> Option<impl Future<Output = Result<(), NotConnected>> + Send + use<>> {
+    pub fn prepare(&self) -> Option<impl Future<Output = Result<(), NotConnected>> + Send + use<>> {
         self.connector.prepare(self.url.clone())
     }
 
-    /// Makes a connection: see [`Connector::probe`].
-    pub(super) async fn probe(&self) -> Result<(), NotConnected> {
+    /// Makes a connection, and so verifies the peer; it is kept for the first exchange.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`].
+    pub async fn probe(&self) -> Result<(), NotConnected> {
         self.connector.probe(self.url.clone()).await
     }
 
     /// Sends one request and takes in what comes back. Waits for a place, for a connection, for
-    /// the answer and for its end, in all at most [`Line::timeout`].
+    /// the answer and for its end, until the deadline at the latest. `headers` are added to those that
+    /// every request carries.
     ///
     /// Cancel safe: dropping the future drops the request, which may have been received.
-    pub(super) async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Outcome {
-        let deadline = Instant::now() + self.timeout;
+    pub async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Outcome {
         let late = || {
-            let limit = self.timeout.as_secs_f32();
-            Outcome::Lost(format!("the enforcer did not answer within {limit} s"))
+            let (peer, limit) = (self.peer, self.limits.time.as_secs_f32());
+            Outcome::Lost(format!("{peer} did not answer within {limit} s"))
         };
         let Ok(_place) = timeout_at(deadline, self.places.acquire()).await else {
             return late();
         };
-        let request = match self.request(method, path, body) {
+        let request = match self.request(method, path, headers, body) {
             Ok(request) => request,
             Err(error) => return Outcome::Lost(error.to_string()),
         };
         let response = match timeout_at(deadline, self.client.request(request)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return lost(&error),
+            Ok(Err(error)) => return self.lost(&error),
             Err(_) => return late(),
         };
         let (head, body) = response.into_parts();
-        let body = match timeout_at(deadline, read(body)).await {
+        let body = match timeout_at(deadline, read(body, self.limits.answer)).await {
             Ok(body) => body,
             Err(_) => Err(Cut::Late),
         };
@@ -115,7 +178,8 @@ impl Line {
         &self,
         method: Method,
         path: &str,
-        body: Vec<u8>,
+        headers: HeaderMap,
+        body: Bytes,
     ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let base = self.url.to_string();
         let mut request = Request::builder()
@@ -123,45 +187,40 @@ impl Line {
             .uri(format!("{}{path}", base.trim_end_matches('/')))
             .body(Full::from(body))?;
         request.headers_mut().clone_from(&self.headers);
+        request.headers_mut().extend(headers);
         Ok(request)
+    }
+
+    fn lost(&self, error: &(dyn StdError + 'static)) -> Outcome {
+        match tls::distrust(error) {
+            Some((why, detail)) => Outcome::Distrusted { why, detail },
+            None => Outcome::Lost(format!("{} cannot be reached: {}", self.peer, root(error))),
+        }
     }
 }
 
-fn client(connector: Connector, timeout: Duration) -> Client<Connector, Full<Bytes>> {
+fn client(connector: Connector, limits: Limits) -> Client<Connector, Full<Bytes>> {
     Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(MAX_IN_FLIGHT)
+        .pool_max_idle_per_host(limits.in_flight)
         // A connection that died unnoticed (the machine slept) is found out before the first
         // question on it times out, and the next one gets another.
-        .http2_keep_alive_interval(timeout / 4)
-        .http2_keep_alive_timeout(timeout / 4)
+        .http2_keep_alive_interval(limits.time / 4)
+        .http2_keep_alive_timeout(limits.time / 4)
         .build(connector)
 }
 
-fn headers(settings: &settings::Enforcer) -> HeaderMap {
+/// What every request carries; the rest is the caller's.
+fn headers() -> HeaderMap {
     let json = HeaderValue::from_static("application/json");
     let name = HeaderValue::from_static(concat!("thoth/", env!("CARGO_PKG_VERSION")));
-    let mut headers =
-        HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json), (USER_AGENT, name)]);
-    if let Some(key) = &settings.api_key {
-        // Enforcers differ in which one they read.
-        headers.insert(AUTHORIZATION, key.authorization());
-        headers.insert(HeaderName::from_static("x-api-key"), key.api_key());
-    }
-    headers
-}
-
-fn lost(error: &(dyn StdError + 'static)) -> Outcome {
-    match tls::distrust(error) {
-        Some((why, detail)) => Outcome::Distrusted { why, detail },
-        None => Outcome::Lost(format!("the enforcer cannot be reached: {}", root(error))),
-    }
+    HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json), (USER_AGENT, name)])
 }
 
 /// The innermost cause: the layers above it say that a request or a connection failed.
-pub(super) fn root(error: &(dyn StdError + 'static)) -> String {
+pub fn root(error: &(dyn StdError + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
@@ -169,10 +228,10 @@ pub(super) fn root(error: &(dyn StdError + 'static)) -> String {
     innermost.to_string()
 }
 
-async fn read(body: Incoming) -> Result<Bytes, Cut> {
-    match Limited::new(body, MAX_ANSWER).collect().await {
+async fn read(body: Incoming, limit: usize) -> Result<Bytes, Cut> {
+    match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Cut::TooLong),
+        Err(error) if error.is::<LengthLimitError>() => Err(Cut::TooLong(limit)),
         Err(_) => Err(Cut::Broken),
     }
 }

@@ -1,4 +1,4 @@
-//! Connects to the enforcer: in bounded time, and once ahead of need.
+//! Connects to a peer: in bounded time, and once ahead of need.
 //!
 //! The pool of hyper's client opens connections for requests only. A handshake that starts when
 //! thoth starts, before there is a request, leaves its connection here, and the pool's first wish
@@ -22,7 +22,7 @@ use tower_service::Service;
 
 use crate::tls::ClientConfig;
 
-/// A spare connection is not used when it is older: what stands between us and the enforcer may
+/// A spare connection is not used when it is older: what stands between us and the peer may
 /// have forgotten it.
 const SPARE_LIFE: Duration = Duration::from_secs(30);
 
@@ -41,9 +41,11 @@ pub(super) struct Connector {
 
 /// Why there is no connection. The source tells distrust from trouble.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotConnected {
+pub enum NotConnected {
+    /// It took longer than this.
     #[error("no connection within {} s", .0.as_secs_f32())]
     Timeout(Duration),
+    /// It failed.
     #[error("no connection")]
     Failed(#[source] Box<dyn StdError + Send + Sync>),
 }

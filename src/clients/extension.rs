@@ -1,0 +1,1 @@
+//! Extensions of Claude Desktop (DXT, MCPB): servers outside its configuration file. (to be written)

@@ -1,0 +1,1 @@
+//! A credential in a file. (to be written)

@@ -1,0 +1,1 @@
+//! The lock on what is done once per machine. (to be written)

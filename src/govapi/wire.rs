@@ -1,0 +1,1 @@
+//! The GovAPI's messages. (to be written)
