@@ -13,9 +13,9 @@
 //! - In staging and prod something is there to decide: rules, an enforcer, or both.
 
 mod address;
+mod credential;
 mod enforcer;
 pub mod flags;
-mod key;
 mod local;
 mod parse;
 mod reader;
@@ -48,6 +48,7 @@ pub struct Reading {
     draft: Config,
     problems: Vec<Problem>,
     shown: Vec<Shown>,
+    is_awaiting: bool,
 }
 
 /// Everything that is wrong with the configuration, in the order of reading.
@@ -71,10 +72,12 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
     );
     let identity = local::identity(&mut read, flags, command);
     let policies = flags.policy.clone();
-    let (api_key, key_file) = enforcer::api_key(&mut read, flags);
-    let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key);
+    let revocations = credential::revocations(&mut read);
+    let api_key = enforcer::api_key(&mut read, flags, env, &revocations);
+    let key_files = api_key.file.into_iter().collect();
+    let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key.credential);
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
-    let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_file);
+    let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_files);
     let denial =
         read.optional(Setting::flag_only("--denial", flags.denial.as_ref(), "auto"), parse::denial);
     let journal = local::journal(&mut read, flags);
@@ -100,6 +103,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
             mode: mode.unwrap_or_default(),
             policies,
             enforcer,
+            revocations,
             tls,
             denial: denial.unwrap_or_default(),
             journal,
@@ -111,6 +115,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
         },
         problems: read.problems,
         shown: read.shown,
+        is_awaiting: read.is_awaiting,
     }
 }
 
@@ -136,6 +141,12 @@ impl Reading {
     /// run with.
     pub fn draft(&self) -> &Config {
         &self.draft
+    }
+
+    /// Whether a credential's file looks as it does while it is being replaced, so that reading
+    /// again, soon, may do better.
+    pub fn is_awaiting(&self) -> bool {
+        self.is_awaiting
     }
 
     /// What is wrong, in the order of reading.
