@@ -22,8 +22,6 @@ mod file;
 mod flaw;
 mod memory;
 mod revocation;
-#[cfg(test)]
-mod tests;
 mod words;
 
 use std::path::PathBuf;

@@ -91,6 +91,8 @@ pub(crate) struct Seen {
     pub(crate) connection: usize,
     /// Whether that connection's TLS session was a resumed one.
     pub(crate) resumed: bool,
+    /// Whether its key was a good one.
+    pub(crate) accepted: bool,
 }
 
 /// The server, its script and its memory.
@@ -114,6 +116,8 @@ struct State {
     questions: VecDeque<Script>,
     /// Scripts for looks at a hold; the last one stays.
     looks: VecDeque<Script>,
+    /// The keys that are good, where not all are: the others get a 401.
+    keys: Option<Vec<String>>,
     seen: Vec<Seen>,
     /// Connections that were accepted.
     accepted: usize,
@@ -144,6 +148,7 @@ impl FakeEnforcer {
             state: Mutex::new(State {
                 questions: [Script::Answer(200, r#"{"decision":"ALLOW"}"#.to_owned())].into(),
                 looks: [Script::Answer(404, String::new())].into(),
+                keys: None,
                 seen: Vec::new(),
                 accepted: 0,
             }),
@@ -170,6 +175,12 @@ impl FakeEnforcer {
     pub(crate) fn holding(self, scripts: impl IntoIterator<Item = Script>) -> Self {
         self.memory.state.lock().unwrap().looks = scripts.into_iter().collect();
         self
+    }
+
+    /// From now on these keys are good, and no others.
+    pub(crate) fn accept(&self, keys: &[&str]) {
+        let keys = keys.iter().map(|&key| key.to_owned()).collect();
+        self.memory.state.lock().unwrap().keys = Some(keys);
     }
 
     /// The requests so far.

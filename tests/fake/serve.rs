@@ -138,6 +138,7 @@ async fn answer(
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
         connection: connection.number,
         resumed: connection.resumed,
+        accepted: true,
     });
     let response = Response::builder();
     let begun = || Bytes::from_static(br#"{"decision":"AL"#);
@@ -175,9 +176,23 @@ impl Connection {
 
 impl Memory {
     /// Keeps the request, and says what to do with it.
-    fn remember(&self, seen: Seen) -> Script {
+    fn remember(&self, mut seen: Seen) -> Script {
         let script = {
             let mut state = self.state.lock().unwrap();
+            if let Some(keys) = &state.keys {
+                let is_good = |key: &String| {
+                    let bearer = seen.headers.get("authorization");
+                    seen.headers.get("x-api-key").is_some_and(|sent| sent == key.as_str())
+                        && bearer.is_some_and(|sent| sent == format!("Bearer {key}").as_str())
+                };
+                seen.accepted = keys.iter().any(is_good);
+            }
+            if !seen.accepted {
+                state.seen.push(seen);
+                drop(state);
+                self.count.send_modify(|count| *count += 1);
+                return Script::Answer(401, r#"{"error":{"message":"bad key"}}"#.to_owned());
+            }
             let scripts = if seen.path.contains("/v1/enforce/hold/") {
                 &mut state.looks
             } else {
