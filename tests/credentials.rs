@@ -6,6 +6,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -243,9 +244,9 @@ async fn what_is_rejected_for_good_is_waited_for_once() {
 #[tokio::test(start_paused = true)]
 async fn the_deadline_ends_the_wait_before_the_grace_does() {
     let file = File::with("k1");
-    let short = Duration::from_millis(120);
+    let (short, rest) = (Duration::from_millis(120), Duration::from_millis(1880));
     assert_eq!(file.rejected(1, short).await, (None, short));
-    assert_eq!(file.rejected(1, SECONDS(5)).await, (None, GRACE - short), "one grace for all");
+    assert_eq!(file.rejected(1, SECONDS(5)).await, (None, rest), "one grace for all");
     assert_eq!(value("k1").after_rejection(1, Instant::now() + SECONDS(5)).await.map(|_| ()), None);
 }
 
@@ -335,6 +336,31 @@ async fn who_asks_may_go_away_and_the_command_goes_on() {
     assert!(soon.await.is_err());
     assert_eq!(header(&credential.current().await.unwrap().secret), "k1");
     assert_eq!(fs::read_to_string(folder.path().join("runs")).unwrap(), ".");
+}
+
+#[tokio::test]
+async fn what_a_command_printed_is_replaced_before_its_end_and_nobody_waits_for_that() {
+    static SECOND: AtomicU64 = AtomicU64::new(0);
+    let clock: fn() -> Timestamp = || noon() + Duration::from_secs(SECOND.load(Relaxed));
+
+    let folder = tempfile::tempdir().unwrap();
+    let json =
+        |token: &str| format!(r#"{{"token":"{token}","expires_at":"2026-11-21T13:00:00Z"}}"#);
+    write(&folder.path().join("key"), &json("k1"));
+    let words = ["cat", folder.path().join("key").to_str().unwrap()].map(str::to_owned);
+    let command = Invocation::parse(&serde_json::to_string(&words).unwrap(), Vec::new()).unwrap();
+    let credential = Credential::new("api_key", Source::Command(command), clock);
+    let now = async || header(&credential.current().await.unwrap().secret);
+    assert_eq!(now().await, "k1");
+
+    write(&folder.path().join("key"), &json("k2"));
+    assert_eq!(now().await, "k1");
+    SECOND.store(59 * 60, Relaxed);
+    assert_eq!(now().await, "k1", "a newer one is on its way");
+    while now().await == "k1" {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!((&*now().await, credential.standing().generation), ("k2", 2));
 }
 
 // Revocation.

@@ -43,11 +43,9 @@ impl Rotating {
     }
 
     /// Writes this key once there were so many requests.
-    fn write_after(&self, requests: usize, text: &'static str) -> impl Future<Output = ()> {
-        async move {
-            self.fake.until_seen(requests).await;
-            replace(&self.path, text);
-        }
+    async fn write_after(&self, requests: usize, text: &'static str) {
+        self.fake.until_seen(requests).await;
+        replace(&self.path, text);
     }
 }
 
