@@ -284,7 +284,9 @@ async fn a_command_runs_once_for_two_hundred_who_wait() {
     let at = |name: &str| folder.path().join(name);
     let runs = || fs::read_to_string(at("runs")).unwrap().len();
     write(&at("key"), "k1");
-    let script = r#"printf . >> "$0/runs"; sleep 0.1; cat "$0/key""#;
+    let script = r#"printf . >> "$0/runs"
+        while [ ! -e "$0/go" ]; do sleep 0.01; done
+        cat "$0/key""#;
     let credential = printed(script, folder.path());
     assert_eq!(credential.standing().state, State::Missing);
 
@@ -292,7 +294,12 @@ async fn a_command_runs_once_for_two_hundred_who_wait() {
     for _ in 0..200 {
         let credential = credential.clone();
         asking.spawn(async move { header(&credential.current().await.unwrap().secret) });
+        while !at("runs").exists() {
+            sleep(Duration::from_millis(1)).await; // the others find it running
+        }
+        tokio::task::yield_now().await;
     }
+    write(&at("go"), "");
     while let Some(key) = asking.join_next().await {
         assert_eq!(key.unwrap(), "k1");
     }
@@ -312,6 +319,20 @@ async fn a_command_runs_once_for_two_hundred_who_wait() {
     }
     assert_eq!(runs(), 2);
     assert_eq!(credential.standing().source, "command");
+}
+
+#[tokio::test]
+async fn a_command_runs_once_a_second_however_often_its_key_is_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let credential = printed(r#"printf . >> "$0/runs"; echo k1"#, folder.path());
+    let begin = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(header(&credential.current().await.unwrap().secret), "k1");
+        assert!(credential.after_rejection(1, Instant::now()).await.is_none());
+    }
+    let runs = fs::read_to_string(folder.path().join("runs")).unwrap().len() as u64;
+    let (least, most) = (1, 2 + begin.elapsed().as_secs());
+    assert!((least..=most).contains(&runs), "{runs}, not {least} to {most}");
 }
 
 #[tokio::test]

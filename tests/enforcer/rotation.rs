@@ -114,6 +114,10 @@ async fn a_key_that_stays_rejected_blocks_and_the_next_question_finds_out_at_onc
         assert_eq!(rotating.fake.seen().len(), sent, "only a newer key is worth another try");
     }
     assert_eq!(rotating.credential.standing().state, State::Rejected);
+    rotating.fake.accept(&["k1"]);
+    assert_eq!(rotating.ask().await, ALLOWED);
+    assert_eq!(rotating.credential.standing().state, State::Ok, "it was accepted again");
+
     rotating.fake.accept(&["k2"]);
     replace(&rotating.path, "k2");
     assert_eq!(rotating.ask().await, ALLOWED);
