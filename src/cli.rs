@@ -13,6 +13,7 @@ mod policy;
 mod printable;
 mod remote;
 pub mod run;
+mod set_api_key;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -43,6 +44,7 @@ enum Command {
     Audit(audit::Args),
     Doctor(doctor::Args),
     Demo(demo::Args),
+    SetApiKey(set_api_key::Args),
     Manual(manual::Args),
     /// Print a completion script for a shell
     ///
@@ -93,6 +95,7 @@ impl Cli {
             }
             Command::Doctor(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Demo(args) => args.run(env, out).map_err(Fault::of(exit::UNAVAILABLE)),
+            Command::SetApiKey(args) => args.run(env, out, &mut io::stderr()),
             Command::DemoServer(args) => args.run(out).map_err(Fault::of(exit::UNAVAILABLE)),
             Command::Manual(args) => args.run(Self::command(), out),
             Command::Completions { shell } => {

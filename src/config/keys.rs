@@ -235,8 +235,13 @@ pub const ALSO: &[Also] = &[
     },
     Also {
         key: "apex_domain",
-        also: &["enforcer_url"],
+        also: &["enforcer_url", "govapi_url"],
         why: "an address that is given goes before one that is made from domain and tenant",
+    },
+    Also {
+        key: "govapi_url",
+        also: &["tenant_id", "tls_verify"],
+        why: "another tenant, or a peer that nobody verified, is another GovAPI",
     },
     Also {
         key: "tls_pinned_cert_sha256",

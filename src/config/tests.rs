@@ -1,5 +1,7 @@
 //! Reading the whole configuration: precedence, what follows from what, and what is said.
 
+mod files;
+mod locks;
 mod rules;
 
 use std::ffi::OsStr;
