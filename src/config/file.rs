@@ -373,7 +373,10 @@ fn one_line(text: &str) -> Result<String, Wrong> {
     if text.trim().is_empty() {
         return Err(Wrong::new("is empty", "write a value or leave it out"));
     }
-    Ok(text.trim().to_owned())
+    if text.trim() != text {
+        return Err(Wrong::new("begins or ends with a blank", "write it without"));
+    }
+    Ok(text.to_owned())
 }
 
 /// A name that somebody wrote, short and without what would drive a terminal.
