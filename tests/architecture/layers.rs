@@ -180,10 +180,12 @@ pub(crate) const LAYERS: &[Layer] = &[
         ],
         crates: &[
             "bytes",
+            "hex",
             "hyper",
             "jiff",
             "serde",
             "serde_json",
+            "sha2",
             "thiserror",
             "tokio",
             "tokio_util",
