@@ -13,10 +13,10 @@
 //! - In staging and prod something is there to decide: rules, an enforcer, or both.
 
 mod address;
+mod credential;
 mod enforcer;
 pub mod flags;
 mod govapi;
-mod key;
 mod local;
 mod parse;
 mod reader;
@@ -50,6 +50,7 @@ pub struct Reading {
     draft: Config,
     problems: Vec<Problem>,
     shown: Vec<Shown>,
+    is_awaiting: bool,
 }
 
 /// Everything that is wrong with the configuration, in the order of reading.
@@ -73,13 +74,15 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
     );
     let identity = local::identity(&mut read, flags, command);
     let policies = flags.policy.clone();
-    let (api_key, key_file) = enforcer::api_key(&mut read, flags);
-    let fallback = enforcer::key_source(&read, api_key.as_ref(), key_file.as_ref());
-    let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key);
+    let revocations = credential::revocations(&mut read);
+    let api_key = enforcer::api_key(&mut read, flags, env, &revocations);
+    let key_files = api_key.file.into_iter().collect();
+    let fallback = api_key.credential.clone();
+    let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key.credential);
     let endpoint = govapi::endpoint(&mut read);
-    let govapi = govapi::govapi(&mut read, &identity, fallback);
+    let govapi = govapi::govapi(&mut read, &identity, fallback, &revocations);
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
-    let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_file);
+    let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_files);
     let denial =
         read.optional(Setting::flag_only("--denial", flags.denial.as_ref(), "auto"), parse::denial);
     let journal = local::journal(&mut read, flags);
@@ -108,6 +111,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
             enforcer,
             endpoint,
             govapi,
+            revocations,
             tls,
             denial: denial.unwrap_or_default(),
             journal,
@@ -119,6 +123,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
         },
         problems: read.problems,
         shown: read.shown,
+        is_awaiting: read.is_awaiting,
     }
 }
 
@@ -144,6 +149,12 @@ impl Reading {
     /// run with.
     pub fn draft(&self) -> &Config {
         &self.draft
+    }
+
+    /// Whether a credential's file looks as it does while it is being replaced, so that reading
+    /// again, soon, may do better.
+    pub fn is_awaiting(&self) -> bool {
+        self.is_awaiting
     }
 
     /// What is wrong, in the order of reading.

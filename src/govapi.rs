@@ -23,7 +23,7 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::settings::{self, Tls};
 use crate::credential::{Credential, Snapshot, Standing};
@@ -62,6 +62,9 @@ enum Shape {
     /// Both: servers differ in which one they read.
     Both,
 }
+
+/// A credential as it goes out.
+type Sent = (Shape, Credential, Snapshot);
 
 /// Why there is no GovAPI to talk to.
 #[derive(Debug, thiserror::Error)]
@@ -109,13 +112,13 @@ impl GovApi {
         let tls = tls.map_err(GovApiError::Tls)?;
         let limits = Limits { time: TIMEOUT, connect: CONNECT, answer: MAX_ANSWER, in_flight: 4 };
         let credentials = [
-            (Shape::Bearer, "govapi_bearer_token", &settings.bearer_token),
-            (Shape::Key, "govapi_api_key", &settings.api_key),
-            (Shape::Both, "api_key", &settings.fallback_key),
+            (Shape::Bearer, &settings.bearer_token),
+            (Shape::Key, &settings.api_key),
+            (Shape::Both, &settings.fallback_key),
         ];
-        let credentials = credentials.into_iter().filter_map(|(shape, name, source)| {
-            Some((shape, Credential::new(name, source.clone()?, clock)))
-        });
+        let credentials = credentials
+            .into_iter()
+            .filter_map(|(shape, credential)| Some((shape, credential.clone()?)));
         Ok(Self(Arc::new(Inner {
             line: Line::new("the GovAPI", url, tls, limits, clock),
             url: settings.url.clone(),
@@ -166,49 +169,62 @@ impl GovApi {
     }
 
     /// Sends one message. After a 401 a credential that is newer than the rejected one is tried, once
-    /// and within the same limit.
+    /// and within the same limit. Where credentials are configured, nothing is sent without one.
     async fn post(&self, path: &str, message: &impl Serialize) -> Result<Orders, Trouble> {
         let body = serde_json::to_vec(message).map_err(|error| Trouble::of(&error.to_string()))?;
         let path = format!("{}{path}", self.0.root);
         let deadline = Instant::now() + TIMEOUT;
-        let mut sent = self.current().await;
-        for is_retry in [false, true] {
+        let mut sent = self.current(deadline).await?;
+        let mut is_retry = false;
+        loop {
             let (headers, body) = (headers(&sent), body.clone().into());
             let outcome = self.0.line.exchange(Method::POST, &path, headers, body, deadline).await;
-            let rejected = matches!(&outcome, Outcome::Answered(reply)
-                if reply.status == StatusCode::UNAUTHORIZED);
-            if !rejected || is_retry || !self.renewed(&mut sent, deadline).await {
+            let status = match &outcome {
+                Outcome::Answered(reply) => Some(reply.status),
+                Outcome::Distrusted { .. } | Outcome::Lost(_) => None,
+            };
+            if status.is_some_and(|status| status.is_success()) {
+                sent.iter().for_each(|(_, credential, key)| credential.accepted(key.generation));
+            }
+            let is_rejected = status == Some(StatusCode::UNAUTHORIZED);
+            if !is_rejected || is_retry || !renewed(&mut sent, deadline).await {
                 return read(outcome);
             }
+            is_retry = true;
         }
-        unreachable!("the second turn returns")
     }
 
-    async fn current(&self) -> Vec<(Shape, Credential, Snapshot)> {
+    async fn current(&self, deadline: Instant) -> Result<Vec<Sent>, Trouble> {
         let mut sent = Vec::with_capacity(self.0.credentials.len());
+        let mut missing = None;
         for (shape, credential) in &self.0.credentials {
-            match credential.current().await {
-                Ok(snapshot) => sent.push((*shape, credential.clone(), snapshot)),
-                Err(error) => tracing::debug!(%error, "a credential for the GovAPI is missing"),
+            let name = || credential.standing().name;
+            match timeout_at(deadline, credential.current()).await {
+                Ok(Ok(snapshot)) => sent.push((*shape, credential.clone(), snapshot)),
+                Ok(Err(why)) => missing = Some(format!("{}: {why}", name())),
+                Err(_) => missing = Some(format!("{} cannot be read in time", name())),
             }
         }
-        sent
-    }
-
-    /// Whether any of the rejected credentials has a newer one by now.
-    async fn renewed(&self, sent: &mut [(Shape, Credential, Snapshot)], deadline: Instant) -> bool {
-        let mut renewed = false;
-        for (_, credential, snapshot) in sent {
-            if let Some(newer) = credential.after_rejection(snapshot.generation, deadline).await {
-                *snapshot = newer;
-                renewed = true;
-            }
+        match missing {
+            Some(why) if sent.is_empty() => Err(Trouble::of(&why)),
+            _ => Ok(sent),
         }
-        renewed
     }
 }
 
-fn headers(sent: &[(Shape, Credential, Snapshot)]) -> HeaderMap {
+/// Whether any of the rejected credentials has a newer one by now.
+async fn renewed(sent: &mut [Sent], deadline: Instant) -> bool {
+    let mut renewed = false;
+    for (_, credential, snapshot) in sent {
+        if let Some(newer) = credential.after_rejection(snapshot.generation, deadline).await {
+            *snapshot = newer;
+            renewed = true;
+        }
+    }
+    renewed
+}
+
+fn headers(sent: &[Sent]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (shape, _, Snapshot { secret, .. }) in sent {
         if matches!(shape, Shape::Bearer | Shape::Both) {

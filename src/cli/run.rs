@@ -10,6 +10,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
 
 use tokio::runtime;
 use uuid::Uuid;
@@ -20,10 +22,11 @@ use super::fault::Fault;
 use super::local::{self, Judge};
 use super::remote;
 use crate::child::{Child, Exit, Ladder, Launch};
-use crate::config;
 use crate::config::flags::RunFlags;
 use crate::config::settings::{Config, StepUp};
 use crate::config::variables::Env;
+use crate::config::{self, Reading};
+use crate::credential::GRACE;
 use crate::enforcer::Enforcer;
 use crate::gate::decide::Rules;
 use crate::gate::session::{Session, Settings};
@@ -33,6 +36,9 @@ use crate::machine::{Machine, clock};
 use crate::preflight::{self, Facts, Kind};
 use crate::pump::{self, Ask, Pipes, Signals};
 use crate::{pipe, stop, trace};
+
+/// How soon a credential's file that is not there yet is looked for again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Run an MCP server behind the gate
 ///
@@ -69,7 +75,7 @@ impl Args {
     ///
     /// Why the server was not started, with the exit code that says so.
     pub fn run(self, env: &Env) -> Result<ExitCode, Fault> {
-        let reading = config::read(&self.flags, self.command.first().map(OsString::as_os_str), env);
+        let reading = self.read(env);
         let config = reading.into_config().map_err(Fault::of(exit::CONFIGURATION))?;
         let flush = trace::init(config.log);
         let runtime = runtime::Builder::new_current_thread()
@@ -81,6 +87,20 @@ impl Args {
         runtime.shutdown_background();
         drop(flush);
         ended.map(ExitCode::from)
+    }
+
+    /// Reads the configuration; again where a credential's file is just being replaced, until the
+    /// grace for that is over. Blocking.
+    fn read(&self, env: &Env) -> Reading {
+        let command = self.command.first().map(OsString::as_os_str);
+        let mut reading = config::read(&self.flags, command, env);
+        let mut left = GRACE;
+        while reading.is_awaiting() && !left.is_zero() {
+            thread::sleep(AGAIN);
+            left = left.saturating_sub(AGAIN);
+            reading = config::read(&self.flags, command, env);
+        }
+        reading
     }
 
     async fn session(self, config: Config) -> Result<u8, Fault> {

@@ -38,6 +38,8 @@ pub(super) struct Reader<'a> {
     pub(super) problems: Vec<Problem>,
     pub(super) notices: Vec<String>,
     pub(super) shown: Vec<Shown>,
+    /// Whether a credential's file looks as it does while it is being replaced.
+    pub(super) is_awaiting: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -47,6 +49,7 @@ impl<'a> Reader<'a> {
             problems: Vec::new(),
             notices: Vec::new(),
             shown: Vec::new(),
+            is_awaiting: false,
         }
     }
 

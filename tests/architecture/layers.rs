@@ -51,8 +51,18 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "credential",
-        modules: &["profile", "secret"],
-        crates: &["jiff", "nix", "serde", "serde_json", "thiserror", "tokio", "tracing"],
+        modules: &["machine", "profile", "secret"],
+        crates: &[
+            "hex",
+            "jiff",
+            "nix",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "tokio_util",
+            "tracing",
+        ],
         pure: false,
     },
     Layer {
@@ -226,7 +236,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "preflight",
-        modules: &["config", "gate", "machine", "policy", "profile", "secret", "tls"],
+        modules: &["config", "credential", "gate", "machine", "policy", "profile", "secret", "tls"],
         crates: &["nix", "thiserror", "tokio", "tracing"],
         pure: false,
     },
