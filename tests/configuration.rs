@@ -72,6 +72,12 @@ fn of_kind(kind: Kind) -> Value {
                 },
             ],
         }),
+        Kind::Command => json!({
+            "anyOf": [
+                { "type": "string", "pattern": text },
+                { "type": "array", "minItems": 1, "items": { "type": "string", "pattern": text } },
+            ],
+        }),
         Kind::Number { least, most } => {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }
@@ -289,6 +295,7 @@ fn row(key: &Key) -> String {
     };
     let kind = match key.kind {
         Kind::Boolean => "true or false".to_owned(),
+        Kind::Command => "a program and its arguments: a list of texts, or one text".to_owned(),
         Kind::List => "a list of texts, or one text with commas".to_owned(),
         Kind::Number { least, most } => format!("{least} to {most}"),
         Kind::Object => "an object".to_owned(),

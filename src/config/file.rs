@@ -287,6 +287,11 @@ fn read(key: &Key, kind: json::Kind, value: &str) -> Result<Value, Wrong> {
             entries.join(",")
         }
         Kind::List => text()?,
+        Kind::Command if kind == json::Kind::Array => {
+            entries(value)?;
+            value.to_owned() // as it would stand in the variable
+        }
+        Kind::Command => text()?,
         Kind::Policies => return policies(kind, value),
         Kind::Secret => {
             return Err(Wrong::new(

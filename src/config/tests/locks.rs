@@ -37,7 +37,7 @@ fn values(key: &Key) -> Vec<String> {
         ("intent_tool_allowlist", _) => one("a=b"),
         ("apex_domain", _) => one("weak.example"),
         (name, _) if name.ends_with("url") => one("https://weak.example"),
-        (_, Kind::Text | Kind::List | Kind::Secret) => one("weak"),
+        (_, Kind::Command | Kind::Text | Kind::List | Kind::Secret) => one("weak"),
     }
 }
 
@@ -46,7 +46,12 @@ fn json(key: &Key, value: &str) -> String {
     match key.kind {
         Kind::Boolean | Kind::Number { .. } | Kind::Object => value.to_owned(),
         Kind::Policies => format!("[{value:?}]"),
-        Kind::List | Kind::Path { .. } | Kind::Secret | Kind::Text | Kind::Word(_) => {
+        Kind::Command
+        | Kind::List
+        | Kind::Path { .. }
+        | Kind::Secret
+        | Kind::Text
+        | Kind::Word(_) => {
             format!("{value:?}")
         }
     }
