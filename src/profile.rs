@@ -262,19 +262,15 @@ pub fn read_managed(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Unsafe
     Ok(contents)
 }
 
-/// Checks that root alone can change a file, if there is one, or put another in its place.
+/// Checks that root alone can change a file, or put another in its place.
 ///
 /// # Errors
 ///
-/// [`Unsafe`], with what to do about it.
+/// [`Unsafe`], with what to do about it; [`Unsafe::Unseen`] where there is no file, since anybody
+/// might make one.
 pub fn check_managed(path: &Path) -> Result<(), Unsafe> {
-    match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        facts => {
-            roots(path, &seen(path, facts)?)?;
-            check_folders(path)
-        }
-    }
+    roots(path, &seen(path, fs::metadata(path))?)?;
+    check_folders(path)
 }
 
 /// The directory a path stands in and, where it is a link, the one it leads to.

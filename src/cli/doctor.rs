@@ -189,7 +189,7 @@ fn overridden(attempt: &Overridden) -> Finding {
 }
 
 fn who_decides(config: &Config) -> Finding {
-    let rules = match config.packs.len() + config.policies.len() {
+    let rules = match config.managed.count() + config.policies.count() {
         0 => None,
         1 => Some("one policy on this machine".to_owned()),
         count => Some(format!("{count} policies on this machine")),
