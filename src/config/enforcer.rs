@@ -9,7 +9,7 @@ use super::flags::RunFlags;
 use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::settings::{Enforcer, Identity, RequestContext};
-use super::sources::{Origin, Setting};
+use super::sources::Setting;
 use super::variables as name;
 use super::variables::Env;
 use crate::credential::{Credential, Revocations};
@@ -79,12 +79,12 @@ fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<S
     let setting = Setting::of(&[&name::ENFORCER_URL, &name::API_URL])
         .or_flag("--enforcer-url", flags.enforcer_url.as_ref());
     let is_given = read.is_given(setting);
-    let url = read.optional(setting, address::enforcer_url);
+    let url = read.optional(setting, address::base_url);
     let apex = read.optional(Setting::of(&[&name::APEX_DOMAIN]), parse::text);
     let (false, Some(apex)) = (is_given, apex) else {
         return url;
     };
-    let origin = Origin::Variable(name::APEX_DOMAIN.name);
+    let origin = read.origin(name::APEX_DOMAIN.name);
     let Some(tenant) = &identity.tenant_id else {
         read.problem(
             origin,
@@ -95,7 +95,7 @@ fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<S
         );
         return None;
     };
-    let url = address::derived_url(tenant, &apex);
+    let url = address::derived_url("enforce", tenant, &apex);
     if let Some(url) = &url {
         read.follows(setting, url, origin);
     } else {
@@ -117,7 +117,7 @@ fn outage(read: &mut Reader<'_>, strict: bool) -> Outage {
         (Some(said), fail_open) => {
             if fail_open == Some(true) && said != Outage::Allow {
                 read.notice(
-                    Origin::Variable(name::FAIL_OPEN.name),
+                    read.origin(name::FAIL_OPEN.name),
                     "is not used, since THOTH_ENFORCER_FAILURE_DECISION is given",
                 );
             }
@@ -128,7 +128,7 @@ fn outage(read: &mut Reader<'_>, strict: bool) -> Outage {
     };
     if outage == Outage::Allow && strict && overridden != Some(true) {
         read.notice(
-            Origin::Variable(origin),
+            read.origin(origin),
             "allowing is ignored in staging and prod: calls are blocked while the enforcer is \
              silent; to allow them, set THOTH_ENFORCER_ALLOW_FALLBACK_OVERRIDE=true",
         );

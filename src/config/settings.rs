@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::credential::{Credential, Revocations};
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
+use crate::policy::Pack;
 
 /// Everything `thoth run` was told.
 #[derive(Clone, Debug)]
@@ -20,10 +21,16 @@ pub struct Config {
     pub environment: Environment,
     /// How verdicts are enforced.
     pub mode: Mode,
-    /// The local rule files, in the order given.
-    pub policies: Vec<PathBuf>,
+    /// The policies of the managed file: nothing can make their verdict milder.
+    pub managed: Policies,
+    /// The policies of the profile and of the flags.
+    pub policies: Policies,
     /// The remote enforcer, where one is configured.
     pub enforcer: Option<Enforcer>,
+    /// What this machine says of itself to whoever manages it.
+    pub endpoint: Endpoint,
+    /// The GovAPI, where one is configured.
+    pub govapi: Option<GovApi>,
     /// The keys that are not to be used: one list for all credentials.
     pub revocations: Revocations,
     /// How TLS peers are verified.
@@ -42,6 +49,16 @@ pub struct Config {
     pub log: Log,
     /// What the reader of the configuration wants people to know, such as an ignored variable.
     pub notices: Vec<String>,
+}
+
+/// Where local rules are.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Policies {
+    /// The built-in packs that a configuration file names. They are never looked for as files,
+    /// which whoever owns the current directory could put there.
+    pub packs: Vec<Pack>,
+    /// The rule files, in the order given. From a flag, one that is not there may be a pack's name.
+    pub files: Vec<PathBuf>,
 }
 
 /// Who calls, as far as rules and the enforcer are told. Self-declared by whoever starts thoth.
@@ -140,6 +157,52 @@ pub struct RequestContext {
     pub endpoint_id: Option<String>,
 }
 
+/// What this machine says of itself to whoever manages it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Endpoint {
+    /// Its name in the device management: `THOTH_INTUNE_DEVICE_ID` and its like.
+    pub managed_id: Option<String>,
+    /// `THOTH_ENDPOINT_ID`.
+    pub own_id: Option<String>,
+    /// How it came under management.
+    pub enrollment: Enrollment,
+    /// The fleet it belongs to.
+    pub fleet_id: Option<String>,
+}
+
+/// How a machine came under management.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Enrollment {
+    /// By Intune.
+    Intune,
+    /// By Jamf.
+    Jamf,
+    /// By hand.
+    Manual,
+    /// It did not.
+    #[default]
+    Unmanaged,
+}
+
+/// The GovAPI: where this machine registers and checks in.
+#[derive(Clone, Debug)]
+pub struct GovApi {
+    /// Base URL without a trailing slash, `https`, or `http` to a loopback address.
+    pub url: String,
+    /// The tenant, a part of every path.
+    pub tenant: String,
+    /// Sent as `Authorization: Bearer`.
+    pub bearer_token: Option<Credential>,
+    /// Sent as `X-Api-Key`.
+    pub api_key: Option<Credential>,
+    /// The enforcer's key, sent as both, where there is neither of the two.
+    pub fallback_key: Option<Credential>,
+    /// How often this machine checks in. Default 60 s.
+    pub heartbeat: Duration,
+    /// Whether the lists of tools are reported. Default yes.
+    pub tool_inventory: bool,
+}
+
 /// How TLS peers are verified.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tls {
@@ -228,6 +291,15 @@ pub enum LogFormat {
     Json,
 }
 
+// === impl Policies ===
+
+impl Policies {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.packs.len() + self.files.len()
+    }
+}
+
 // === impl Environment ===
 
 impl Environment {
@@ -245,6 +317,20 @@ impl Environment {
         match self {
             Self::Dev => false,
             Self::Prod | Self::Staging => true,
+        }
+    }
+}
+
+// === impl Enrollment ===
+
+impl Enrollment {
+    /// The word for it in variables and on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Intune => "intune",
+            Self::Jamf => "jamf",
+            Self::Manual => "manual",
+            Self::Unmanaged => "unmanaged",
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Reading the whole configuration: precedence, what follows from what, and what is said.
 
 mod credentials;
+mod files;
+mod govapi;
+mod locks;
 mod rules;
 
 use std::ffi::OsStr;
@@ -11,6 +14,7 @@ use clap::Parser;
 use proptest::prelude::*;
 
 use super::flags::RunFlags;
+use super::layers::Layers;
 use super::settings::{
     Config, Environment, Journal, Log, LogFormat, LogLevel, Pin, Preflight, StepUp, Tls,
 };
@@ -59,6 +63,20 @@ const RIGHT: &[(&str, &str)] = &[
     ("THOTH_ENFORCEMENT_TRACE_ID", "trace"),
     ("THOTH_ACTION_ATTESTATION_ID", "attestation"),
     ("THOTH_ENDPOINT_ID", "mac-7"),
+    ("THOTH_INTUNE_DEVICE_ID", "B2-7"),
+    ("INTUNE_DEVICE_ID", "B2-7"),
+    ("THOTH_JAMF_COMPUTER_ID", "B2-7"),
+    ("JAMF_COMPUTER_ID", "B2-7"),
+    ("THOTH_FLEET_ID", "laptops"),
+    ("THOTH_ENROLLMENT_SOURCE", "manual"),
+    ("THOTH_GOVAPI_URL", "https://g.example/"),
+    ("THOTH_GOV_API_URL", "https://g.example/"),
+    ("THOTH_GOVAPI_BEARER_TOKEN", "eyJ0"),
+    ("THOTH_GOVAPI_BEARER_TOKEN_FILE", "/run/token"),
+    ("THOTH_GOVAPI_API_KEY", "thoth_live_2"),
+    ("THOTH_GOVAPI_API_KEY_FILE", "/run/key"),
+    ("THOTH_HEARTBEAT_INTERVAL_SECONDS", "5"),
+    ("THOTH_TOOL_INVENTORY", "off"),
     ("THOTH_TLS_VERIFY", "yes"),
     ("THOTH_TLS_CA_BUNDLE", "/etc/ca.pem"),
     (
@@ -106,7 +124,7 @@ fn flags(words: &[&str]) -> RunFlags {
 fn reading(words: &[&str], env: &[(&str, &str)]) -> Reading {
     let home = ("HOME", "/home/a");
     let env: Env = [home].iter().chain(env).copied().collect();
-    read(&flags(words), Some(OsStr::new("/usr/bin/npx")), &env)
+    read(&flags(words), Some(OsStr::new("/usr/bin/npx")), &env, &Layers::default())
 }
 
 fn config(words: &[&str], env: &[(&str, &str)]) -> Config {
@@ -132,7 +150,7 @@ fn with_nothing_set_a_newcomer_gets_the_safe_defaults_of_a_developers_machine() 
     assert_eq!(config.identity.agent_id, "npx");
     assert_eq!(config.environment, Environment::Dev);
     assert_eq!(config.mode, Mode::Progressive);
-    assert!(config.policies.is_empty());
+    assert_eq!(config.policies.count(), 0);
     assert!(config.enforcer.is_none());
     assert_eq!(config.tls, Tls::default());
     assert_eq!(config.denial, Denial::Auto);
@@ -252,7 +270,7 @@ fn every_flag_arrives_where_it_belongs_and_goes_before_its_variable() {
     assert_eq!(identity.user_id.as_deref(), Some("f-user"));
     assert_eq!(identity.session_intent.as_deref(), Some("f-intent"));
     assert_eq!(identity.approved_scope, ["f-scope"]);
-    assert_eq!(config.policies, [Path::new("a.toml"), Path::new("b.toml")]);
+    assert_eq!(config.policies.files, [Path::new("a.toml"), Path::new("b.toml")]);
     assert_eq!(config.mode, Mode::Observe);
     assert_eq!(config.environment, Environment::Dev);
     assert_eq!(config.denial, Denial::Result);
@@ -285,7 +303,8 @@ fn a_variable_that_is_said_to_be_read_is_read() {
         if variable.name.starts_with("HOME") {
             env.extend([("HOMEDRIVE", "C:"), ("HOMEPATH", "/home/a")]);
         }
-        let reading = read(&RunFlags::default(), None, &env.into_iter().collect());
+        let reading =
+            read(&RunFlags::default(), None, &env.into_iter().collect(), &Layers::default());
         let origin = Origin::Variable(variable.name);
         assert!(
             reading.shown().iter().any(|shown| shown.origin == origin),
@@ -369,7 +388,7 @@ proptest! {
             .map(|(name, (value, _))| (*name, value.as_str()))
             .chain(strict.then_some(PROD))
             .collect();
-        let reading = read(&flags(&[&format!("--{flag}={given}")]), None, &env);
+        let reading = read(&flags(&[&format!("--{flag}={given}")]), None, &env, &Layers::default());
         let mut told = reading.draft().notices.clone();
         told.extend(reading.problems().iter().map(ToString::to_string));
         let told = told.join("\n");

@@ -67,7 +67,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "config",
-        modules: &["credential", "gate", "machine", "profile", "secret"],
+        modules: &["credential", "gate", "machine", "policy", "profile", "secret"],
         crates: &["clap", "hex", "hyper", "nix", "serde", "serde_json", "thiserror", "toml"],
         pure: false,
     },
@@ -161,7 +161,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "endpoint",
-        modules: &["config", "credential", "gate", "machine", "profile"],
+        modules: &["config", "credential", "gate", "machine", "profile", "seal"],
         crates: &[
             "hex",
             "jiff",
@@ -190,10 +190,12 @@ pub(crate) const LAYERS: &[Layer] = &[
         ],
         crates: &[
             "bytes",
+            "hex",
             "hyper",
             "jiff",
             "serde",
             "serde_json",
+            "sha2",
             "thiserror",
             "tokio",
             "tokio_util",
