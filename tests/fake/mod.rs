@@ -109,6 +109,8 @@ struct Memory {
     count: watch::Sender<usize>,
     /// How many connections the fake closed by itself.
     closed: watch::Sender<usize>,
+    /// The keys that are good, where not all are: the others get a 401.
+    keys: Mutex<Option<Vec<String>>>,
 }
 
 struct State {
@@ -116,8 +118,6 @@ struct State {
     questions: VecDeque<Script>,
     /// Scripts for looks at a hold; the last one stays.
     looks: VecDeque<Script>,
-    /// The keys that are good, where not all are: the others get a 401.
-    keys: Option<Vec<String>>,
     seen: Vec<Seen>,
     /// Connections that were accepted.
     accepted: usize,
@@ -148,12 +148,12 @@ impl FakeEnforcer {
             state: Mutex::new(State {
                 questions: [Script::Answer(200, r#"{"decision":"ALLOW"}"#.to_owned())].into(),
                 looks: [Script::Answer(404, String::new())].into(),
-                keys: None,
                 seen: Vec::new(),
                 accepted: 0,
             }),
             count: watch::Sender::new(0),
             closed: watch::Sender::new(0),
+            keys: Mutex::default(),
         });
         let acceptor = issued.as_ref().map(|issued| issued.acceptor(manner));
         let serving = serve::serve(listener, acceptor, manner, Arc::clone(&memory));
@@ -177,10 +177,11 @@ impl FakeEnforcer {
         self
     }
 
-    /// From now on these keys are good, and no others.
+    /// From now on these keys are good, and no others. A request with another one uses up its
+    /// script all the same.
     pub(crate) fn accept(&self, keys: &[&str]) {
         let keys = keys.iter().map(|&key| key.to_owned()).collect();
-        self.memory.state.lock().unwrap().keys = Some(keys);
+        *self.memory.keys.lock().unwrap() = Some(keys);
     }
 
     /// The requests so far.
