@@ -123,9 +123,12 @@ mod system {
     #[cfg(target_os = "linux")]
     pub(super) fn is_local(_path: &Path, file: &File) -> bool {
         use nix::sys::statfs::{
-            BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC,
-            TMPFS_MAGIC, XFS_SUPER_MAGIC,
+            BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, F2FS_SUPER_MAGIC, FsType, OVERLAYFS_SUPER_MAGIC,
+            TMPFS_MAGIC,
         };
+        // `linux/magic.h`; nix leaves it out where the C library is musl.
+        const XFS_SUPER_MAGIC: FsType = FsType(0x5846_5342);
+
         let local = [
             BTRFS_SUPER_MAGIC,
             EXT4_SUPER_MAGIC,
