@@ -142,3 +142,18 @@ impl Credential {
         }
     }
 }
+
+// === impl State ===
+
+impl State {
+    /// The word for it in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Stale => "stale",
+            Self::Rejected => "rejected",
+            Self::Revoked => "revoked",
+            Self::Missing => "missing",
+        }
+    }
+}

@@ -14,16 +14,16 @@
 //!   goes out.
 
 mod credentials;
-mod facts;
+pub mod facts;
 pub mod mdm;
 mod peer;
 mod plain;
 pub mod problem;
-mod report;
+pub mod report;
 mod servers;
 mod version;
 
-pub use self::facts::{Certificate, Facts, Managed, Peer, Probe, Trouble, Unsound};
+pub use self::facts::Facts;
 pub use self::plain::plain;
 pub use self::problem::{Code, Problem, Severity};
 pub use self::report::{Report, Status};

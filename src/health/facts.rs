@@ -37,11 +37,11 @@ pub struct Facts {
     /// The policies in force, each with where it comes from: a path, or `built-in`.
     pub policies: Vec<(PolicyRef, String)>,
     /// The enforcer, where one is configured.
-    pub enforcer: Option<Peer>,
+    pub enforcer: Option<Configured>,
     /// What the enforcer's silence means.
     pub outage: Outage,
     /// The GovAPI, where one is configured.
-    pub govapi: Option<Peer>,
+    pub govapi: Option<Configured>,
     /// How often this machine checks in.
     pub heartbeat: Duration,
     /// What is remembered of the GovAPI.
@@ -95,7 +95,7 @@ pub struct Managed {
 
 /// A peer that is configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Peer {
+pub struct Configured {
     /// Its address.
     pub url: String,
     /// What came of connecting to it just now; `None` where nobody tried.

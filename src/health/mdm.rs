@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::problem::Code;
 use super::report::{Report, Status};
-use crate::credential::State;
 
 /// What a Jamf Pro extension attribute stores: `<result>healthy</result>`, or
 /// `<result>unhealthy: pin_mismatch, config_drifted</result>`, the codes in the order of
@@ -33,7 +32,7 @@ pub fn intune(report: &Report) -> String {
         "ThothUngovernedServers": report.ungoverned,
         "ThothGovernedServers": report.governed,
         "ThothEnforcerPinOk": !mismatched,
-        "ThothApiKeyState": report.api_key.as_ref().map_or("none", |key| word(key.state)),
+        "ThothApiKeyState": report.api_key.as_ref().map_or("none", |key| key.state.word()),
         "ThothEnvironment": report.environment,
         "ThothProblems": codes(report).join(", "),
     })
@@ -45,14 +44,4 @@ fn codes(report: &Report) -> Vec<&'static str> {
     let mut codes: Vec<_> = report.problems.iter().map(|problem| problem.code).collect();
     codes.dedup(); // problems are in the order of their codes
     codes.into_iter().map(Code::word).collect()
-}
-
-fn word(state: State) -> &'static str {
-    match state {
-        State::Ok => "ok",
-        State::Stale => "stale",
-        State::Rejected => "rejected",
-        State::Revoked => "revoked",
-        State::Missing => "missing",
-    }
 }

@@ -111,7 +111,11 @@ struct Seen {
 
 impl Seen {
     /// The peer, and why it is silent, if it is.
-    fn probed(&self, peer: &facts::Peer, problems: &mut Vec<Problem>) -> (Peer, Option<String>) {
+    fn probed(
+        &self,
+        peer: &facts::Configured,
+        problems: &mut Vec<Problem>,
+    ) -> (Peer, Option<String>) {
         let mut told = Peer::unseen(&peer.url);
         let Some(probe) = &peer.probed else {
             return (told, None);

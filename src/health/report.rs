@@ -6,14 +6,18 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::credentials::{self, Credential, Held};
+use super::credentials;
 use super::facts::{Facts, Trouble, Unsound};
-use super::peer::{self, Peer};
+use super::peer;
 use super::plain;
 use super::problem::{Code, Problem, Severity};
-use super::servers::{self, Client};
+use super::servers;
 use super::version;
 use crate::endpoint::sidecar::{Decisions, Sidecar};
+
+pub use super::credentials::{Credential, Held};
+pub use super::peer::{Peer, Source};
+pub use super::servers::{Client, Server};
 
 /// The form of this report.
 const SCHEMA: u32 = 1;

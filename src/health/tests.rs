@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use self::situations::{certified, recorded};
+use super::facts::*;
 use super::*;
 use crate::clients::coverage::{Coverage, FoundFile, FoundServer, Standing};
 use crate::config::settings::Environment;
@@ -70,7 +71,7 @@ fn managed() -> Facts {
             PolicyRef { id: "files".into(), version: "3".into(), sha256: Some("ab".into()) },
             "/etc/thoth/files.toml".into(),
         )],
-        enforcer: Some(Peer {
+        enforcer: Some(Configured {
             url: "https://enforce.example".into(),
             probed: Some(shown(Certificate {
                 expires_at: Some(in_days(15)),
@@ -78,7 +79,7 @@ fn managed() -> Facts {
                 pinned: true,
             })),
         }),
-        govapi: Some(Peer { url: "https://grid.example".into(), probed: None }),
+        govapi: Some(Configured { url: "https://grid.example".into(), probed: None }),
         state: State {
             endpoint_id: Some("machine-7".into()),
             registration_ok: Some(true),
@@ -257,7 +258,7 @@ fn a_probe_goes_before_what_was_recorded() {
     // What only a sidecar was told of is shown as such; another enforcer's silence is not ours.
     let mut facts = Facts { enforcer: None, ..recorded(Some(true), Some(true)) };
     assert_eq!(told(&facts)["configured"], false);
-    facts.enforcer = Some(Peer { url: "https://other.example".into(), probed: None });
+    facts.enforcer = Some(Configured { url: "https://other.example".into(), probed: None });
     assert_eq!(told(&facts)["source"], Value::Null);
     assert_eq!(told(&fresh()), Value::Null);
 }
@@ -275,7 +276,7 @@ proptest! {
         facts.enforcer = None;
         facts.sidecars[0].enforcer.as_mut().unwrap().url.clone_from(&url);
         facts.sidecars[0].agent_id.clone_from(&url);
-        facts.govapi = Some(Peer { url: url.clone(), probed: Some(Probe::Silent(told(&url))) });
+        facts.govapi = Some(Configured { url: url.clone(), probed: Some(Probe::Silent(told(&url))) });
         facts.state.registration_ok = Some(false);
         facts.state.last_error = Some(told(&url));
         facts.state.directives.quarantined = true;
