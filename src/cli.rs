@@ -18,7 +18,6 @@ mod status;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -27,7 +26,6 @@ use clap_complete::Shell;
 use self::fault::Fault;
 use self::paint::Paint;
 use crate::config;
-use crate::config::flags::RunFlags;
 use crate::config::variables::Env;
 
 /// A governance sidecar for MCP: every tool call is held until it is decided.
@@ -84,11 +82,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// thoth's own directory, for subcommands that are told nothing else.
-fn home(env: &Env) -> PathBuf {
-    config::read(&RunFlags::default(), None, env).draft().home.clone()
-}
-
 // === impl Cli ===
 
 impl Cli {
@@ -99,7 +92,9 @@ impl Cli {
         match self.command {
             Command::Run(args) => args.run(env),
             Command::Policy(args) => args.run(out).map_err(Fault::of(exit::NO)),
-            Command::Audit(args) => args.run(&home(env), terminal, out).map_err(Fault::of(2)),
+            Command::Audit(args) => {
+                args.run(&config::home(env), terminal, out).map_err(Fault::of(2))
+            }
             Command::Doctor(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Health(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Status(args) => args.run(env, Paint::new(env, terminal), out),

@@ -1,8 +1,9 @@
-//! The settings of one run: flags before environment, read once into one typed [`Config`].
+//! The settings of one run: flags before environment before the managed file before the profile,
+//! read once into one typed [`Config`].
 //!
 //! This is the only place that knows a variable's name, and the only one that reads the
 //! environment. What it hands out is final: nothing downstream parses a string or checks a range
-//! again. The managed file and the profile are to become further layers of `sources`.
+//! again. What the managed file locks, nobody else can say.
 //!
 //! # Invariants
 //!
@@ -14,8 +15,11 @@
 
 mod address;
 mod enforcer;
+mod file;
 pub mod flags;
 mod key;
+pub mod keys;
+pub mod layers;
 mod local;
 mod parse;
 mod reader;
@@ -28,8 +32,10 @@ pub mod variables;
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::path::PathBuf;
 
 use self::flags::RunFlags;
+use self::layers::Layers;
 use self::reader::Reader;
 use self::settings::{Config, Environment, Log};
 use self::sources::Setting;
@@ -40,7 +46,7 @@ pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT, STEP_UP_WAIT};
 pub use self::local::MAX_MESSAGE_BYTES;
 pub use self::parse::Wrong;
 pub use self::reader::{Problem, Shown};
-pub use self::sources::Origin;
+pub use self::sources::{Origin, Overridden};
 
 /// What came of reading the configuration.
 #[derive(Debug)]
@@ -48,6 +54,7 @@ pub struct Reading {
     draft: Config,
     problems: Vec<Problem>,
     shown: Vec<Shown>,
+    overridden: Vec<Overridden>,
 }
 
 /// Everything that is wrong with the configuration, in the order of reading.
@@ -55,9 +62,10 @@ pub struct Reading {
 pub struct InvalidConfig(Vec<Problem>);
 
 /// Reads every setting. `command` is the server's command, which the agent is named after where
-/// nothing else is said; `thoth doctor` may have none.
-pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
-    let mut read = Reader::new(env);
+/// nothing else is said; `thoth doctor` may have none. `layers` are the files below the
+/// environment: [`Layers::of_system`].
+pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layers) -> Reading {
+    let mut read = Reader::new(env, layers);
 
     let environment = read.optional(
         Setting::of(&[&name::ENV, &name::ENVIRONMENT]).or_flag("--env", flags.env.as_ref()),
@@ -70,7 +78,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
         parse::mode,
     );
     let identity = local::identity(&mut read, flags, command);
-    let policies = flags.policy.clone();
+    let (packs, policies) = local::policies(&mut read, flags);
     let (api_key, key_file) = enforcer::api_key(&mut read, flags);
     let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key);
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
@@ -83,7 +91,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
     let log = local::log(&mut read);
 
     if enforcer.is_none() {
-        trust::nobody_remote(&mut read, strict, policies.is_empty(), &identity);
+        trust::nobody_remote(&mut read, strict, packs.is_empty() && policies.is_empty(), &identity);
     } else if read.origin(name::ENV.name) == Origin::Default {
         read.notice(
             Origin::Variable(name::ENV.name),
@@ -98,6 +106,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
             identity,
             environment: environment.unwrap_or(Environment::Dev),
             mode: mode.unwrap_or_default(),
+            packs,
             policies,
             enforcer,
             tls,
@@ -111,13 +120,19 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
         },
         problems: read.problems,
         shown: read.shown,
+        overridden: read.overridden,
     }
 }
 
 /// Reads what thoth logs, and nothing else: for the subcommands that have no other setting. What
 /// cannot be read there counts as not set.
 pub fn read_log(env: &Env) -> Log {
-    local::log(&mut Reader::new(env))
+    local::log(&mut Reader::new(env, &Layers::default()))
+}
+
+/// thoth's own directory, which no file can move; empty where there is no home directory.
+pub fn home(env: &Env) -> PathBuf {
+    local::home(&mut Reader::new(env, &Layers::default()))
 }
 
 // === impl Reading ===
@@ -141,6 +156,11 @@ impl Reading {
     /// What is wrong, in the order of reading.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Who said something else than what the managed file locks. It does not count.
+    pub fn overridden(&self) -> &[Overridden] {
+        &self.overridden
     }
 
     /// Every setting and where it was found, in the order of reading.

@@ -22,6 +22,7 @@ use super::remote;
 use crate::child::{Child, Exit, Ladder, Launch};
 use crate::config;
 use crate::config::flags::RunFlags;
+use crate::config::layers::Layers;
 use crate::config::settings::{Config, StepUp};
 use crate::config::variables::Env;
 use crate::enforcer::Enforcer;
@@ -69,7 +70,8 @@ impl Args {
     ///
     /// Why the server was not started, with the exit code that says so.
     pub fn run(self, env: &Env) -> Result<ExitCode, Fault> {
-        let reading = config::read(&self.flags, self.command.first().map(OsString::as_os_str), env);
+        let command = self.command.first().map(OsString::as_os_str);
+        let reading = config::read(&self.flags, command, env, &Layers::of_system(env));
         let config = reading.into_config().map_err(Fault::of(exit::CONFIGURATION))?;
         let flush = trace::init(config.log);
         let runtime = runtime::Builder::new_current_thread()

@@ -115,17 +115,16 @@ fn the_one_that_counts(
     }
     match (key, file) {
         (Some(key), Some(file)) => {
-            let is_weaker =
-                matches!((key.origin, file.origin), (Origin::Variable(_), Origin::Flag(_)));
-            if is_weaker {
-                let notice = format!("is not used, since {} is given", file.origin);
-                read.notice(key.origin, notice);
-                (None, Some(file))
+            let (counts, other) = if key.origin.strength() < file.origin.strength() {
+                (file.origin, key.origin)
             } else {
-                let notice = format!("is not used, since {} is given", key.origin);
-                read.notice(file.origin, notice);
-                (Some(key), None)
+                (key.origin, file.origin)
+            };
+            // Nobody wrote down that the profile's own file is one.
+            if !matches!(other, Origin::Profile(_)) {
+                read.notice(other, format!("is not used, since {counts} is given"));
             }
+            if counts == key.origin { (Some(key), None) } else { (None, Some(file)) }
         }
         either => either,
     }
@@ -141,7 +140,7 @@ fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<S
     let (false, Some(apex)) = (is_given, apex) else {
         return url;
     };
-    let origin = Origin::Variable(name::APEX_DOMAIN.name);
+    let origin = read.origin(name::APEX_DOMAIN.name);
     let Some(tenant) = &identity.tenant_id else {
         read.problem(
             origin,
@@ -174,7 +173,7 @@ fn outage(read: &mut Reader<'_>, strict: bool) -> Outage {
         (Some(said), fail_open) => {
             if fail_open == Some(true) && said != Outage::Allow {
                 read.notice(
-                    Origin::Variable(name::FAIL_OPEN.name),
+                    read.origin(name::FAIL_OPEN.name),
                     "is not used, since THOTH_ENFORCER_FAILURE_DECISION is given",
                 );
             }
@@ -185,7 +184,7 @@ fn outage(read: &mut Reader<'_>, strict: bool) -> Outage {
     };
     if outage == Outage::Allow && strict && overridden != Some(true) {
         read.notice(
-            Origin::Variable(origin),
+            read.origin(origin),
             "allowing is ignored in staging and prod: calls are blocked while the enforcer is \
              silent; to allow them, set THOTH_ENFORCER_ALLOW_FALLBACK_OVERRIDE=true",
         );
