@@ -17,6 +17,7 @@ mod address;
 mod enforcer;
 mod file;
 pub mod flags;
+mod govapi;
 mod key;
 pub mod keys;
 pub mod layers;
@@ -43,6 +44,7 @@ use self::variables as name;
 use self::variables::Env;
 
 pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT, STEP_UP_WAIT};
+pub use self::govapi::HEARTBEAT;
 pub use self::local::MAX_MESSAGE_BYTES;
 pub use self::parse::Wrong;
 pub use self::reader::{Problem, Shown};
@@ -80,7 +82,10 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
     let identity = local::identity(&mut read, flags, command);
     let (packs, policies) = local::policies(&mut read, flags);
     let (api_key, key_file) = enforcer::api_key(&mut read, flags);
+    let fallback = enforcer::key_source(&read, api_key.as_ref(), key_file.as_ref());
     let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key);
+    let endpoint = govapi::endpoint(&mut read);
+    let govapi = govapi::govapi(&mut read, &identity, fallback);
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
     let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_file);
     let denial =
@@ -91,7 +96,9 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
     let log = local::log(&mut read);
 
     if enforcer.is_none() {
-        trust::nobody_remote(&mut read, strict, packs.is_empty() && policies.is_empty(), &identity);
+        let tenant = identity.tenant_id.as_deref().filter(|_| govapi.is_none());
+        let no_rules = packs.is_empty() && policies.is_empty();
+        trust::nobody_remote(&mut read, strict, no_rules, tenant);
     } else if read.origin(name::ENV.name) == Origin::Default {
         read.notice(
             Origin::Variable(name::ENV.name),
@@ -109,6 +116,8 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
             packs,
             policies,
             enforcer,
+            endpoint,
+            govapi,
             tls,
             denial: denial.unwrap_or_default(),
             journal,

@@ -21,7 +21,6 @@ mod plain;
 pub mod problem;
 pub mod report;
 mod servers;
-mod version;
 
 pub use self::facts::Facts;
 pub use self::plain::plain;

@@ -8,12 +8,14 @@ mod probe;
 pub(super) mod text;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use self::gather::Setup;
 use super::exit;
 use super::fault::Fault;
 use super::paint::Paint;
+use crate::config::layers::MANAGED;
 use crate::config::variables::Env;
 use crate::health::{Report, Status, mdm};
 
@@ -87,7 +89,7 @@ impl Args {
 /// How this machine stands. There is always an answer. Blocking; with `probe`, for up to
 /// [`probe::LIMIT`].
 pub(super) fn report(env: &Env, probe: bool) -> Report {
-    let setup = Setup::read(env);
+    let setup = Setup::read(env, Path::new(MANAGED));
     let probed = if probe { probe::both(&setup) } else { probe::Probed::default() };
     Report::of(&setup.facts(probed))
 }

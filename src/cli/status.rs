@@ -15,7 +15,8 @@ use serde::Serialize;
 use self::recent::Recent;
 use super::fault::Fault;
 use super::paint::Paint;
-use super::{exit, health, home};
+use super::{exit, health};
+use crate::config;
 use crate::config::variables::Env;
 use crate::health::report::{Client, Endpoint, Managed, Peer, Policy, Report, Running};
 
@@ -68,7 +69,7 @@ impl Args {
         out: &mut impl Write,
     ) -> Result<ExitCode, Fault> {
         let report = health::report(env, false);
-        let proof = Proof::of(&report, recent::read(&home(env)));
+        let proof = Proof::of(&report, recent::read(&config::home(env)));
         let told = if self.json {
             let written = serde_json::to_writer_pretty(&mut *out, &proof);
             written.map_err(Into::into).and_then(|()| writeln!(out))

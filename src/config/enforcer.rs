@@ -11,6 +11,7 @@ use super::settings::{Enforcer, Identity, RequestContext};
 use super::sources::{Found, Origin, Setting, Unusable};
 use super::variables as name;
 use super::{address, key};
+use crate::credential::Source;
 use crate::gate::decide::Outage;
 use crate::secret::ApiKey;
 
@@ -99,6 +100,25 @@ pub(super) fn api_key(
     (Some(parsed), path)
 }
 
+/// The same key, as something that may change while thoth runs.
+pub(super) fn key_source(
+    read: &Reader<'_>,
+    key: Option<&ApiKey>,
+    file: Option<&PathBuf>,
+) -> Option<Source> {
+    if let Some(file) = file {
+        return Some(Source::File(file.clone()));
+    }
+    let from = match read.origin(name::API_KEY.name) {
+        Origin::Flag(name)
+        | Origin::Variable(name)
+        | Origin::Managed(name)
+        | Origin::Profile(name) => name,
+        Origin::Default => return None,
+    };
+    Some(Source::Value { secret: key?.clone(), from, key_id: None })
+}
+
 fn the_one_that_counts(
     read: &mut Reader<'_>,
     of_key: Setting<'_>,
@@ -135,7 +155,7 @@ fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<S
     let setting = Setting::of(&[&name::ENFORCER_URL, &name::API_URL])
         .or_flag("--enforcer-url", flags.enforcer_url.as_ref());
     let is_given = read.is_given(setting);
-    let url = read.optional(setting, address::enforcer_url);
+    let url = read.optional(setting, address::base_url);
     let apex = read.optional(Setting::of(&[&name::APEX_DOMAIN]), parse::text);
     let (false, Some(apex)) = (is_given, apex) else {
         return url;
@@ -151,7 +171,7 @@ fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<S
         );
         return None;
     };
-    let url = address::derived_url(tenant, &apex);
+    let url = address::derived_url("enforce", tenant, &apex);
     if let Some(url) = &url {
         read.follows(setting, url, origin);
     } else {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::value::RawValue;
 
-use super::settings::{Environment, LogFormat, LogLevel, Pin, StepUp};
+use super::settings::{Enrollment, Environment, LogFormat, LogLevel, Pin, StepUp};
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
 
@@ -44,6 +44,16 @@ pub(super) fn environment(value: &str) -> Parsed<Environment> {
         "staging" | "stage" => Ok(Environment::Staging),
         "prod" | "production" => Ok(Environment::Prod),
         _ => Err(Wrong::new("is no environment", "write dev, staging or prod")),
+    }
+}
+
+pub(super) fn enrollment(value: &str) -> Parsed<Enrollment> {
+    match folded(value).as_str() {
+        "intune" => Ok(Enrollment::Intune),
+        "jamf" => Ok(Enrollment::Jamf),
+        "manual" => Ok(Enrollment::Manual),
+        "unmanaged" => Ok(Enrollment::Unmanaged),
+        _ => Err(Wrong::new("is no way to enroll", "write jamf, intune, manual or unmanaged")),
     }
 }
 

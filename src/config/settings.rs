@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::credential::Source;
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
 use crate::policy::Pack;
@@ -28,6 +29,10 @@ pub struct Config {
     pub policies: Vec<PathBuf>,
     /// The remote enforcer, where one is configured.
     pub enforcer: Option<Enforcer>,
+    /// What this machine says of itself to whoever manages it.
+    pub endpoint: Endpoint,
+    /// The GovAPI, where one is configured.
+    pub govapi: Option<GovApi>,
     /// How TLS peers are verified.
     pub tls: Tls,
     /// The shape of a refusal.
@@ -142,6 +147,52 @@ pub struct RequestContext {
     pub endpoint_id: Option<String>,
 }
 
+/// What this machine says of itself to whoever manages it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Endpoint {
+    /// Its name in the device management: `THOTH_INTUNE_DEVICE_ID` and its like.
+    pub managed_id: Option<String>,
+    /// `THOTH_ENDPOINT_ID`.
+    pub own_id: Option<String>,
+    /// How it came under management.
+    pub enrollment: Enrollment,
+    /// The fleet it belongs to.
+    pub fleet_id: Option<String>,
+}
+
+/// How a machine came under management.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Enrollment {
+    /// By Intune.
+    Intune,
+    /// By Jamf.
+    Jamf,
+    /// By hand.
+    Manual,
+    /// It did not.
+    #[default]
+    Unmanaged,
+}
+
+/// The GovAPI: where this machine registers and checks in.
+#[derive(Clone, Debug)]
+pub struct GovApi {
+    /// Base URL without a trailing slash, `https`, or `http` to a loopback address.
+    pub url: String,
+    /// The tenant, a part of every path.
+    pub tenant: String,
+    /// Sent as `Authorization: Bearer`.
+    pub bearer_token: Option<Source>,
+    /// Sent as `X-Api-Key`.
+    pub api_key: Option<Source>,
+    /// The enforcer's key, sent as both, where there is neither of the two.
+    pub fallback_key: Option<Source>,
+    /// How often this machine checks in. Default 60 s.
+    pub heartbeat: Duration,
+    /// Whether the lists of tools are reported. Default yes.
+    pub tool_inventory: bool,
+}
+
 /// How TLS peers are verified.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tls {
@@ -247,6 +298,20 @@ impl Environment {
         match self {
             Self::Dev => false,
             Self::Prod | Self::Staging => true,
+        }
+    }
+}
+
+// === impl Enrollment ===
+
+impl Enrollment {
+    /// The word for it in variables and on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Intune => "intune",
+            Self::Jamf => "jamf",
+            Self::Manual => "manual",
+            Self::Unmanaged => "unmanaged",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Reading the whole configuration: precedence, what follows from what, and what is said.
 
+mod govapi;
 mod rules;
 
 use std::ffi::OsStr;
@@ -57,6 +58,20 @@ const RIGHT: &[(&str, &str)] = &[
     ("THOTH_ENFORCEMENT_TRACE_ID", "trace"),
     ("THOTH_ACTION_ATTESTATION_ID", "attestation"),
     ("THOTH_ENDPOINT_ID", "mac-7"),
+    ("THOTH_INTUNE_DEVICE_ID", "B2-7"),
+    ("INTUNE_DEVICE_ID", "B2-7"),
+    ("THOTH_JAMF_COMPUTER_ID", "B2-7"),
+    ("JAMF_COMPUTER_ID", "B2-7"),
+    ("THOTH_FLEET_ID", "laptops"),
+    ("THOTH_ENROLLMENT_SOURCE", "manual"),
+    ("THOTH_GOVAPI_URL", "https://g.example/"),
+    ("THOTH_GOV_API_URL", "https://g.example/"),
+    ("THOTH_GOVAPI_BEARER_TOKEN", "eyJ0"),
+    ("THOTH_GOVAPI_BEARER_TOKEN_FILE", "/run/token"),
+    ("THOTH_GOVAPI_API_KEY", "thoth_live_2"),
+    ("THOTH_GOVAPI_API_KEY_FILE", "/run/key"),
+    ("THOTH_HEARTBEAT_INTERVAL_SECONDS", "5"),
+    ("THOTH_TOOL_INVENTORY", "off"),
     ("THOTH_TLS_VERIFY", "yes"),
     ("THOTH_TLS_CA_BUNDLE", "/etc/ca.pem"),
     (

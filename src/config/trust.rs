@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::parse::{self, Wrong};
 use super::reader::Reader;
-use super::settings::{Enforcer, Identity, Preflight, Tls};
+use super::settings::{Enforcer, Preflight, Tls};
 use super::sources::{Origin, Setting};
 use super::variables as name;
 
@@ -64,12 +64,12 @@ pub(super) fn preflight(
 }
 
 /// Without an enforcer, local rules decide: in staging and prod there must be some, on a
-/// developer's machine the built-in ones will do.
+/// developer's machine the built-in ones will do. `tenant` is one that nobody else is told, either.
 pub(super) fn nobody_remote(
     read: &mut Reader<'_>,
     strict: bool,
     no_rules: bool,
-    identity: &Identity,
+    tenant: Option<&str>,
 ) {
     // An address that was given and cannot be read is a problem of its own already.
     if strict && no_rules && read.problems.is_empty() {
@@ -81,7 +81,7 @@ pub(super) fn nobody_remote(
             ),
         );
     }
-    if identity.tenant_id.is_some() {
+    if tenant.is_some() {
         read.notice(
             read.origin(name::TENANT_ID.name),
             "has no effect without an enforcer: only the rules on this machine decide; \

@@ -80,6 +80,8 @@ pub enum Unsound {
     Policy,
     /// Preflight refuses.
     Preflight,
+    /// What is remembered of the GovAPI cannot be read.
+    State,
 }
 
 /// The managed file.

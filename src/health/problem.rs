@@ -72,6 +72,7 @@ codes! {
     PreflightRefused Error "preflight_refused" "`thoth run` refuses to start here: the user, or a file that others can reach"
     PolicyInvalid Error "policy_invalid" "a policy cannot be used: `thoth run` refuses to start"
     // Calls are refused, or go on undecided.
+    StateUnreadable Error "state_unreadable" "what the GovAPI said to do cannot be read, so a quarantine may go unheeded"
     Quarantined Error "quarantined" "the GovAPI has put this machine under quarantine: every call is blocked"
     ApiKeyMissing Error "api_key_missing" "there is an enforcer and no key to ask it with"
     ApiKeyRejected Error "api_key_rejected" "the enforcer does not accept the key: calls are blocked"

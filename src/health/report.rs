@@ -3,7 +3,9 @@
 //! Every member is always there; what is not known or not configured is `null`. A member may be
 //! added without a new `schema`; none changes its meaning or goes away without one.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::credentials;
@@ -12,7 +14,6 @@ use super::peer;
 use super::plain;
 use super::problem::{Code, Problem, Severity};
 use super::servers;
-use super::version;
 use crate::endpoint::sidecar::{Decisions, Sidecar};
 
 pub use super::credentials::{Credential, Held};
@@ -239,6 +240,7 @@ fn of_trouble(trouble: &Trouble) -> Problem {
         Unsound::Override => Code::LockedOverride,
         Unsound::Policy => Code::PolicyInvalid,
         Unsound::Preflight => Code::PreflightRefused,
+        Unsound::State => Code::StateUnreadable,
     };
     Problem::new(code, plain(&trouble.text), trouble.fix.clone())
 }
@@ -256,7 +258,7 @@ fn of_directives(facts: &Facts) -> Vec<Problem> {
         ));
     }
     if let Some(minimum) = &directives.minimum_version
-        && version::is_older(facts.version, minimum) == Some(true)
+        && directives.is_outdated(facts.version)
     {
         problems.push(Problem::new(
             Code::VersionBelowMinimum,
@@ -295,7 +297,9 @@ fn of_registration(facts: &Facts) -> Option<Problem> {
 /// A machine on which no sidecar runs does not check in.
 fn overdue(facts: &Facts) -> Option<Problem> {
     let ago = |time: Timestamp| facts.now.duration_since(time);
-    let limit = jiff::SignedDuration::try_from(facts.heartbeat).ok()?.checked_mul(OVERDUE)?;
+    let directed = facts.state.directives.heartbeat_interval_seconds;
+    let interval = directed.map_or(facts.heartbeat, |seconds| Duration::from_secs(seconds.into()));
+    let limit = SignedDuration::try_from(interval).ok()?.checked_mul(OVERDUE)?;
     let is_running_long = facts.sidecars.iter().any(|sidecar| ago(sidecar.started_at) > limit);
     let last = facts.state.last_check_in.or(facts.state.registered_at);
     let is_overdue = last.is_none_or(|last| ago(last) > limit);

@@ -151,7 +151,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "endpoint",
-        modules: &["config", "credential", "gate", "machine", "profile"],
+        modules: &["config", "credential", "gate", "machine", "profile", "seal"],
         crates: &[
             "hex",
             "jiff",

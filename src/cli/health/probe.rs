@@ -26,25 +26,27 @@ pub(super) struct Probed {
 /// Connects to the enforcer and to the GovAPI, where they are configured.
 pub(super) fn both(setup: &Setup) -> Probed {
     let config = setup.config();
+    let enforcer = config.enforcer.as_ref().map(|enforcer| &*enforcer.url);
+    let govapi = config.govapi.as_ref().map(|govapi| &*govapi.url);
     let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let silent = || Some(Probe::Silent(chain(&error)));
-            let enforcer = config.enforcer.as_ref().and_then(|_| silent());
-            return Probed { enforcer, govapi: None };
+            let silent = |_| Probe::Silent(chain(&error));
+            return Probed { enforcer: enforcer.map(silent), govapi: govapi.map(silent) };
         }
     };
-    let enforcer = async {
-        let enforcer = config.enforcer.as_ref()?;
-        Some(one(&enforcer.url, &config.tls).await)
-    };
-    let probed = runtime.block_on(enforcer);
+    let (enforcer, govapi) = runtime
+        .block_on(async { tokio::join!(one(enforcer, &config.tls), one(govapi, &config.tls)) });
     // A name that is still looked up must not keep us.
     runtime.shutdown_background();
-    Probed { enforcer: probed, govapi: None }
+    Probed { enforcer, govapi }
 }
 
-async fn one(url: &str, tls: &Tls) -> Probe {
+async fn one(url: Option<&str>, tls: &Tls) -> Option<Probe> {
+    Some(probe(url?, tls).await)
+}
+
+async fn probe(url: &str, tls: &Tls) -> Probe {
     let Some((is_tls, host, port)) = server(url) else {
         return Probe::Silent("its address names no server".to_owned());
     };

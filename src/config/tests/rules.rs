@@ -31,7 +31,8 @@ fn staging_and_prod_are_strict_without_being_asked() {
 
 #[test]
 fn pins_are_probed_where_they_matter() {
-    let pin = ("THOTH_TLS_PINNED_CERT_SHA256", RIGHT[35].1);
+    let hash = "ab".repeat(32);
+    let pin = ("THOTH_TLS_PINNED_CERT_SHA256", &*hash);
     let local = ("THOTH_ENFORCER_URL", "http://127.0.0.1:1");
     for (env, probed) in [
         (&[PROD, URL, pin][..], true),
@@ -165,7 +166,7 @@ fn what_does_nothing_is_said() {
         &[
             ("THOTH_ENFORCR_URL", "https://e.example"),
             ("THOTH_SOMETHING", "x"),
-            ("THOTH_GOVAPI_URL", "https://g.example"),
+            ("THOTH_EVENT_INGEST_TOKEN", "x"),
             ("BATON_DSN", "x"),
             ("BATON_FOO", "x"),
             ("THOTH_USER_ID", " "),
@@ -185,7 +186,7 @@ fn what_does_nothing_is_said() {
             "THOTH_ENFORCEMENT: says something else than THOTH_ENFORCEMENT_MODE, which counts",
             "BATON_DSN: is not read by this version of thoth",
             "THOTH_ENFORCR_URL: is no variable that thoth knows; was THOTH_ENFORCER_URL meant?",
-            "THOTH_GOVAPI_URL: is not read by this version of thoth",
+            "THOTH_EVENT_INGEST_TOKEN: is not read by this version of thoth",
             "THOTH_SOMETHING: is no variable that thoth knows",
             "THOTH_USER_ID: is empty, which counts as not set",
         ]

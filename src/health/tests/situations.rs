@@ -49,6 +49,7 @@ fn starting() -> Vec<Row> {
         ("an open managed file", troubled(Unsound::ManagedFile), Unhealthy, &[ManagedUnsafe]),
         ("preflight refuses", troubled(Unsound::Preflight), Unhealthy, &[PreflightRefused]),
         ("a bad policy", troubled(Unsound::Policy), Unhealthy, &[PolicyInvalid]),
+        ("a garbled state", troubled(Unsound::State), Unhealthy, &[StateUnreadable]),
         ("an override", troubled(Unsound::Override), Degraded, &[LockedOverride]),
     ]
 }
@@ -155,6 +156,9 @@ fn registration() -> Vec<Row> {
     };
     let just_started = checked_in(999, |it| it.sidecars[0].started_at = ago(180));
     let idle = checked_in(999, |it| it.sidecars.clear());
+    let slower = checked_in(181, |it| {
+        it.state.directives.heartbeat_interval_seconds = Some(61);
+    });
     let since = with(|facts| facts.state.last_check_in = None);
     let peer = |probe| with(|facts| facts.govapi.as_mut().unwrap().probed = Some(probe));
     let silent = peer(Probe::Silent("refused".into()));
@@ -166,6 +170,7 @@ fn registration() -> Vec<Row> {
         ("three intervals", checked_in(180, |_| ()), Healthy, &[]),
         ("more than three", checked_in(181, |_| ()), Degraded, &[CheckInOverdue]),
         ("none since the registration", since, Degraded, &[CheckInOverdue]),
+        ("the GovAPI asks for less", slower, Healthy, &[]),
         ("late, and nothing runs", idle, Healthy, &[]),
         ("late, and it just started", just_started, Healthy, &[]),
         ("a silent GovAPI", silent, Degraded, &[GovapiUnreachable]),
