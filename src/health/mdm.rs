@@ -25,7 +25,7 @@ pub fn intune(report: &Report) -> String {
     let mismatched = report.enforcer.as_ref().and_then(|enforcer| enforcer.pin_ok) == Some(false);
     json!({
         "ThothInstalled": true,
-        "ThothVersion": report.version,
+        "ThothVersion": release(report.version),
         "ThothStatus": report.status.word(),
         "ThothRegistered": report.registration_ok == Some(true),
         "ThothConfigDrifted": report.config_drifted,
@@ -44,4 +44,9 @@ fn codes(report: &Report) -> Vec<&'static str> {
     let mut codes: Vec<_> = report.problems.iter().map(|problem| problem.code).collect();
     codes.dedup(); // problems are in the order of their codes
     codes.into_iter().map(Code::word).collect()
+}
+
+/// The numbers alone: a version of .NET, as Intune compares them, has nothing else.
+fn release(version: &str) -> &str {
+    version.split(['-', '+']).next().unwrap_or_default()
 }
