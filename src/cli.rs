@@ -14,6 +14,7 @@ mod policy;
 mod printable;
 mod remote;
 pub mod run;
+mod set_api_key;
 mod status;
 
 use std::ffi::OsString;
@@ -47,6 +48,7 @@ enum Command {
     Health(health::Args),
     Status(status::Args),
     Demo(demo::Args),
+    SetApiKey(set_api_key::Args),
     Manual(manual::Args),
     /// Print a completion script for a shell
     ///
@@ -99,6 +101,7 @@ impl Cli {
             Command::Health(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Status(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Demo(args) => args.run(env, out).map_err(Fault::of(exit::UNAVAILABLE)),
+            Command::SetApiKey(args) => args.run(env, out, &mut io::stderr()),
             Command::DemoServer(args) => args.run(out).map_err(Fault::of(exit::UNAVAILABLE)),
             Command::Manual(args) => args.run(Self::command(), out),
             Command::Completions { shell } => {

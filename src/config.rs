@@ -14,11 +14,11 @@
 //! - In staging and prod something is there to decide: rules, an enforcer, or both.
 
 mod address;
+mod credential;
 mod enforcer;
 mod file;
 pub mod flags;
 mod govapi;
-mod key;
 pub mod keys;
 pub mod layers;
 mod local;
@@ -57,6 +57,7 @@ pub struct Reading {
     problems: Vec<Problem>,
     shown: Vec<Shown>,
     overridden: Vec<Overridden>,
+    is_awaiting: bool,
 }
 
 /// Everything that is wrong with the configuration, in the order of reading.
@@ -81,13 +82,15 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
     );
     let identity = local::identity(&mut read, flags, command);
     let (packs, policies) = local::policies(&mut read, flags);
-    let (api_key, key_file) = enforcer::api_key(&mut read, flags);
-    let fallback = enforcer::key_source(&read, api_key.as_ref(), key_file.as_ref());
-    let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key);
+    let revocations = credential::revocations(&mut read);
+    let api_key = enforcer::api_key(&mut read, flags, env, &revocations);
+    let key_files = api_key.file.into_iter().collect();
+    let fallback = api_key.credential.clone();
+    let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key.credential);
     let endpoint = govapi::endpoint(&mut read);
-    let govapi = govapi::govapi(&mut read, &identity, fallback);
+    let govapi = govapi::govapi(&mut read, &identity, fallback, &revocations);
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
-    let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_file);
+    let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_files);
     let denial =
         read.optional(Setting::flag_only("--denial", flags.denial.as_ref(), "auto"), parse::denial);
     let journal = local::journal(&mut read, flags);
@@ -118,6 +121,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
             enforcer,
             endpoint,
             govapi,
+            revocations,
             tls,
             denial: denial.unwrap_or_default(),
             journal,
@@ -130,6 +134,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
         problems: read.problems,
         shown: read.shown,
         overridden: read.overridden,
+        is_awaiting: read.is_awaiting,
     }
 }
 
@@ -160,6 +165,12 @@ impl Reading {
     /// run with.
     pub fn draft(&self) -> &Config {
         &self.draft
+    }
+
+    /// Whether a credential's file looks as it does while it is being replaced, so that reading
+    /// again, soon, may do better.
+    pub fn is_awaiting(&self) -> bool {
+        self.is_awaiting
     }
 
     /// What is wrong, in the order of reading.

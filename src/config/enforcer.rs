@@ -1,19 +1,19 @@
 //! Reads what is said about the remote enforcer: its address, the key, its failures, and what is
 //! sent along.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::address;
+use super::credential::{self, Given, Ways};
 use super::flags::RunFlags;
 use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::settings::{Enforcer, Identity, RequestContext};
-use super::sources::{Found, Origin, Setting, Unusable};
+use super::sources::Setting;
 use super::variables as name;
-use super::{address, key};
-use crate::credential::Source;
+use super::variables::Env;
+use crate::credential::{Credential, Revocations};
 use crate::gate::decide::Outage;
-use crate::secret::ApiKey;
 
 /// The longest a question to the enforcer may take. The public SDKs wait as long.
 pub const ENFORCER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ pub(super) fn read(
     flags: &RunFlags,
     identity: &Identity,
     strict: bool,
-    api_key: Option<ApiKey>,
+    api_key: Option<Credential>,
 ) -> Option<Enforcer> {
     let url = url(read, flags, identity);
     let outage = outage(read, strict);
@@ -52,102 +52,26 @@ pub(super) fn read(
     })
 }
 
-/// The key, and the file it was read from. A flag goes before a variable; of two that stand at the
-/// same place, the key itself goes before a file.
+/// The key for the enforcer.
 pub(super) fn api_key(
     read: &mut Reader<'_>,
     flags: &RunFlags,
-) -> (Option<ApiKey>, Option<PathBuf>) {
+    env: &Env,
+    revocations: &Revocations,
+) -> Given {
     let given = flags.api_key.as_ref().map(|key| &key.0);
-    let of_key = Setting::of(&[&name::API_KEY]).or_flag("--api-key", given).secret();
-    let of_file =
-        Setting::of(&[&name::API_KEY_FILE]).or_flag("--api-key-file", flags.api_key_file.as_ref());
-    let (key, file) = the_one_that_counts(read, of_key, of_file);
-
-    let key = match (key, &file) {
-        (None, Some(file)) => match key::read(Path::new(&file.text)) {
-            Ok(text) => {
-                read.show(of_file, file);
-                let origin = file.origin;
-                Some(Found { text, origin })
-            }
-            Err(wrong) => {
-                let origin = file.origin;
-                read.unusable(of_file, Unusable { origin, wrong });
-                None
-            }
-        },
-        (key, _) => {
-            read.show_default(of_file);
-            key
-        }
+    let ways = Ways {
+        called: "api_key",
+        value: Setting::of(&[&name::API_KEY]).or_flag("--api-key", given).secret(),
+        file: Setting::of(&[&name::API_KEY_FILE])
+            .or_flag("--api-key-file", flags.api_key_file.as_ref()),
+        command: Some(
+            Setting::of(&[&name::API_KEY_COMMAND])
+                .or_flag("--api-key-command", flags.api_key_command.as_ref()),
+        ),
+        key_id: Some(Setting::of(&[&name::API_KEY_ID])),
     };
-    let path = file.map(|file| PathBuf::from(file.text));
-    let Some(key) = key else {
-        read.show_default(of_key);
-        return (None, path);
-    };
-    let Ok(parsed) = ApiKey::parse(&key.text) else {
-        let origin = key.origin;
-        let wrong = Wrong::new(
-            "holds a character that cannot be sent in an HTTP header",
-            "write the key alone",
-        );
-        read.unusable(of_key, Unusable { origin, wrong });
-        return (None, path);
-    };
-    read.show(of_key, &key);
-    (Some(parsed), path)
-}
-
-/// The same key, as something that may change while thoth runs.
-pub(super) fn key_source(
-    read: &Reader<'_>,
-    key: Option<&ApiKey>,
-    file: Option<&PathBuf>,
-) -> Option<Source> {
-    if let Some(file) = file {
-        return Some(Source::File(file.clone()));
-    }
-    let from = match read.origin(name::API_KEY.name) {
-        Origin::Flag(name)
-        | Origin::Variable(name)
-        | Origin::Managed(name)
-        | Origin::Profile(name) => name,
-        Origin::Default => return None,
-    };
-    Some(Source::Value { secret: key?.clone(), from, key_id: None })
-}
-
-fn the_one_that_counts(
-    read: &mut Reader<'_>,
-    of_key: Setting<'_>,
-    of_file: Setting<'_>,
-) -> (Option<Found>, Option<Found>) {
-    let (key, file) = (read.find(of_key), read.find(of_file));
-    if let Some(Found { origin, .. }) = &key
-        && matches!(origin, Origin::Flag(_))
-    {
-        read.notice(
-            *origin,
-            "everybody on this machine can see it in the list of processes; use --api-key-file",
-        );
-    }
-    match (key, file) {
-        (Some(key), Some(file)) => {
-            let (counts, other) = if key.origin.strength() < file.origin.strength() {
-                (file.origin, key.origin)
-            } else {
-                (key.origin, file.origin)
-            };
-            // Nobody wrote down that the profile's own file is one.
-            if !matches!(other, Origin::Profile(_)) {
-                read.notice(other, format!("is not used, since {counts} is given"));
-            }
-            if counts == key.origin { (Some(key), None) } else { (None, Some(file)) }
-        }
-        either => either,
-    }
+    credential::read(read, env, &ways, revocations)
 }
 
 /// The address that was given, or else the tenant's under the apex domain that was given.

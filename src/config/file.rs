@@ -287,6 +287,11 @@ fn read(key: &Key, kind: json::Kind, value: &str) -> Result<Value, Wrong> {
             entries.join(",")
         }
         Kind::List => text()?,
+        Kind::Command if kind == json::Kind::Array => {
+            entries(value)?;
+            value.to_owned() // as it would stand in the variable
+        }
+        Kind::Command => text()?,
         Kind::Policies => return policies(kind, value),
         Kind::Secret => {
             return Err(Wrong::new(
@@ -373,7 +378,10 @@ fn one_line(text: &str) -> Result<String, Wrong> {
     if text.trim().is_empty() {
         return Err(Wrong::new("is empty", "write a value or leave it out"));
     }
-    Ok(text.trim().to_owned())
+    if text.trim() != text {
+        return Err(Wrong::new("begins or ends with a blank", "write it without"));
+    }
+    Ok(text.to_owned())
 }
 
 /// A name that somebody wrote, short and without what would drive a terminal.

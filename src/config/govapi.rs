@@ -11,8 +11,9 @@ use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::settings::{Endpoint, Enrollment, GovApi, Identity};
 use super::sources::{Origin, Setting, Unusable};
-use super::variables::{self as name, Variable};
-use crate::credential::Source;
+use super::variables as name;
+use crate::credential::{Credential, Revocations, Source};
+use crate::machine::clock;
 use crate::secret::ApiKey;
 
 /// How often this machine reports, where nothing else is said.
@@ -35,6 +36,12 @@ pub(super) fn endpoint(read: &mut Reader<'_>) -> Endpoint {
     let managed_by = match read.origin(managed.name) {
         Origin::Variable(name) if name.contains("INTUNE") => Some(Enrollment::Intune),
         Origin::Variable(name) if name.contains("JAMF") => Some(Enrollment::Jamf),
+        Origin::Managed("intune_device_id") | Origin::Profile("intune_device_id") => {
+            Some(Enrollment::Intune)
+        }
+        Origin::Managed("jamf_computer_id") | Origin::Profile("jamf_computer_id") => {
+            Some(Enrollment::Jamf)
+        }
         Origin::Flag(_)
         | Origin::Variable(_)
         | Origin::Managed(_)
@@ -57,11 +64,15 @@ pub(super) fn endpoint(read: &mut Reader<'_>) -> Endpoint {
 pub(super) fn govapi(
     read: &mut Reader<'_>,
     identity: &Identity,
-    fallback: Option<Source>,
+    fallback: Option<Credential>,
+    revocations: &Revocations,
 ) -> Option<GovApi> {
     let url = url(read, identity);
-    let bearer_token = credential(read, &[&name::GOVAPI_BEARER_TOKEN], &[&name::GOVAPI_TOKEN_FILE]);
-    let api_key = credential(read, &[&name::GOVAPI_API_KEY], &[&name::GOVAPI_KEY_FILE]);
+    let of_token =
+        [Setting::of(&[&name::GOVAPI_BEARER_TOKEN]), Setting::of(&[&name::GOVAPI_TOKEN_FILE])];
+    let bearer_token = credential(read, "govapi_bearer_token", of_token, revocations);
+    let of_key = [Setting::of(&[&name::GOVAPI_API_KEY]), Setting::of(&[&name::GOVAPI_KEY_FILE])];
+    let api_key = credential(read, "govapi_api_key", of_key, revocations);
     let heartbeat = read.optional(Setting::of(&[&name::HEARTBEAT_INTERVAL]), parse::wait_seconds);
     let inventory = read.optional(Setting::of(&[&name::TOOL_INVENTORY]), parse::boolean);
     let (url, origin) = url?;
@@ -101,32 +112,38 @@ fn url(read: &mut Reader<'_>, identity: &Identity) -> Option<(String, Origin)> {
     Some((url, apex.origin))
 }
 
-/// A secret, or a file with it; the secret itself goes before a file.
+/// A secret, or a file with it; the secret itself goes before a file. The file is not read here:
+/// one that is missing keeps this machine from reporting, and no call from being decided.
 fn credential(
     read: &mut Reader<'_>,
-    of_value: &'static [&'static Variable],
-    of_file: &'static [&'static Variable],
-) -> Option<Source> {
-    let of_value = Setting::of(of_value).secret();
-    let of_file = Setting::of(of_file);
+    called: &'static str,
+    [of_value, of_file]: [Setting<'_>; 2],
+    revocations: &Revocations,
+) -> Option<Credential> {
+    let of_value = of_value.secret();
     let file: Option<PathBuf> = read.optional(of_file, parse::path);
-    let Some(found) = read.find(of_value) else {
-        read.show_default(of_value);
-        return file.map(Source::File);
+    let source = match read.find(of_value) {
+        Some(found) => {
+            if file.is_some() {
+                let notice = format!("is not used, since {} is given", found.origin);
+                read.notice(read.origin(of_file.name), notice);
+            }
+            let origin = found.origin;
+            let Ok(secret) = ApiKey::parse(&found.text) else {
+                let wrong = Wrong::new(
+                    "holds a character that cannot be sent in an HTTP header",
+                    "write the secret alone",
+                );
+                read.unusable(of_value, Unusable { origin, wrong });
+                return None;
+            };
+            read.show(of_value, &found);
+            Source::Value { secret, from: of_value.name, key_id: None }
+        }
+        None => {
+            read.show_default(of_value);
+            Source::File(file?)
+        }
     };
-    if file.is_some() {
-        let notice = format!("is not used, since {} is given", found.origin);
-        read.notice(read.origin(of_file.name), notice);
-    }
-    let origin = found.origin;
-    let Ok(secret) = ApiKey::parse(&found.text) else {
-        let wrong = Wrong::new(
-            "holds a character that cannot be sent in an HTTP header",
-            "write the secret alone",
-        );
-        read.unusable(of_value, Unusable { origin, wrong });
-        return None;
-    };
-    read.show(of_value, &found);
-    Some(Source::Value { secret, from: of_value.name, key_id: None })
+    Some(Credential::new(called, source, clock::now).unless(revocations.clone()))
 }

@@ -38,6 +38,8 @@ pub enum Of {
 pub enum Kind {
     /// `true` or `false`.
     Boolean,
+    /// A program and its arguments: one text, or an array of texts, one for each.
+    Command,
     /// A text with entries separated by commas, or an array of texts, one for each.
     List,
     /// A whole number.
@@ -115,6 +117,7 @@ pub const ALL: &[Key] = &[
     key("apex_domain", Kind::Text, &name::APEX_DOMAIN),
     key("api_key", Kind::Secret, &name::API_KEY),
     key("api_key_file", Kind::Path { governs: false }, &name::API_KEY_FILE),
+    key("api_key_command", Kind::Command, &name::API_KEY_COMMAND),
     key("api_key_id", Kind::Text, &name::API_KEY_ID),
     key("revoked_api_key_ids_file", Kind::Path { governs: true }, &name::REVOKED_API_KEY_IDS),
     key(
@@ -189,9 +192,12 @@ pub const ALL: &[Key] = &[
     key("govapi_url", Kind::Text, &name::GOVAPI_URL),
     key("gov_api_url", Kind::Text, &name::GOV_API_URL),
     key("govapi_bearer_token", Kind::Secret, &name::GOVAPI_BEARER_TOKEN),
+    key("govapi_bearer_token_file", Kind::Path { governs: false }, &name::GOVAPI_TOKEN_FILE),
+    key("govapi_api_key_file", Kind::Path { governs: false }, &name::GOVAPI_KEY_FILE),
     key("govapi_api_key", Kind::Secret, &name::GOVAPI_API_KEY),
     key("event_ingest_token", Kind::Secret, &name::EVENT_INGEST_TOKEN),
     key("tool_inventory", Kind::Boolean, &name::TOOL_INVENTORY),
+    key("fleet_id", Kind::Text, &name::FLEET_ID),
     key("endpoint_id", Kind::Text, &name::ENDPOINT_ID),
     key(
         "enrollment_source",
@@ -235,8 +241,13 @@ pub const ALSO: &[Also] = &[
     },
     Also {
         key: "apex_domain",
-        also: &["enforcer_url"],
+        also: &["enforcer_url", "govapi_url"],
         why: "an address that is given goes before one that is made from domain and tenant",
+    },
+    Also {
+        key: "govapi_url",
+        also: &["tenant_id", "tls_verify"],
+        why: "another tenant, or a peer that nobody verified, is another GovAPI",
     },
     Also {
         key: "tls_pinned_cert_sha256",
@@ -274,8 +285,31 @@ pub const ALSO: &[Also] = &[
         also: &["session_intent"],
         why: "another intent has another list, or none",
     },
-    Also { key: "api_key_file", also: &["api_key"], why: "a key that is given goes before a file" },
-    Also { key: "api_key", also: &["api_key_file"], why: "a file is where a key comes from, too" },
+    Also {
+        key: "api_key_file",
+        also: &["api_key", "api_key_command"],
+        why: "a key that is given goes before a file",
+    },
+    Also {
+        key: "api_key_command",
+        also: &["api_key", "api_key_file"],
+        why: "a key that is given, or a file, goes before a command",
+    },
+    Also {
+        key: "api_key",
+        also: &["api_key_file", "api_key_command"],
+        why: "a file and a command are where a key comes from, too",
+    },
+    Also {
+        key: "govapi_bearer_token_file",
+        also: &["govapi_bearer_token"],
+        why: "a token that is given goes before a file",
+    },
+    Also {
+        key: "govapi_api_key_file",
+        also: &["govapi_api_key"],
+        why: "a key that is given goes before a file",
+    },
 ];
 
 /// The key of this name.
@@ -332,7 +366,8 @@ impl Key {
             }
             // An address with and without a slash at its end.
             Kind::Text => one.trim_end_matches('/') == other.trim_end_matches('/'),
-            Kind::Number { .. }
+            Kind::Command
+            | Kind::Number { .. }
             | Kind::Object
             | Kind::Path { .. }
             | Kind::Policies

@@ -47,6 +47,8 @@ pub(super) struct Reader<'a> {
     pub(super) notices: Vec<String>,
     pub(super) shown: Vec<Shown>,
     pub(super) overridden: Vec<Overridden>,
+    /// Whether a credential's file looks as it does while it is being replaced.
+    pub(super) is_awaiting: bool,
 }
 
 // === impl Reader ===
@@ -59,6 +61,7 @@ impl<'a> Reader<'a> {
             notices: layers.notices.clone(),
             shown: Vec::new(),
             overridden: Vec::new(),
+            is_awaiting: false,
         }
     }
 

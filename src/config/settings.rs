@@ -1,16 +1,16 @@
 //! What `thoth run` can be told, as types: the outcome of reading the configuration.
 //!
-//! Values only. A value of these types is valid; how it is written in a flag, a variable or a
-//! file is the business of the other files of this folder.
+//! Values only, but for credentials, which are handles: what they hold may change while thoth
+//! runs. A value of these types is valid; how it is written in a flag, a variable or a file is the
+//! business of the other files of this folder.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::credential::Source;
+use crate::credential::{Credential, Revocations};
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
 use crate::policy::Pack;
-use crate::secret::ApiKey;
 
 /// Everything `thoth run` was told.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct Config {
     pub endpoint: Endpoint,
     /// The GovAPI, where one is configured.
     pub govapi: Option<GovApi>,
+    /// The keys that are not to be used: one list for all credentials.
+    pub revocations: Revocations,
     /// How TLS peers are verified.
     pub tls: Tls,
     /// The shape of a refusal.
@@ -89,7 +91,7 @@ pub struct Enforcer {
     /// Base URL without a trailing slash, `https`, or `http` to a loopback address.
     pub url: String,
     /// What thoth authenticates with; without one, no header is sent.
-    pub api_key: Option<ApiKey>,
+    pub api_key: Option<Credential>,
     /// The longest one question may take in all. Default 5 s.
     pub timeout: Duration,
     /// The longest connecting may take. Default 2 s.
@@ -182,11 +184,11 @@ pub struct GovApi {
     /// The tenant, a part of every path.
     pub tenant: String,
     /// Sent as `Authorization: Bearer`.
-    pub bearer_token: Option<Source>,
+    pub bearer_token: Option<Credential>,
     /// Sent as `X-Api-Key`.
-    pub api_key: Option<Source>,
+    pub api_key: Option<Credential>,
     /// The enforcer's key, sent as both, where there is neither of the two.
-    pub fallback_key: Option<Source>,
+    pub fallback_key: Option<Credential>,
     /// How often this machine checks in. Default 60 s.
     pub heartbeat: Duration,
     /// Whether the lists of tools are reported. Default yes.
@@ -240,8 +242,8 @@ pub struct Preflight {
     pub expected_uid: Option<u32>,
     /// The enforcer's pins must match before the first call. On in staging and prod.
     pub probe_pins: bool,
-    /// The file the enforcer's key was read from: nobody else may read or write it.
-    pub key_file: Option<PathBuf>,
+    /// The files that credentials are read from: nobody else may read or write them.
+    pub key_files: Vec<PathBuf>,
 }
 
 /// What thoth logs on stderr, and how.

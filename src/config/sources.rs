@@ -213,7 +213,7 @@ impl<'a> Setting<'a> {
 impl Origin {
     /// The layer, for programs: the flag or the variable, `managed` or `profile`; `None` where it
     /// is what holds without.
-    pub fn layer(&self) -> Option<&'static str> {
+    pub fn layer(self) -> Option<&'static str> {
         match self {
             Self::Flag(name) | Self::Variable(name) => Some(name),
             Self::Managed(_) => Some("managed"),
@@ -223,7 +223,7 @@ impl Origin {
     }
 
     /// How strong the layer is: of two, the one with more goes first.
-    pub(super) fn strength(&self) -> u8 {
+    pub(super) fn strength(self) -> u8 {
         match self {
             Self::Flag(_) => 4,
             Self::Variable(_) => 3,

@@ -1,6 +1,9 @@
 //! Reading the whole configuration: precedence, what follows from what, and what is said.
 
+mod credentials;
+mod files;
 mod govapi;
+mod locks;
 mod rules;
 
 use std::ffi::OsStr;
@@ -17,8 +20,10 @@ use super::settings::{
 };
 use super::variables::{ALL, Env, Used};
 use super::{InvalidConfig, Origin, Reading, read};
+use crate::credential::Credential;
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
+use crate::secret::fingerprint;
 
 const URL: (&str, &str) = ("THOTH_ENFORCER_URL", "https://e.example");
 const PROD: (&str, &str) = ("THOTH_ENV", "prod");
@@ -92,10 +97,19 @@ const RIGHT: &[(&str, &str)] = &[
     ("THOTH_LOG_LEVEL", "debug"),
     ("LOG_LEVEL", "debug"),
     ("THOTH_LOG_FORMAT", "json"),
+    ("THOTH_API_KEY_COMMAND", "print-key"),
+    ("THOTH_API_KEY_ID", "key-1"),
 ];
 
-/// Read by the subcommands that print, in `cli::paint`, or with a file of its own, below.
-const READ_ELSEWHERE: &[&str] = &["LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "THOTH_API_KEY_FILE"];
+/// Read by the subcommands that print, in `cli::paint`, or with files of their own, below.
+const READ_ELSEWHERE: &[&str] = &[
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "NO_COLOR",
+    "THOTH_API_KEY_FILE",
+    "THOTH_REVOKED_API_KEY_IDS_FILE",
+];
 
 #[derive(Parser)]
 struct Line {
@@ -115,6 +129,13 @@ fn reading(words: &[&str], env: &[(&str, &str)]) -> Reading {
 
 fn config(words: &[&str], env: &[(&str, &str)]) -> Config {
     reading(words, env).into_config().unwrap()
+}
+
+/// The fingerprint of the key, and its name at the issuer.
+fn known(config: &Config) -> (Option<String>, Option<String>) {
+    let key = config.enforcer.as_ref().and_then(|enforcer| enforcer.api_key.as_ref());
+    let standing = key.map(Credential::standing);
+    standing.map_or((None, None), |standing| (standing.fingerprint, standing.key_id))
 }
 
 fn refused(words: &[&str], env: &[(&str, &str)]) -> String {
@@ -173,9 +194,9 @@ fn every_variable_arrives_where_it_belongs() {
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(config.log.format, LogFormat::Json);
 
+    assert_eq!(known(&config), (Some(fingerprint("thoth_live_1")), Some("key-1".to_owned())));
     let enforcer = config.enforcer.unwrap();
     assert_eq!(enforcer.url, "https://e.example/base");
-    assert_eq!(enforcer.api_key.unwrap().api_key(), "thoth_live_1");
     assert_eq!(enforcer.outage, Outage::StepUp);
     let context = enforcer.context;
     for (found, right) in [
@@ -215,7 +236,7 @@ fn every_variable_arrives_where_it_belongs() {
             expected_user: Some("thoth".into()),
             expected_uid: Some(501),
             probe_pins: true,
-            key_file: None,
+            key_files: Vec::new(),
         }
     );
 }
@@ -256,9 +277,9 @@ fn every_flag_arrives_where_it_belongs_and_goes_before_its_variable() {
     assert_eq!(config.max_message_bytes, 2048);
     let journal = config.journal;
     assert!(journal.best_effort && journal.full_arguments);
+    assert_eq!(known(&config).0, Some(fingerprint("f-key")));
     let enforcer = config.enforcer.unwrap();
     assert_eq!(enforcer.url, "http://localhost:1");
-    assert_eq!(enforcer.api_key.unwrap().api_key(), "f-key");
     assert_eq!(enforcer.step_up, StepUp::Wait);
     assert_eq!(enforcer.step_up_wait, Duration::from_secs(60));
     assert!(
@@ -356,8 +377,8 @@ proptest! {
         ),
         flag in prop::sample::select(vec![
             "agent-id", "tenant-id", "user-id", "policy", "enforcer-url", "enforcement-mode",
-            "session-intent", "approved-scope", "api-key", "api-key-file", "denial", "step-up",
-            "step-up-wait", "max-message-bytes", "journal", "journal-arguments", "env",
+            "session-intent", "approved-scope", "api-key", "api-key-file", "api-key-command",
+            "denial", "step-up", "step-up-wait", "max-message-bytes", "journal", "journal-arguments", "env",
         ]),
         (given, flag_token) in odd_value(),
         strict in any::<bool>(),

@@ -47,7 +47,7 @@ pub(super) fn preflight(
     strict: bool,
     enforcer: Option<&Enforcer>,
     tls: &Tls,
-    key_file: Option<PathBuf>,
+    key_files: Vec<PathBuf>,
 ) -> Preflight {
     let non_root = Setting::of(&[&name::REQUIRE_NON_ROOT]);
     let require_non_root = read.optional(non_root, parse::boolean);
@@ -59,7 +59,7 @@ pub(super) fn preflight(
         expected_user: read.optional(Setting::of(&[&name::EXPECTED_USER]), parse::text),
         expected_uid: read.optional(Setting::of(&[&name::EXPECTED_UID]), parse::uid),
         probe_pins: strict && !tls.pins.is_empty() && enforcer.is_some_and(is_https),
-        key_file,
+        key_files,
     }
 }
 

@@ -82,7 +82,10 @@ variables! {
     API_URL "THOTH_API_URL" Read "-" "another name for `THOTH_ENFORCER_URL`, which goes first"
     APEX_DOMAIN "THOTH_APEX_DOMAIN" Read "-" "with a tenant: the enforcer is `https://enforce.TENANT.APEX` and the GovAPI `https://grid.TENANT.APEX`, where no address says otherwise"
     API_KEY "THOTH_API_KEY" Read "-" "the key for the enforcer; goes before `THOTH_API_KEY_FILE`"
-    API_KEY_FILE "THOTH_API_KEY_FILE" Read "-" "a file with the key: as it is, or as JSON `{\"api_key\": \"...\"}`"
+    API_KEY_FILE "THOTH_API_KEY_FILE" Read "-" "a file with the key, read at every use: as it is, or as JSON `{\"api_key\": \"...\"}`"
+    API_KEY_COMMAND "THOTH_API_KEY_COMMAND" Read "-" "a command that prints the key, run without a shell; the last of the three"
+    API_KEY_ID "THOTH_API_KEY_ID" Read "-" "the key's name at its issuer, where the file with the key says none"
+    REVOKED_API_KEY_IDS "THOTH_REVOKED_API_KEY_IDS_FILE" Read "-" "a file with the ids of revoked keys, read at every use"
     FAILURE_DECISION "THOTH_ENFORCER_FAILURE_DECISION" Read "`block`" "what an enforcer's silence means: `block`, `step_up` or `allow`"
     FAIL_OPEN "THOTH_FAIL_OPEN" Read "`false`" "true is another spelling of failure decision `allow`, which goes first"
     ALLOW_FALLBACK_OVERRIDE "THOTH_ENFORCER_ALLOW_FALLBACK_OVERRIDE" Read "`false`" "true lets failure decision `allow` count in staging and prod"
@@ -146,8 +149,6 @@ variables! {
     LOCALE "LANG" Read "-" "the same where neither is set"
 
     // Known, for later versions.
-    API_KEY_ID "THOTH_API_KEY_ID" Reserved "-" "the key's name"
-    REVOKED_API_KEY_IDS "THOTH_REVOKED_API_KEY_IDS_FILE" Reserved "-" "a file with the names of revoked keys"
     EVENT_INGEST_TOKEN "THOTH_EVENT_INGEST_TOKEN" Reserved "-" "token for sending events"
     BATON_EVENT_SINK "BATON_EVENT_SINK" Reserved "-" "friction events: where they go"
     BATON_TENANT_ID "BATON_TENANT_ID" Reserved "-" "friction events: the tenant"
@@ -241,6 +242,12 @@ impl Env {
     /// Whether a variable is set to more than blanks.
     pub fn has(&self, variable: &Variable) -> bool {
         self.get(variable).is_some_and(|value| !value.to_string_lossy().trim().is_empty())
+    }
+
+    /// The names of those that are set and are thoth's own, which no program it runs is to see.
+    pub fn ours(&self) -> Vec<String> {
+        let is_ours = |name: &&str| name.starts_with("THOTH_") || name.starts_with("BATON_");
+        self.names().filter(is_ours).map(str::to_owned).collect()
     }
 
     /// Every name that is set, in order.

@@ -51,8 +51,18 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "credential",
-        modules: &["profile", "secret"],
-        crates: &["jiff", "nix", "serde", "serde_json", "thiserror", "tokio", "tracing"],
+        modules: &["machine", "profile", "secret"],
+        crates: &[
+            "hex",
+            "jiff",
+            "nix",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "tokio_util",
+            "tracing",
+        ],
         pure: false,
     },
     Layer {
@@ -180,10 +190,12 @@ pub(crate) const LAYERS: &[Layer] = &[
         ],
         crates: &[
             "bytes",
+            "hex",
             "hyper",
             "jiff",
             "serde",
             "serde_json",
+            "sha2",
             "thiserror",
             "tokio",
             "tokio_util",
@@ -224,7 +236,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "preflight",
-        modules: &["config", "gate", "machine", "policy", "profile", "secret", "tls"],
+        modules: &["config", "credential", "gate", "machine", "policy", "profile", "secret", "tls"],
         crates: &["nix", "thiserror", "tokio", "tracing"],
         pure: false,
     },

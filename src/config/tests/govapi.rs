@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::settings::{Enrollment, GovApi};
-use crate::credential::Source;
+use crate::credential::Credential;
 
 const TENANT: (&str, &str) = ("THOTH_TENANT_ID", "acme");
 const GOVAPI: (&str, &str) = ("THOTH_GOVAPI_URL", "https://g.example");
@@ -12,12 +12,8 @@ fn govapi(env: &[(&str, &str)]) -> GovApi {
 }
 
 /// A credential in a word: where it comes from.
-fn from(source: Option<&Source>) -> Option<String> {
-    match source? {
-        Source::Value { from, .. } => Some((*from).to_owned()),
-        Source::File(path) => Some(path.display().to_string()),
-        Source::Command(words) => Some(words.join(" ")),
-    }
+fn from(credential: Option<&Credential>) -> Option<String> {
+    credential.map(|credential| credential.standing().source)
 }
 
 #[test]
@@ -67,7 +63,7 @@ fn what_is_sent_to_the_govapi() {
     for (env, token, own, fallback) in [
         (&[][..], None, None, None),
         (&[key], None, None, Some("THOTH_API_KEY")),
-        (&[key, token_file], Some("/run/token"), None, None),
+        (&[key, token_file], Some("file"), None, None),
         (&[key, ("THOTH_GOVAPI_API_KEY", "g")], None, Some("THOTH_GOVAPI_API_KEY"), None),
         (
             &[token_file, ("THOTH_GOVAPI_BEARER_TOKEN", "t")],

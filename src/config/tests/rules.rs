@@ -95,33 +95,6 @@ fn a_tenant_alone_makes_no_address() {
 }
 
 #[test]
-fn the_key_that_stands_nearest_counts() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("key.json");
-    std::fs::write(&path, r#"{"api_key": "of-file", "key_id": "x"}"#).unwrap();
-    let file = path.to_str().unwrap();
-    let file_flag = format!("--api-key-file={file}");
-    let (key, in_file) = (("THOTH_API_KEY", "of-variable"), ("THOTH_API_KEY_FILE", file));
-
-    for (words, env, expected) in [
-        (&[][..], &[][..], None),
-        (&[], &[key], Some(("of-variable", None))),
-        (&[], &[in_file], Some(("of-file", Some(&*path)))),
-        (&[], &[key, in_file], Some(("of-variable", None))),
-        (&[&*file_flag], &[key], Some(("of-file", Some(&*path)))),
-        (&["--api-key=of-flag"], &[key, in_file], Some(("of-flag", None))),
-        (&["--api-key=of-flag"], &[in_file], Some(("of-flag", None))),
-    ] {
-        let config = config(words, &[env, &[URL]].concat());
-        let key = config.enforcer.unwrap().api_key;
-        let header = expected.map(|(key, _)| hyper::header::HeaderValue::from_static(key));
-        assert_eq!(key.map(|key| key.api_key()), header, "{words:?} {env:?}");
-        let from = expected.and_then(|(_, file)| file);
-        assert_eq!(config.preflight.key_file.as_deref(), from);
-    }
-}
-
-#[test]
 fn a_key_is_shown_as_a_fingerprint_and_what_cannot_be_used_not_at_all() {
     let missing = ("THOTH_API_KEY_FILE", "/nowhere/hunter2");
     let url = ("THOTH_ENFORCER_URL", "https://hunter2@e.example");
