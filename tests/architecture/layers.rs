@@ -137,6 +137,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         modules: &["config", "machine", "profile"],
         crates: &[
             "hex",
+            "jiff",
             "jsonc_parser",
             "nix",
             "saphyr_parser",
