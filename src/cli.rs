@@ -13,6 +13,8 @@ mod policy;
 mod printable;
 mod remote;
 pub mod run;
+mod unwrap_config;
+mod wrap_config;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -44,6 +46,8 @@ enum Command {
     Policy(policy::Args),
     Audit(audit::Args),
     Doctor(doctor::Args),
+    WrapConfig(Box<wrap_config::Args>),
+    UnwrapConfig(unwrap_config::Args),
     Demo(demo::Args),
     Manual(manual::Args),
     /// Print a completion script for a shell
@@ -97,6 +101,8 @@ impl Cli {
             Command::Policy(args) => args.run(out).map_err(Fault::of(exit::NO)),
             Command::Audit(args) => args.run(&home(env), terminal, out).map_err(Fault::of(2)),
             Command::Doctor(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::WrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::UnwrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Demo(args) => args.run(env, out).map_err(Fault::of(exit::UNAVAILABLE)),
             Command::DemoServer(args) => args.run(out).map_err(Fault::of(exit::UNAVAILABLE)),
             Command::Manual(args) => args.run(Self::command(), out),

@@ -28,6 +28,7 @@ pub mod variables;
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::path::PathBuf;
 
 use self::flags::RunFlags;
 use self::reader::Reader;
@@ -35,6 +36,7 @@ use self::settings::{Config, Environment, Log};
 use self::sources::Setting;
 use self::variables as name;
 use self::variables::Env;
+use crate::secret::ApiKey;
 
 pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT, STEP_UP_WAIT};
 pub use self::local::MAX_MESSAGE_BYTES;
@@ -118,6 +120,18 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
 /// cannot be read there counts as not set.
 pub fn read_log(env: &Env) -> Log {
     local::log(&mut Reader::new(env))
+}
+
+/// The keys that are known here: of the environment, and of the key file. For keeping them out of
+/// what is written; what cannot be read counts as not there.
+pub fn known_keys(env: &Env) -> Vec<ApiKey> {
+    let told = env.get(&name::API_KEY).and_then(|text| text.to_str().map(str::to_owned));
+    let file = env.get(&name::API_KEY_FILE).map(PathBuf::from).unwrap_or_else(|| {
+        read(&RunFlags::default(), None, env).draft().home.join("proxy_api_key.json")
+    });
+    // A pipe could be read once only, and not by us.
+    let kept = file.is_file().then(|| key::read(&file).ok()).flatten();
+    told.into_iter().chain(kept).filter_map(|text| ApiKey::parse(&text).ok()).collect()
 }
 
 // === impl Reading ===

@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::secret::{ApiKey, NotAKey};
+
 /// The flags that `thoth run` and `thoth doctor` share.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RunFlags {
@@ -90,6 +92,17 @@ pub struct KeyText(pub(super) OsString);
 impl From<OsString> for KeyText {
     fn from(text: OsString) -> Self {
         Self(text)
+    }
+}
+
+impl KeyText {
+    /// The key.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAKey`]; never the text.
+    pub fn key(&self) -> Result<ApiKey, NotAKey> {
+        ApiKey::parse(self.0.to_str().ok_or(NotAKey)?)
     }
 }
 
