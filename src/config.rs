@@ -126,9 +126,8 @@ pub fn read_log(env: &Env) -> Log {
 /// what is written; what cannot be read counts as not there.
 pub fn known_keys(env: &Env) -> Vec<ApiKey> {
     let told = env.get(&name::API_KEY).and_then(|text| text.to_str().map(str::to_owned));
-    let file = env.get(&name::API_KEY_FILE).map(PathBuf::from).unwrap_or_else(|| {
-        read(&RunFlags::default(), None, env).draft().home.join("proxy_api_key.json")
-    });
+    let usual = || read(&RunFlags::default(), None, env).draft().home.join("proxy_api_key.json");
+    let file = env.get(&name::API_KEY_FILE).map_or_else(usual, PathBuf::from);
     // A pipe could be read once only, and not by us.
     let kept = file.is_file().then(|| key::read(&file).ok()).flatten();
     told.into_iter().chain(kept).filter_map(|text| ApiKey::parse(&text).ok()).collect()

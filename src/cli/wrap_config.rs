@@ -20,9 +20,9 @@ use std::process::ExitCode;
 use self::intents::Intents;
 use self::program::Program;
 use self::report::{Report, Tense, Told};
-use self::select::{Meant, Selection};
+use self::select::{Lost, Meant, Selection};
 use self::wish::Wish;
-use self::work::{Done, Goal, Task, Trouble, Work};
+use self::work::{Done, Goal, Task, Work};
 use super::fault::Fault;
 use super::paint::Paint;
 use super::{exit, policy};
@@ -44,6 +44,7 @@ use crate::secret::ApiKey;
 /// read or written, 64 the command line, 78 a value of a flag or the intent map cannot be used;
 /// with --check: 0 every server is governed, 10 some are not.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "\
 Examples:
   thoth wrap-config --all --policy /etc/thoth/policy.toml
@@ -148,7 +149,8 @@ enum Unusable {
 }
 
 fn list(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+    let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    lines.concat()
 }
 
 // === impl Args ===
@@ -183,7 +185,7 @@ impl Args {
         let meant = self.selection.files(env).map_err(Fault::of(exit::USAGE))?;
         let task = Task::Wrap(&wish);
         let work = Work { task, goal, home: &home, secrets: &secrets, now: clock::now() };
-        let look = |done: Done| if self.check { done.as_it_is() } else { done };
+        let look = |done: Done| if self.check { done.looked_at() } else { done };
         let report = self.manner.work(&work, meant, look);
 
         let tense = if self.check { Tense::Looked } else { self.manner.tense() };
@@ -322,20 +324,20 @@ impl Manner {
     pub(super) fn work(
         &self,
         work: &Work<'_>,
-        files: Vec<Result<Meant, (PathBuf, Trouble)>>,
+        files: Vec<Result<Meant, Lost>>,
         look: impl Fn(Done) -> Done,
     ) -> Report {
         let told = files.into_iter().map(|meant| match meant {
             Ok(meant) => {
                 let outcome = work.on(&meant).map(&look);
-                let diff = outcome.as_ref().ok().filter(|_| self.dry_run).map(|done| {
-                    let veiled = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-                    diff::unified(&meant.file.path, &veiled(&done.before), &veiled(&done.after))
-                });
+                let diff = outcome.as_ref().ok().filter(|_| self.dry_run);
+                let diff = diff.map(|done| Work::diff(&meant.file, done));
                 let client = Some((meant.file.client.id, meant.file.client.name));
                 Told { client, path: meant.file.path, outcome, diff }
             }
-            Err((path, trouble)) => Told { client: None, path, outcome: Err(trouble), diff: None },
+            Err(Lost { path, trouble }) => {
+                Told { client: None, path, outcome: Err(trouble), diff: None }
+            }
         });
         Report { files: told.collect() }
     }

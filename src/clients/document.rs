@@ -14,6 +14,7 @@ mod edit;
 mod entry;
 mod find;
 mod json;
+mod ours;
 mod pen;
 mod rewrite;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tests;
 mod text;
 mod tree;
 mod undo;
+mod veil;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -172,6 +174,14 @@ pub struct Malformed {
 /// Why entries cannot be changed, by their index.
 type Refused = BTreeMap<usize, String>;
 
+/// Reads a text as a tree; nothing where there is nothing in it.
+fn root(text: &str, syntax: Syntax) -> Result<Option<tree::Node>, Malformed> {
+    match syntax {
+        Syntax::Json => json::read(text),
+        Syntax::Toml | Syntax::Yaml => Ok(None), // (to be written)
+    }
+}
+
 // === impl Document ===
 
 impl Document {
@@ -186,10 +196,7 @@ impl Document {
     }
 
     fn parse(text: String, has_mark: bool, shape: Shape) -> Result<Self, Malformed> {
-        let root = match shape.syntax {
-            Syntax::Json => json::read(&text)?,
-            Syntax::Toml | Syntax::Yaml => None, // (to be written)
-        };
+        let root = root(&text, shape.syntax)?;
         let found = match root {
             Some(root) => find::servers(&root, &shape, &text)?,
             None => Vec::new(),

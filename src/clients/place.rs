@@ -312,7 +312,7 @@ mod system {
             && fs::metadata(target).is_ok_and(|target| {
                 path.ancestors()
                     .filter_map(|above| fs::symlink_metadata(above).ok())
-                    .filter(|above| above.is_symlink())
+                    .filter(fs::Metadata::is_symlink)
                     .any(|link| link.uid() != 0 && link.uid() != target.uid())
             })
     }

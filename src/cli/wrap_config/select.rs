@@ -37,6 +37,13 @@ pub(in crate::cli) struct Meant {
     pub(in crate::cli) is_ours: bool,
 }
 
+/// A file that was named and cannot be read.
+#[derive(Debug)]
+pub(in crate::cli) struct Lost {
+    pub(in crate::cli) path: PathBuf,
+    pub(in crate::cli) trouble: Trouble,
+}
+
 /// The files that are meant cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum Unclear {
@@ -79,10 +86,7 @@ impl Selection {
     /// # Errors
     ///
     /// [`Unclear`]: a mistake in the command line.
-    pub(in crate::cli) fn files(
-        &self,
-        env: &Env,
-    ) -> Result<Vec<Result<Meant, (PathBuf, Trouble)>>, Unclear> {
+    pub(in crate::cli) fn files(&self, env: &Env) -> Result<Vec<Result<Meant, Lost>>, Unclear> {
         let mut places = Places::of(env);
         for project in &self.project {
             let root = std::path::absolute(project)
@@ -110,14 +114,12 @@ impl Selection {
         Ok(files.into_iter().map(meant).collect())
     }
 
-    fn named(
-        &self,
-        places: &Places,
-        path: &Path,
-    ) -> Result<Result<Meant, (PathBuf, Trouble)>, Unclear> {
+    fn named(&self, places: &Places, path: &Path) -> Result<Result<Meant, Lost>, Unclear> {
         let contents = match place::read(path) {
             Ok(contents) => contents,
-            Err(error) => return Ok(Err((path.to_owned(), error.into()))),
+            Err(error) => {
+                return Ok(Err(Lost { path: path.to_owned(), trouble: error.into() }));
+            }
         };
         let guess = table::recognise(places, path, &contents.bytes);
         let file = match self.client.first() {

@@ -1,6 +1,6 @@
 //! What entries are wrapped with: the flags that `thoth run` is to be told, variables, intents.
 //!
-//! An entry that is wrapped already keeps the flags it has, but for those that are given now: a
+//! An entry that is wrapped already keeps its flags and variables but for those that are given now: a
 //! plain `wrap-config` must not take away what an administrator, or a person, has set.
 
 use std::path::PathBuf;
@@ -113,8 +113,13 @@ fn parse(words: &[String]) -> Vec<Flag> {
 // === impl Wish ===
 
 impl Wish {
-    /// What a server's entry is wrapped with; `None` where there is nothing to wrap.
-    pub(super) fn wrapping(&self, server: &Server) -> Option<Wrapping> {
+    /// What a server's entry is wrapped with; `None` where there is nothing to wrap. `added` are the
+    /// variables that it was given when it was wrapped before.
+    pub(super) fn wrapping(
+        &self,
+        server: &Server,
+        added: Vec<(String, String)>,
+    ) -> Option<Wrapping> {
         let Transport::Stdio { command, args, .. } = &server.transport else { return None };
         let had = wrapped(command, args).map(|wrapped| wrapped.flags).unwrap_or_default();
         let mut given: Vec<(&str, Vec<String>)> = Vec::new();
@@ -126,11 +131,14 @@ impl Wish {
             let intent = self.intents.of(&server.name);
             given.extend(intent.map(|intent| ("--session-intent", vec![intent.to_owned()])));
         }
-        Some(Wrapping {
-            program: self.program.path.clone(),
-            flags: merged(had, &given),
-            env: self.env.clone(),
-        })
+        let mut env = added;
+        for (name, value) in &self.env {
+            match env.iter_mut().find(|(added, _)| added == name) {
+                Some(added) => added.1.clone_from(value),
+                None => env.push((name.clone(), value.clone())),
+            }
+        }
+        Some(Wrapping { program: self.program.path.clone(), flags: merged(had, &given), env })
     }
 }
 

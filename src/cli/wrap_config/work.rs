@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::diff;
 use super::select::Meant;
 use super::wish::Wish;
 use crate::clients::document::{Document, Edited, Malformed, Server, Transport, wrapped};
@@ -157,7 +158,11 @@ impl Work<'_> {
         let document = Document::read(&contents.bytes, file.shape).map_err(malformed)?;
         let (edited, rows) = match self.task {
             Task::Wrap(wish) => {
-                let edited = document.wrap(|server| wish.wrapping(server));
+                let mut index = 0..;
+                let edited = document.wrap(|server| {
+                    let added = index.next().map(|at| document.added(at)).unwrap_or_default();
+                    wish.wrapping(server, added)
+                });
                 let rows = rows(&document, &edited, after_wrapping, State::Already);
                 (edited, rows)
             }
@@ -171,6 +176,14 @@ impl Work<'_> {
             return Err(Trouble::Leak(file.path.clone()));
         }
         Ok(Done { before: contents.bytes.clone(), after: edited.text, rows, backup: None })
+    }
+
+    /// The change of a file as people read changes, without the secrets in the file.
+    pub(in crate::cli) fn diff(file: &File, done: &Done) -> String {
+        let veiled = |text: &[u8]| Document::read(text, file.shape).map(|text| text.veiled());
+        // Both were read before.
+        let before = veiled(&done.before).unwrap_or_default();
+        diff::unified(&file.path, &before, &veiled(&done.after).unwrap_or_default())
     }
 
     fn leaks(&self, before: &[u8], after: &[u8]) -> bool {
@@ -219,9 +232,10 @@ fn after_wrapping(server: &Server, changed: bool) -> (State, Option<String>) {
     match (&server.transport, changed) {
         (Transport::Stdio { command, args, .. }, _) => {
             let Some(wrapped) = wrapped(command, args) else {
-                return match changed {
-                    true => (State::Wrapped, None),
-                    false => (State::Ungoverned, Some("it could not be wrapped".to_owned())),
+                return if changed {
+                    (State::Wrapped, None)
+                } else {
+                    (State::Ungoverned, Some("it could not be wrapped".to_owned()))
                 };
             };
             let key = wrapped
@@ -270,7 +284,7 @@ impl Done {
     }
 
     /// Tells how the servers stand now, where nothing is done.
-    pub(in crate::cli) fn as_it_is(mut self) -> Self {
+    pub(in crate::cli) fn looked_at(mut self) -> Self {
         self.leave("its client starts it without thoth: run `thoth wrap-config`");
         self
     }
@@ -283,7 +297,7 @@ impl Done {
                 State::Updated => State::Already,
                 State::Wrapped => State::Ungoverned,
                 State::Unwrapped => State::Stuck,
-                as_it_is => as_it_is,
+                stays @ (State::Already | State::Ungoverned | State::Plain | State::Stuck) => stays,
             };
             if row.why.is_none() && row.state != State::Already {
                 row.why = Some(why.to_owned());
