@@ -19,8 +19,10 @@ mod rewrite;
 #[cfg(test)]
 mod tests;
 mod text;
+mod toml;
 mod tree;
 mod undo;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -188,7 +190,8 @@ impl Document {
     fn parse(text: String, has_mark: bool, shape: Shape) -> Result<Self, Malformed> {
         let root = match shape.syntax {
             Syntax::Json => json::read(&text)?,
-            Syntax::Toml | Syntax::Yaml => None, // (to be written)
+            Syntax::Toml => Some(toml::read(&text)?),
+            Syntax::Yaml => yaml::read(&text)?,
         };
         let found = match root {
             Some(root) => find::servers(&root, &shape, &text)?,
@@ -243,7 +246,7 @@ impl Document {
             (0..chosen.len()).map(|at| chosen[at] && !refused.contains_key(&at)).collect();
         match self.reread(pen.finish()) {
             Some(new) if new.undoes_to(&plain, &done, &wrappings) => {
-                self.edited(&new, refused, kept)
+                self.edited(&new, &chosen, refused, kept)
             }
             _ => self.untouched(&chosen, refused),
         }
@@ -254,7 +257,7 @@ impl Document {
         let chosen: Vec<_> = self.servers.iter().map(choose).collect();
         let (plain, refused) = self.strip(&chosen);
         match self.reread(plain) {
-            Some(plain) => self.edited(&plain, refused, Vec::new()),
+            Some(plain) => self.edited(&plain, &chosen, refused, Vec::new()),
             None => self.untouched(&chosen, refused),
         }
     }
@@ -308,8 +311,14 @@ impl Document {
         servers.into_iter().all(each) && self.strip(done).0 == plain.text
     }
 
-    fn edited(&self, new: &Self, refused: Refused, kept: Vec<(usize, String)>) -> Edited {
-        let differs = |at: &usize| self.parts(*at) != new.parts(*at);
+    fn edited(
+        &self,
+        new: &Self,
+        chosen: &[bool],
+        refused: Refused,
+        kept: Vec<(usize, String)>,
+    ) -> Edited {
+        let differs = |at: &usize| chosen[*at] && self.parts(*at) != new.parts(*at);
         let changed = (0..self.found.len()).filter(differs).collect();
         Edited { text: new.bytes(), changed, refused: refused.into_iter().collect(), kept }
     }
