@@ -20,9 +20,11 @@ mod rewrite;
 #[cfg(test)]
 mod tests;
 mod text;
+mod toml;
 mod tree;
 mod undo;
 mod veil;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -178,7 +180,8 @@ type Refused = BTreeMap<usize, String>;
 fn root(text: &str, syntax: Syntax) -> Result<Option<tree::Node>, Malformed> {
     match syntax {
         Syntax::Json => json::read(text),
-        Syntax::Toml | Syntax::Yaml => Ok(None), // (to be written)
+        Syntax::Toml => toml::read(text).map(Some),
+        Syntax::Yaml => yaml::read(text),
     }
 }
 
@@ -250,7 +253,7 @@ impl Document {
             (0..chosen.len()).map(|at| chosen[at] && !refused.contains_key(&at)).collect();
         match self.reread(pen.finish()) {
             Some(new) if new.undoes_to(&plain, &done, &wrappings) => {
-                self.edited(&new, refused, kept)
+                self.edited(&new, &chosen, refused, kept)
             }
             _ => self.untouched(&chosen, refused),
         }
@@ -261,7 +264,7 @@ impl Document {
         let chosen: Vec<_> = self.servers.iter().map(choose).collect();
         let (plain, refused) = self.strip(&chosen);
         match self.reread(plain) {
-            Some(plain) => self.edited(&plain, refused, Vec::new()),
+            Some(plain) => self.edited(&plain, &chosen, refused, Vec::new()),
             None => self.untouched(&chosen, refused),
         }
     }
@@ -315,8 +318,14 @@ impl Document {
         servers.into_iter().all(each) && self.strip(done).0 == plain.text
     }
 
-    fn edited(&self, new: &Self, refused: Refused, kept: Vec<(usize, String)>) -> Edited {
-        let differs = |at: &usize| self.parts(*at) != new.parts(*at);
+    fn edited(
+        &self,
+        new: &Self,
+        chosen: &[bool],
+        refused: Refused,
+        kept: Vec<(usize, String)>,
+    ) -> Edited {
+        let differs = |at: &usize| chosen[*at] && self.parts(*at) != new.parts(*at);
         let changed = (0..self.found.len()).filter(differs).collect();
         Edited { text: new.bytes(), changed, refused: refused.into_iter().collect(), kept }
     }

@@ -48,7 +48,6 @@ impl<'a> Stdio<'a> {
                 return Err(format!("two members are called `{word}`, and readers differ"));
             }
         }
-        let env = holder.find(words.env);
         let form = match &node.value {
             Value::Map(nested) if words.command != NESTED.command => {
                 return Self::of(nested, NESTED);
@@ -77,8 +76,10 @@ impl<'a> Stdio<'a> {
                 return Err("its command is not a string".to_owned());
             }
         };
-        let parts = [Some(node), holder.get(words.args), env.map(|(_, env)| env)];
-        if let Some(attached) = parts.into_iter().flatten().find_map(Node::attachment) {
+        let parts = [Some(node), holder.get(words.args)].into_iter().flatten();
+        let env = holder.find(words.env);
+        let attached = parts.filter_map(Node::attachment).next();
+        if let Some(attached) = attached.or(env.and_then(|(_, env)| env.attached)) {
             return Err(attached.to_owned());
         }
         Ok(Self { holder, words, command, form, env: env.map(|(at, _)| at) })

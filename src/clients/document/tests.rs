@@ -3,6 +3,8 @@
 use super::*;
 
 mod json;
+mod toml;
+mod yaml;
 
 /// The shape that most clients have.
 pub(super) const STANDARD: Shape = Shape {
@@ -15,6 +17,37 @@ pub(super) const STANDARD: Shape = Shape {
         remote: &["url", "httpUrl", "serverUrl", "serverURL"],
     },
 };
+
+/// Codex.
+pub(super) const CODEX: Shape = Shape {
+    syntax: Syntax::Toml,
+    servers: &[&["mcp_servers"]],
+    words: Words { remote: &["url"], ..STANDARD.words },
+};
+
+/// Goose.
+pub(super) const GOOSE: Shape = Shape {
+    syntax: Syntax::Yaml,
+    servers: &[&["extensions"]],
+    words: Words { command: "cmd", args: "args", env: "envs", remote: &["uri"] },
+};
+
+/// Continue.
+pub(super) const CONTINUE: Shape = Shape {
+    syntax: Syntax::Yaml,
+    servers: &[&["mcpServers"]],
+    words: Words { remote: &["url"], ..STANDARD.words },
+};
+
+/// `OpenCode`.
+pub(super) const OPENCODE: Shape = Shape {
+    syntax: Syntax::Json,
+    servers: &[&["mcp"]],
+    words: Words { env: "environment", remote: &["url"], ..STANDARD.words },
+};
+
+/// Zed.
+pub(super) const ZED: Shape = Shape { servers: &[&["context_servers"]], ..STANDARD };
 
 /// `run --agent-id NAME`, without variables.
 #[expect(clippy::unnecessary_wraps, reason = "it is a choice that takes every entry")]
