@@ -78,6 +78,7 @@ impl Reader<'_> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let attached = attached(anchor, tag.is_some());
+                let place = place.start..quoted_end(self.text, &place).unwrap_or(place.end);
                 let node = Node::new(place, scalar(text, style));
                 let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 let attached = attached.or(block.then_some("it has a block of text (`|`, `>`)"));
@@ -117,7 +118,8 @@ impl Reader<'_> {
             Parts::Map(members, _) => members.last().map(|member| member.value.span.end),
         };
         let end = match layout {
-            Layout::Flow => end.end,
+            // The parser's place for it has what follows on the line as well.
+            Layout::Flow => end.start + 1,
             Layout::Lines => last.unwrap_or(start).max(start),
         };
         let span = start..start + self.text[start..end].trim_end().len();
@@ -170,6 +172,25 @@ fn attached(anchor: usize, is_tagged: bool) -> Option<&'static str> {
     } else {
         is_tagged.then_some("it has a tag (`!`)")
     }
+}
+
+/// Behind the closing quote of a scalar that begins with one: the parser's place for it has what
+/// follows on the line as well.
+fn quoted_end(text: &str, place: &Range<usize>) -> Option<usize> {
+    let (quote, rest) = text.as_bytes().get(place.clone())?.split_first()?;
+    let mut bytes = (place.start + 1..).zip(rest.iter().copied()).peekable();
+    while let Some((at, byte)) = bytes.next() {
+        match (quote, byte) {
+            (b'"', b'\\') => drop(bytes.next()),
+            (b'"', b'"') => return Some(at + 1),
+            (b'\'', b'\'') if bytes.next_if(|(_, next)| *next == b'\'').is_none() => {
+                return Some(at + 1);
+            }
+            (b'"' | b'\'', _) => {}
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// What a scalar is in the core schema of YAML 1.2.
