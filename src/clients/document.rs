@@ -221,6 +221,15 @@ impl Document {
         &self.servers
     }
 
+    /// The value of a variable that a server is given by the file. It may be secret.
+    ///
+    /// `None` where it is given none of that name, or what is given is no string.
+    pub fn variable(&self, server: usize, name: &str) -> Option<&str> {
+        let found = self.found.get(server)?;
+        let (_, stdio) = entry::transport(&found.node, &self.shape.words);
+        stdio?.env()?.get(name)?.text()
+    }
+
     /// Wraps the entries that `choose` gives a wrapping for. An entry that is wrapped already is
     /// brought up to date, as if it had been unwrapped and were wrapped anew.
     pub fn wrap(&self, choose: impl FnMut(&Server) -> Option<Wrapping>) -> Edited {

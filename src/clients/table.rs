@@ -17,6 +17,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use self::find::{File, files, projects};
+pub(super) use self::find::{present, read, unmarked};
 pub use self::guess::{OTHER, recognise};
 pub use self::places::{Places, System};
 pub use self::rows::ALL;

@@ -3,6 +3,10 @@
 use super::*;
 
 mod json;
+mod loader;
+mod model;
+mod properties;
+mod render;
 mod toml;
 mod yaml;
 

@@ -118,7 +118,8 @@ impl Reader<'_> {
             Parts::Map(members, _) => members.last().map(|member| member.value.span.end),
         };
         let end = match layout {
-            Layout::Flow => end.end,
+            // The parser's place for it has what follows on the line as well.
+            Layout::Flow => end.start + 1,
             Layout::Lines => last.unwrap_or(start).max(start),
         };
         let span = start..start + self.text[start..end].trim_end().len();

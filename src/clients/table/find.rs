@@ -38,7 +38,7 @@ pub fn files(places: &Places) -> Vec<File> {
     let mut found = Vec::new();
     for client in ALL {
         for spot in client.spots {
-            for path in paths(spot, places, &projects).iter().flat_map(|path| there(path)) {
+            for path in paths(spot, places, &projects).iter().flat_map(|path| present(path)) {
                 let whole = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
                 if seen.insert((whole, spot.shape.servers)) {
                     found.push(File { client, path, kind: spot.kind, shape: spot.shape });
@@ -120,7 +120,7 @@ fn open(path: &Path) -> io::Result<Open> {
 }
 
 /// The paths a pattern stands for, in order, as far as there is something.
-fn there(pattern: &Path) -> Vec<PathBuf> {
+pub(in crate::clients) fn present(pattern: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
         let name = component.as_os_str();

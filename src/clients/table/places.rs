@@ -128,6 +128,31 @@ impl Places {
         self
     }
 
+    /// Where a command is looked for: in `PATH`, and where people install programs, as `thoth run`
+    /// does.
+    pub(in crate::clients) fn programs(&self) -> impl Iterator<Item = PathBuf> {
+        const OWN: [&str; 5] =
+            [".local/bin", ".cargo/bin", ".volta/bin", ".local/share/mise/shims", ".asdf/shims"];
+        const SHARED: [&str; 8] = [
+            "usr/local/bin",
+            "opt/homebrew/bin",
+            "home/linuxbrew/.linuxbrew/bin",
+            "opt/local/bin",
+            "snap/bin",
+            "run/current-system/sw/bin",
+            "usr/bin",
+            "bin",
+        ];
+        let own = OWN.iter().map(|below| self.home.join(below));
+        let shared: Vec<_> = match self.system {
+            System::Windows => {
+                self.of_base(Base::Programs, None).iter().map(|at| at.join("nodejs")).collect()
+            }
+            System::Macos | System::Linux => SHARED.iter().map(|at| self.root.join(at)).collect(),
+        };
+        self.path.iter().cloned().chain(own).chain(shared)
+    }
+
     /// The directories that paths of one kind begin in.
     pub(super) fn of_base(&self, base: Base, project: Option<&Path>) -> Vec<PathBuf> {
         let data = match self.system {

@@ -188,8 +188,8 @@ fn what_is_no_file_is_refused_at_once() {
     let (root, places) = home(&[]);
     let pipe = root.path().join(".claude.json");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    assert_eq!(find::read(&pipe).unwrap_err().to_string(), "is no regular file");
-    assert_eq!(find::read(root.path()).unwrap_err().to_string(), "is no regular file");
+    assert_eq!(read(&pipe).unwrap_err().to_string(), "is no regular file");
+    assert_eq!(read(root.path()).unwrap_err().to_string(), "is no regular file");
     assert_eq!(found(root.path(), &places), ["claude-code user .claude.json"]);
 }
 
@@ -197,9 +197,9 @@ fn what_is_no_file_is_refused_at_once() {
 fn a_file_of_more_than_16_mib_is_not_read() {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(find::LONGEST as u64).unwrap();
-    assert_eq!(find::read(file.path()).unwrap().len(), find::LONGEST);
+    assert_eq!(read(file.path()).unwrap().len(), find::LONGEST);
     file.as_file().set_len(find::LONGEST as u64 + 1).unwrap();
-    assert_eq!(find::read(file.path()).unwrap_err().to_string(), "has more than 16 MiB");
+    assert_eq!(read(file.path()).unwrap_err().to_string(), "has more than 16 MiB");
 }
 
 #[test]

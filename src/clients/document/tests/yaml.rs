@@ -91,3 +91,14 @@ mcpServers:
 "
     );
 }
+
+#[test]
+fn members_without_a_value_get_one_and_lose_it_again() {
+    let original = "mcpServers:\n- name: a\n  command: npx\n  env:  # c\n  timeout: 1\n";
+    assert_eq!(
+        there_and_back(original, &CONTINUE, with_path),
+        "mcpServers:\n- name: a\n  command: \"/opt/thoth\"\n  args: [\"run\", \"--agent-id\", \"a\", \
+         \"--undo\", \"args,env=,env.PATH\", \"--\", npx]\n  env: {PATH: \"/usr/bin\"}  # c\n  \
+         timeout: 1\n"
+    );
+}
