@@ -230,6 +230,10 @@ pub fn new_file() -> OpenOptions {
 /// [`Unsafe`]; a longer file is [`Unsafe::Unseen`].
 pub fn read_secret(path: &Path, limit: usize) -> Result<Vec<u8>, Unsafe> {
     let unseen = |source| Unsafe::Unseen { path: path.to_owned(), source };
+    // Opening anything but a file could wait for somebody to write into it.
+    if !seen(path, fs::metadata(path))?.is_file() {
+        return Err(Unsafe::NotAFile { path: path.to_owned() });
+    }
     let file = fs::File::open(path).map_err(unseen)?;
     let facts = file.metadata().map_err(unseen)?;
     unchangeable(path, &facts)?;

@@ -59,8 +59,10 @@ impl Machine {
         self.path(".thoth")
     }
 
+    /// With this variable. `HOME/` in its value is the home.
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
-        self.variables.push((name.to_owned(), value.to_owned()));
+        let value = value.replace("HOME/", &format!("{}/", self.home.path().display()));
+        self.variables.push((name.to_owned(), value));
         self
     }
 

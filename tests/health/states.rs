@@ -84,7 +84,7 @@ fn without_anything_to_govern() {
         ),
         (
             "a CA bundle without certificates",
-            asking().file("ca.pem", "x").variable("THOTH_TLS_CA_BUNDLE", "/dev/null"),
+            asking().file("ca/ca.pem", "x").variable("THOTH_TLS_CA_BUNDLE", "HOME/ca/ca.pem"),
             "unhealthy 2 [configuration_invalid]",
         ),
     ]);
@@ -209,7 +209,7 @@ fn there_is_always_an_answer() {
         ("a pipe in place of a file", Machine::new().pipe(".thoth/run/endpoint.json")),
         ("a pipe in place of a sidecar", Machine::new().pipe(".thoth/run/sidecars/s.lock")),
         ("a pipe in place of a configuration", Machine::new().pipe(".thoth/thoth-config.json")),
-        ("a pipe in place of a key", Machine::new().pipe(".thoth/proxy_api_key.json")),
+        ("a pipe in place of a client's file", Machine::new().pipe(".cursor/mcp.json")),
         (
             "garbage",
             Machine::new()
@@ -222,5 +222,102 @@ fn there_is_always_an_answer() {
         assert_eq!(status.status.code(), Some(0), "{state}");
         let proof: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
         assert_eq!(proof["clients"], told.report["clients"], "{state}");
+    }
+}
+
+/// Of Cursor, with this entry.
+fn cursor(entry: &str) -> Machine {
+    let text = format!(r#"{{"mcpServers": {{"files": {entry}}}}}"#);
+    Machine::new().file(".cursor/mcp.json", &text)
+}
+
+#[test]
+fn servers_are_held_against_what_they_should_be() {
+    let thoth = env!("CARGO_BIN_EXE_thoth");
+    let wrapped =
+        format!(r#"{{"command": "{thoth}", "args": ["run", "--agent-id", "files", "--", "npx"]}}"#);
+    let imitated = r#"{"command": "HOME/thoth", "args": ["run", "--", "npx"]}"#;
+    let weakened =
+        format!(r#"{{"command": "{thoth}", "args": ["run", "--no-such-flag", "--", "npx"]}}"#);
+    hold(vec![
+        ("a client without servers", Machine::new().file(".cursor/mcp.json", "{}"), "healthy 0 []"),
+        ("wrapped", cursor(&wrapped), "healthy 0 []"),
+        ("bypassing", cursor(r#"{"command": "npx"}"#), "degraded 1 [config_drifted]"),
+        (
+            "remote",
+            cursor(&format!(r#"{{"url": "https://u:{SECRET}@mcp.example/?k={SECRET}"}}"#)),
+            "degraded 1 [server_ungoverned]",
+        ),
+        ("an imitation", cursor(imitated), "unhealthy 2 [server_tampered]"),
+        ("a thoth that would not start", cursor(&weakened), "unhealthy 2 [server_tampered]"),
+        (
+            "half written",
+            Machine::new().file(".cursor/mcp.json", r#"{"mcpServers": {"#),
+            "degraded 1 [client_unreadable]",
+        ),
+        ("strange", cursor("7"), "degraded 1 [client_unreadable]"),
+    ]);
+
+    let machine = cursor(&wrapped)
+        .file(".gemini/settings.json", r#"{"mcpServers": {"git": {"command": "git-server"}}}"#);
+    let told = machine.health(&[]).report;
+    assert_eq!((&told["governed"], &told["ungoverned"]), (&1.into(), &1.into()));
+    assert_eq!(told["config_drifted"], true);
+    let clients = told["clients"].as_array().unwrap();
+    let of = |id| clients.iter().find(|client| client["id"] == id).unwrap();
+    assert_eq!(of("cursor")["servers"][0]["standing"], "wrapped");
+    assert_eq!(of("cursor")["name"], "Cursor");
+    assert_eq!(of("gemini")["servers"][0]["standing"], "bypassing");
+    assert_eq!(of("gemini")["servers"][0]["can_be_wrapped"], true);
+}
+
+#[test]
+fn keys_are_read_where_they_lie() {
+    let key = format!(r#"{{"api_key": "{SECRET}", "key_id": "k-1"}}"#);
+    let filed = |text: &str| {
+        Machine::new()
+            .variable("THOTH_ENFORCER_URL", ENFORCER)
+            .variable("THOTH_API_KEY_FILE", "HOME/keys/key.json")
+            .file("keys/key.json", text)
+    };
+    let revoking = filed(&key)
+        .variable("THOTH_REVOKED_API_KEY_IDS_FILE", "HOME/lists/revoked")
+        .file("lists/revoked", "k-1\n");
+    let directed = State {
+        registration_ok: Some(true),
+        directives: Directives { revoked_key_ids: vec!["k-1".to_owned()], ..Directives::default() },
+        ..State::default()
+    };
+    let printed = Machine::new()
+        .variable("THOTH_ENV", "staging")
+        .variable("THOTH_ENFORCER_URL", ENFORCER)
+        .variable("THOTH_API_KEY_COMMAND", "/bin/false");
+    let keyless =
+        Machine::new().variable("THOTH_ENV", "staging").variable("THOTH_ENFORCER_URL", ENFORCER);
+    hold(vec![
+        ("a key in a file", filed(&key), "healthy 0 []"),
+        ("a list names it", revoking, "unhealthy 2 [api_key_revoked]"),
+        (
+            "the GovAPI names it",
+            filed(&key).remembering(&directed),
+            "unhealthy 2 [api_key_revoked]",
+        ),
+        ("no key", keyless, "unhealthy 2 [api_key_missing]"),
+        ("a program has it", printed, "healthy 0 []"),
+    ]);
+    let told = filed(&key).health(&[]).report;
+    assert_eq!(told["api_key"]["key_id"], "k-1");
+    assert_eq!(told["api_key"]["source"], "file");
+    assert_eq!(told["api_key"]["state"], "ok");
+    assert_eq!(told["credentials"][0]["name"], "api_key");
+
+    for (state, machine) in [
+        ("no such file", filed(&key).variable("THOTH_API_KEY_FILE", "HOME/keys/none")),
+        ("an empty file", filed("")),
+        ("half a file", filed(r#"{"api_key": "hun"#)),
+        ("open to others", filed(&key).mode("keys/key.json", 0o644)),
+    ] {
+        let told = machine.health(&[]);
+        assert_eq!(told.exit, 2, "{state}: {:#}", told.report);
     }
 }
