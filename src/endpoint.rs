@@ -8,6 +8,7 @@
 
 mod file;
 pub mod identity;
+pub mod inventory;
 pub mod lock;
 pub mod quarantine;
 pub mod sidecar;
