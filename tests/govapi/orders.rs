@@ -55,9 +55,9 @@ fn a_quarantine_outlives_the_sidecar_and_the_govapi() {
         remembered(setup.home.path())["directives"]["quarantined"] == true
     });
     assert_eq!(sidecar.ends(), 0);
-    drop(fake);
 
-    let mut next = setup.start();
+    let away = setup.variable("THOTH_GOVAPI_URL", "https://127.0.0.1:1");
+    let mut next = away.start();
     assert_eq!(refused(&mut next, 1).as_deref(), QUARANTINED, "its very first call");
     next.says(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#);
     assert!(next.reads()["result"].is_object(), "what is no call passes");
@@ -75,9 +75,9 @@ fn a_revoked_key_is_not_used_any_more() {
     let mut sidecar = setup.start();
     assert_eq!(refused(&mut sidecar, 1), None);
     fake.orders(&json!({"revoked_key_ids": ["key-0", "key-1"]}));
-    until_refused(&mut sidecar, Some("enforcer_auth_failed"));
+    until_refused(&mut sidecar, Some("api_key_revoked"));
     let asked = enforcer.seen().len();
-    assert_eq!(refused(&mut sidecar, 2).as_deref(), Some("enforcer_auth_failed"));
+    assert_eq!(refused(&mut sidecar, 2).as_deref(), Some("api_key_revoked"));
     assert_eq!(enforcer.seen().len(), asked, "nothing is sent with it");
     let seen = fake.until(CHECK_IN, fake.seen(CHECK_IN).len() + 2);
     assert_eq!(seen.last().unwrap().body["credentials"][0]["state"], "revoked");

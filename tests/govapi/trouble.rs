@@ -56,9 +56,20 @@ fn a_govapi_that_speaks_something_else_is_not_noticed() {
 
 #[test]
 fn a_govapi_that_never_answers_is_not_noticed() {
-    let fake = FakeGovApi::with(Certificate::Good, Manner::Deaf);
-    calls_flow(&reporting(&fake), "did not");
-    assert!(fake.accepted() > 0);
+    let deaf = FakeGovApi::with(Certificate::Good, Manner::Deaf);
+    let [hanging, slow] = [FakeGovApi::start(), FakeGovApi::start()];
+    hanging.treats(REGISTER, [Script::Hang]);
+    slow.treats(REGISTER, [Script::Slow(200)]);
+    std::thread::scope(|scope| {
+        for (fake, trouble) in [
+            (&deaf, "cannot be reached"),
+            (&hanging, "did not answer within 10 s"),
+            (&slow, "did not end in time"),
+        ] {
+            scope.spawn(move || calls_flow(&reporting(fake), trouble));
+        }
+    });
+    assert!(deaf.accepted() > 0);
 }
 
 #[test]
