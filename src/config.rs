@@ -1,8 +1,9 @@
-//! The settings of one run: flags before environment, read once into one typed [`Config`].
+//! The settings of one run: flags before environment before the managed file before the profile,
+//! read once into one typed [`Config`].
 //!
 //! This is the only place that knows a variable's name, and the only one that reads the
 //! environment. What it hands out is final: nothing downstream parses a string or checks a range
-//! again. The managed file and the profile are to become further layers of `sources`.
+//! again. What the managed file locks, nobody else can say.
 //!
 //! # Invariants
 //!
@@ -15,8 +16,11 @@
 mod address;
 mod credential;
 mod enforcer;
+mod file;
 pub mod flags;
 mod govapi;
+pub mod keys;
+pub mod layers;
 mod local;
 mod parse;
 mod reader;
@@ -29,8 +33,10 @@ pub mod variables;
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::path::PathBuf;
 
 use self::flags::RunFlags;
+use self::layers::Layers;
 use self::reader::Reader;
 use self::settings::{Config, Environment, Log};
 use self::sources::Setting;
@@ -42,7 +48,7 @@ pub use self::govapi::HEARTBEAT;
 pub use self::local::MAX_MESSAGE_BYTES;
 pub use self::parse::Wrong;
 pub use self::reader::{Problem, Shown};
-pub use self::sources::Origin;
+pub use self::sources::{Origin, Overridden};
 
 /// What came of reading the configuration.
 #[derive(Debug)]
@@ -50,6 +56,7 @@ pub struct Reading {
     draft: Config,
     problems: Vec<Problem>,
     shown: Vec<Shown>,
+    overridden: Vec<Overridden>,
     is_awaiting: bool,
 }
 
@@ -58,9 +65,10 @@ pub struct Reading {
 pub struct InvalidConfig(Vec<Problem>);
 
 /// Reads every setting. `command` is the server's command, which the agent is named after where
-/// nothing else is said; `thoth doctor` may have none.
-pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
-    let mut read = Reader::new(env);
+/// nothing else is said; `thoth doctor` may have none. `layers` are the files below the
+/// environment: [`Layers::of_system`].
+pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layers) -> Reading {
+    let mut read = Reader::new(env, layers);
 
     let environment = read.optional(
         Setting::of(&[&name::ENV, &name::ENVIRONMENT]).or_flag("--env", flags.env.as_ref()),
@@ -73,7 +81,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
         parse::mode,
     );
     let identity = local::identity(&mut read, flags, command);
-    let policies = flags.policy.clone();
+    let (packs, policies) = local::policies(&mut read, flags);
     let revocations = credential::revocations(&mut read);
     let api_key = enforcer::api_key(&mut read, flags, env, &revocations);
     let key_files = api_key.file.into_iter().collect();
@@ -92,7 +100,8 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
 
     if enforcer.is_none() {
         let tenant = identity.tenant_id.as_deref().filter(|_| govapi.is_none());
-        trust::nobody_remote(&mut read, strict, policies.is_empty(), tenant);
+        let no_rules = packs.is_empty() && policies.is_empty();
+        trust::nobody_remote(&mut read, strict, no_rules, tenant);
     } else if read.origin(name::ENV.name) == Origin::Default {
         read.notice(
             Origin::Variable(name::ENV.name),
@@ -107,6 +116,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
             identity,
             environment: environment.unwrap_or(Environment::Dev),
             mode: mode.unwrap_or_default(),
+            packs,
             policies,
             enforcer,
             endpoint,
@@ -123,6 +133,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
         },
         problems: read.problems,
         shown: read.shown,
+        overridden: read.overridden,
         is_awaiting: read.is_awaiting,
     }
 }
@@ -130,7 +141,12 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
 /// Reads what thoth logs, and nothing else: for the subcommands that have no other setting. What
 /// cannot be read there counts as not set.
 pub fn read_log(env: &Env) -> Log {
-    local::log(&mut Reader::new(env))
+    local::log(&mut Reader::new(env, &Layers::default()))
+}
+
+/// thoth's own directory, which no file can move; empty where there is no home directory.
+pub fn home(env: &Env) -> PathBuf {
+    local::home(&mut Reader::new(env, &Layers::default()))
 }
 
 // === impl Reading ===
@@ -160,6 +176,11 @@ impl Reading {
     /// What is wrong, in the order of reading.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Who said something else than what the managed file locks. It does not count.
+    pub fn overridden(&self) -> &[Overridden] {
+        &self.overridden
     }
 
     /// Every setting and where it was found, in the order of reading.

@@ -24,12 +24,13 @@ use self::fleet::{Beginning, Fleet, Orders};
 use self::order::Obedient;
 use self::record::{Journalist, Tally};
 use super::exit;
-use super::fault::Fault;
+use super::fault::{Fault, chain};
 use super::local::{self, Judge};
 use super::remote;
 use crate::child::{Child, Exit, Ladder, Launch};
 use crate::clients::table::Places;
 use crate::config::flags::RunFlags;
+use crate::config::layers::Layers;
 use crate::config::settings::{Config, StepUp};
 use crate::config::variables::Env;
 use crate::config::{self, Reading};
@@ -42,6 +43,7 @@ use crate::gate::verdict::{Answer, Hold, Question};
 use crate::journal::{Header, Journal};
 use crate::machine::{Machine, clock};
 use crate::preflight::{self, Facts, Kind};
+use crate::profile;
 use crate::pump::{self, Ask, Pipes, Signals};
 use crate::{pipe, stop, trace};
 
@@ -102,12 +104,12 @@ impl Args {
     /// grace for that is over. Blocking.
     fn read(&self, env: &Env) -> Reading {
         let command = self.command.first().map(OsString::as_os_str);
-        let mut reading = config::read(&self.flags, command, env);
+        let mut reading = config::read(&self.flags, command, env, &Layers::of_system(env));
         let mut left = GRACE;
         while reading.is_awaiting() && !left.is_zero() {
             thread::sleep(AGAIN);
             left = left.saturating_sub(AGAIN);
-            reading = config::read(&self.flags, command, env);
+            reading = config::read(&self.flags, command, env, &Layers::of_system(env));
         }
         reading
     }
@@ -224,6 +226,7 @@ async fn prepare(config: Config, command: &[OsString], places: Places) -> Result
         };
         Fault::new(code, refusal)
     })?;
+    furnish(&config, &facts.machine);
     let judge =
         local::judge(&config, &facts.machine, &server).map_err(Fault::of(exit::CONFIGURATION))?;
     let header = Header {
@@ -279,6 +282,15 @@ fn sidecar(config: &Config, judge: &Judge, session_id: String, server: String) -
         enforcer: None,
         credentials: Vec::new(),
         journal: None,
+    }
+}
+
+/// Makes the profile's files on first use. A session needs none of them, so one that cannot be
+/// made is no reason not to start.
+fn furnish(config: &Config, machine: &Machine) {
+    let key_id = machine.hostname.as_deref().unwrap_or_default();
+    if let Err(error) = profile::furnish(&config.home, key_id) {
+        tracing::warn!("the profile is not complete: {}", chain(&error));
     }
 }
 

@@ -120,22 +120,14 @@ fn nearest(read: &mut Reader<'_>, ways: &Ways<'_>) -> Option<(Way, Found)> {
             "everybody on this machine can see it in the list of processes; use --api-key-file",
         );
     }
-    found.sort_by_key(|(_, found)| distance(found.origin));
+    found.sort_by_key(|(_, found)| std::cmp::Reverse(found.origin.strength()));
     let mut found = found.into_iter();
     let nearest = found.next()?;
-    for (_, other) in found {
+    // Nobody wrote down that the profile's own file is one.
+    for (_, other) in found.filter(|(_, other)| !matches!(other.origin, Origin::Profile(_))) {
         read.notice(other.origin, format!("is not used, since {} is given", nearest.1.origin));
     }
     Some(nearest)
-}
-
-/// How far from the command line a setting stands.
-fn distance(origin: Origin) -> u8 {
-    match origin {
-        Origin::Flag(_) => 0,
-        Origin::Variable(_) => 1,
-        Origin::Default => 2,
-    }
 }
 
 fn value(read: &mut Reader<'_>, ways: &Ways<'_>, found: &Found) -> Option<Source> {
@@ -144,7 +136,7 @@ fn value(read: &mut Reader<'_>, ways: &Ways<'_>, found: &Found) -> Option<Source
         read.unusable(ways.value, Unusable { origin, wrong: wrong(Flaw::Unsendable) });
         return None;
     };
-    Some(Source::Value { secret, from: word(origin), key_id: None })
+    Some(Source::Value { secret, from: origin.layer().unwrap_or("default"), key_id: None })
 }
 
 fn file(read: &mut Reader<'_>, ways: &Ways<'_>, found: &Found) -> Option<Source> {
@@ -153,7 +145,7 @@ fn file(read: &mut Reader<'_>, ways: &Ways<'_>, found: &Found) -> Option<Source>
     if is_file {
         return Some(Source::File(path.to_owned()));
     }
-    match once(path, word(origin)) {
+    match once(path, origin.layer().unwrap_or("default")) {
         Ok(source) => Some(source),
         Err(flaw) => {
             read.unusable(ways.file, Unusable { origin, wrong: wrong(flaw) });
@@ -223,13 +215,6 @@ fn loaded(
         read.notice(origin, "the key is on the list of revoked ones: calls will be blocked");
     }
     credential
-}
-
-fn word(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Flag(name) | Origin::Variable(name) => name,
-        Origin::Default => "default",
-    }
 }
 
 /// What to say of a setting whose value, or file, cannot be used.

@@ -9,7 +9,7 @@ use super::flags::RunFlags;
 use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::settings::{Enforcer, Identity, RequestContext};
-use super::sources::{Origin, Setting};
+use super::sources::Setting;
 use super::variables as name;
 use super::variables::Env;
 use crate::credential::{Credential, Revocations};
@@ -84,7 +84,7 @@ fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<S
     let (false, Some(apex)) = (is_given, apex) else {
         return url;
     };
-    let origin = Origin::Variable(name::APEX_DOMAIN.name);
+    let origin = read.origin(name::APEX_DOMAIN.name);
     let Some(tenant) = &identity.tenant_id else {
         read.problem(
             origin,
@@ -117,7 +117,7 @@ fn outage(read: &mut Reader<'_>, strict: bool) -> Outage {
         (Some(said), fail_open) => {
             if fail_open == Some(true) && said != Outage::Allow {
                 read.notice(
-                    Origin::Variable(name::FAIL_OPEN.name),
+                    read.origin(name::FAIL_OPEN.name),
                     "is not used, since THOTH_ENFORCER_FAILURE_DECISION is given",
                 );
             }
@@ -128,7 +128,7 @@ fn outage(read: &mut Reader<'_>, strict: bool) -> Outage {
     };
     if outage == Outage::Allow && strict && overridden != Some(true) {
         read.notice(
-            Origin::Variable(origin),
+            read.origin(origin),
             "allowing is ignored in staging and prod: calls are blocked while the enforcer is \
              silent; to allow them, set THOTH_ENFORCER_ALLOW_FALLBACK_OVERRIDE=true",
         );

@@ -87,6 +87,13 @@ pub struct RunFlags {
 #[derive(Clone)]
 pub struct KeyText(pub(super) OsString);
 
+impl KeyText {
+    /// The key, to be written to a key file and nowhere else; `None` where it is not UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        self.0.to_str()
+    }
+}
+
 impl From<OsString> for KeyText {
     fn from(text: OsString) -> Self {
         Self(text)

@@ -36,7 +36,17 @@ pub(super) fn endpoint(read: &mut Reader<'_>) -> Endpoint {
     let managed_by = match read.origin(managed.name) {
         Origin::Variable(name) if name.contains("INTUNE") => Some(Enrollment::Intune),
         Origin::Variable(name) if name.contains("JAMF") => Some(Enrollment::Jamf),
-        Origin::Flag(_) | Origin::Variable(_) | Origin::Default => None,
+        Origin::Managed("intune_device_id") | Origin::Profile("intune_device_id") => {
+            Some(Enrollment::Intune)
+        }
+        Origin::Managed("jamf_computer_id") | Origin::Profile("jamf_computer_id") => {
+            Some(Enrollment::Jamf)
+        }
+        Origin::Flag(_)
+        | Origin::Variable(_)
+        | Origin::Managed(_)
+        | Origin::Profile(_)
+        | Origin::Default => None,
     };
     if let (None, Some(managed_by)) = (said, managed_by) {
         let origin = read.origin(managed.name);

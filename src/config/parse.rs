@@ -240,7 +240,8 @@ impl Wrong {
     }
 }
 
-fn entries(value: &str) -> impl Iterator<Item = &str> {
+/// The entries of a list separated by commas: without blanks, and none that is empty.
+pub(super) fn entries(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
 
@@ -255,7 +256,7 @@ fn some<T>(entries: Vec<T>) -> Parsed<Vec<T>> {
 }
 
 /// Words are read in any case, and with `-` or `_`.
-fn folded(value: &str) -> String {
+pub(super) fn folded(value: &str) -> String {
     value.to_ascii_lowercase().replace('-', "_")
 }
 

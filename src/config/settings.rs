@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::credential::{Credential, Revocations};
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
+use crate::policy::Pack;
 
 /// Everything `thoth run` was told.
 #[derive(Clone, Debug)]
@@ -20,7 +21,11 @@ pub struct Config {
     pub environment: Environment,
     /// How verdicts are enforced.
     pub mode: Mode,
-    /// The local rule files, in the order given.
+    /// The built-in packs that a configuration file names. They are never looked for as files,
+    /// which whoever owns the current directory could put there.
+    pub packs: Vec<Pack>,
+    /// The local rule files: those of the managed file, of the profile, and of the flags. All are
+    /// in force together.
     pub policies: Vec<PathBuf>,
     /// The remote enforcer, where one is configured.
     pub enforcer: Option<Enforcer>,

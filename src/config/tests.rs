@@ -1,7 +1,9 @@
 //! Reading the whole configuration: precedence, what follows from what, and what is said.
 
 mod credentials;
+mod files;
 mod govapi;
+mod locks;
 mod rules;
 
 use std::ffi::OsStr;
@@ -12,6 +14,7 @@ use clap::Parser;
 use proptest::prelude::*;
 
 use super::flags::RunFlags;
+use super::layers::Layers;
 use super::settings::{
     Config, Environment, Journal, Log, LogFormat, LogLevel, Pin, Preflight, StepUp, Tls,
 };
@@ -121,7 +124,7 @@ fn flags(words: &[&str]) -> RunFlags {
 fn reading(words: &[&str], env: &[(&str, &str)]) -> Reading {
     let home = ("HOME", "/home/a");
     let env: Env = [home].iter().chain(env).copied().collect();
-    read(&flags(words), Some(OsStr::new("/usr/bin/npx")), &env)
+    read(&flags(words), Some(OsStr::new("/usr/bin/npx")), &env, &Layers::default())
 }
 
 fn config(words: &[&str], env: &[(&str, &str)]) -> Config {
@@ -300,7 +303,8 @@ fn a_variable_that_is_said_to_be_read_is_read() {
         if variable.name.starts_with("HOME") {
             env.extend([("HOMEDRIVE", "C:"), ("HOMEPATH", "/home/a")]);
         }
-        let reading = read(&RunFlags::default(), None, &env.into_iter().collect());
+        let reading =
+            read(&RunFlags::default(), None, &env.into_iter().collect(), &Layers::default());
         let origin = Origin::Variable(variable.name);
         assert!(
             reading.shown().iter().any(|shown| shown.origin == origin),
@@ -384,7 +388,7 @@ proptest! {
             .map(|(name, (value, _))| (*name, value.as_str()))
             .chain(strict.then_some(PROD))
             .collect();
-        let reading = read(&flags(&[&format!("--{flag}={given}")]), None, &env);
+        let reading = read(&flags(&[&format!("--{flag}={given}")]), None, &env, &Layers::default());
         let mut told = reading.draft().notices.clone();
         told.extend(reading.problems().iter().map(ToString::to_string));
         let told = told.join("\n");

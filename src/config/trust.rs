@@ -21,7 +21,7 @@ pub(super) fn tls(read: &mut Reader<'_>, strict: bool, enforcer: Option<&Enforce
         aws_private_ca_arn: read.optional(Setting::of(&[&name::TLS_AWS_PCA]), parse::text),
     };
 
-    let verify = Origin::Variable(name::TLS_VERIFY.name);
+    let verify = read.origin(name::TLS_VERIFY.name);
     if tls.unverified && strict {
         read.problem(
             verify,
@@ -35,7 +35,7 @@ pub(super) fn tls(read: &mut Reader<'_>, strict: bool, enforcer: Option<&Enforce
     }
     if !tls.pins.is_empty() && enforcer.is_some_and(|enforcer| !is_https(enforcer)) {
         read.notice(
-            Origin::Variable(name::TLS_PINS.name),
+            read.origin(name::TLS_PINS.name),
             "has no effect: the enforcer is not asked over TLS",
         );
     }

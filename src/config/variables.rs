@@ -194,7 +194,7 @@ pub fn nearest(name: &str) -> Option<&'static Variable> {
 }
 
 /// How many single edits lead from one name to the other (optimal string alignment).
-fn distance(one: &str, other: &str) -> usize {
+pub(super) fn distance(one: &str, other: &str) -> usize {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();

@@ -67,7 +67,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "config",
-        modules: &["credential", "gate", "machine", "profile", "secret"],
+        modules: &["credential", "gate", "machine", "policy", "profile", "secret"],
         crates: &["clap", "hex", "hyper", "nix", "serde", "serde_json", "thiserror", "toml"],
         pure: false,
     },

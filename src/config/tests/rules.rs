@@ -177,7 +177,7 @@ fn an_enforcer_without_a_word_on_the_environment_is_noticed() {
 fn the_home_is_found_as_the_installers_find_it() {
     let home = |env: &[(&str, &str)]| {
         let env = env.iter().copied().collect();
-        read(&RunFlags::default(), None, &env)
+        read(&RunFlags::default(), None, &env, &Layers::default())
             .into_config()
             .map(|config| config.home)
             .map_err(|error| error.to_string())
