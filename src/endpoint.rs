@@ -6,6 +6,7 @@
 //!
 //! Everything here blocks for a few system calls, and has no place on a line's path.
 
+pub mod departed;
 mod file;
 pub mod identity;
 pub mod inventory;

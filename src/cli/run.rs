@@ -3,6 +3,7 @@
 //! Wiring only: each part is made, checked and handed to the pump. What refuses to start does so
 //! before the server is started, with everything that is wrong told at once.
 
+mod findings;
 mod fleet;
 mod order;
 mod record;

@@ -172,3 +172,29 @@ fn without_a_govapi_a_sidecar_only_lists_itself() {
     assert_eq!(sidecar.ends(), 0);
     assert_eq!((entries(&run), entries(&run.join("sidecars"))), (1, 0));
 }
+
+#[test]
+fn the_end_of_each_journal_is_reported_once() {
+    let fake = FakeGovApi::start();
+    let setup = allowing(&fake);
+    let staying = setup.start();
+    fake.until(CHECK_IN, 1);
+    let mut short = setup.start();
+    assert_eq!(refused(&mut short, 1), None);
+    assert_eq!(short.ends(), 0);
+    let journals = |seen: &crate::fake::Seen| {
+        let journals = seen.body["journals"].as_array().unwrap().clone();
+        journals.into_iter().filter(|journal| journal["is_over"] == true).collect::<Vec<_>>()
+    };
+    until("its end is reported", || {
+        fake.seen(CHECK_IN).iter().any(|seen| !journals(seen).is_empty())
+    });
+    fake.until(CHECK_IN, fake.seen(CHECK_IN).len() + 2);
+    let ends: Vec<_> = fake.seen(CHECK_IN).iter().flat_map(journals).collect();
+    assert_eq!(ends.len(), 1, "{ends:?}");
+    let records = crate::sidecar::lines(&setup.journals()[0]);
+    assert_eq!(records.last().unwrap()["kind"], "end");
+    assert_eq!(ends[0]["records"], records.len());
+    assert_eq!(ends[0]["head"], records.last().unwrap()["seal"]);
+    assert_eq!(staying.ends(), 0);
+}

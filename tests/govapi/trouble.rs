@@ -27,7 +27,7 @@ fn calls_flow(setup: &Setup, trouble: &str) {
     let before_the_end = Instant::now();
     assert_eq!(sidecar.ends(), 0);
     let (whole, end) = (from.elapsed(), before_the_end.elapsed());
-    assert!(end < Duration::from_secs(5), "the end took {end:?} of {whole:?}");
+    assert!(end < Duration::from_secs(9), "the end took {end:?} of {whole:?}");
 }
 
 #[test]

@@ -20,13 +20,14 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::findings::Lookout;
 use super::record::Tally;
 use super::tools;
-use crate::clients::scan::{Expected, scan};
 use crate::clients::table::Places;
 use crate::config;
 use crate::config::settings::{self, Config, Tls};
 use crate::credential::{Credential, Revocations};
+use crate::endpoint::departed;
 use crate::endpoint::identity;
 use crate::endpoint::lock;
 use crate::endpoint::quarantine::{Quarantine, Watch};
@@ -98,6 +99,7 @@ struct Task {
     interval: Duration,
     machine: Machine,
     endpoint: settings::Endpoint,
+    lookout: Lookout,
     govapi: Option<Arc<Lazy>>,
     entry: Option<Arc<Entry>>,
     /// What the entry says, and when it says it anew even so.
@@ -221,7 +223,9 @@ impl Task {
             environment: config.environment,
             fleet_id: config.endpoint.fleet_id.clone(),
         };
+        let lookout = Lookout::new(config, &begun.machine, begun.places.clone());
         Self {
+            lookout,
             begun,
             home: config.home.clone(),
             interval: config.govapi.as_ref().map_or(config::HEARTBEAT, |govapi| govapi.heartbeat),
@@ -383,19 +387,18 @@ impl Task {
     }
 
     async fn findings(&self) -> Findings {
-        let (home, places) = (self.home.clone(), self.begun.places.clone());
-        let looked = spawn_blocking(move || Findings {
-            sidecars: sidecar::list(&home),
-            coverage: scan(&places, &Expected::default()),
-            health: "healthy",
-        });
-        looked.await.unwrap_or_default()
+        let lookout = self.lookout.clone();
+        let state = self.heart.as_ref().map(|heart| heart.state().clone()).unwrap_or_default();
+        spawn_blocking(move || lookout.look(state)).await.unwrap_or_default()
     }
 
     /// Leaves the list; whoever leaves it last says so to the GovAPI. Two that end at once: each has
     /// left before it looks, and lets go of the lock before it looks again, so that one of them
     /// finds itself alone and the lock free.
     async fn leave(&mut self) {
+        if self.govapi.is_some() {
+            self.leave_word().await;
+        }
         self.entry = None;
         if self.govapi.is_none() {
             return;
@@ -406,15 +409,24 @@ impl Task {
                 return;
             }
         }
-        let mut heart = match self.heart.take() {
-            Some(heart) => heart,
-            None => match self.take_over().await {
-                Some(heart) => heart,
-                None => return,
-            },
-        };
-        let findings = Findings { sidecars: vec![self.sidecar()], ..self.findings().await };
-        heart.farewell(findings).await;
+        if self.heart.is_none() {
+            self.heart = self.take_over().await;
+        }
+        let findings = self.findings().await;
+        if let Some(heart) = &mut self.heart {
+            heart.farewell(findings).await;
+        }
+    }
+
+    /// Where its journal ends, for whoever checks in next.
+    async fn leave_word(&self) {
+        let (home, sidecar) = (self.home.clone(), self.sidecar());
+        if sidecar.journal.is_some() {
+            let left = spawn_blocking(move || departed::leave(&home, &sidecar)).await;
+            if let Ok(Err(error)) = left {
+                tell(&error);
+            }
+        }
     }
 
     async fn is_alone(&self) -> bool {
