@@ -498,6 +498,65 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_replaced_whole_and_nothing_but_a_file_is() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("key");
+        replace(home.path(), "key", b"one").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        replace(home.path(), "key", b"two").unwrap();
+        assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"two".to_vec(), 0o600));
+        fs::create_dir(home.path().join("folder")).unwrap();
+        symlink(&path, home.path().join("link")).unwrap();
+        symlink("/nowhere/x", home.path().join("broken")).unwrap();
+        for name in ["folder", "link", "broken"] {
+            let refused = replace(home.path(), name, b"three").unwrap_err();
+            assert!(matches!(refused, Unsafe::NotAFile { .. }), "{name}: {refused}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 4, "no drafts stay");
+    }
+
+    #[test]
+    fn a_managed_file_is_roots_and_so_is_its_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, link) = (root.path().join("folder"), root.path().join("link"));
+        let path = folder.join("file");
+        fs::create_dir(&folder).unwrap();
+        assert!(matches!(read_managed(&path, 9), Ok(None)));
+        assert!(matches!(check_managed(&path), Err(Unsafe::Unseen { .. })));
+        fs::write(&path, "x").unwrap();
+        if !nix::unistd::geteuid().is_root() {
+            assert!(matches!(read_managed(&path, 9), Err(Unsafe::NotRoots { .. })));
+            return;
+        }
+        symlink(&path, &link).unwrap();
+        // of the file, of its directory, whether it may be relied on, also through a link
+        for (file, above, is_safe) in [
+            (0o644, 0o755, true),
+            (0o600, 0o700, true),
+            (0o664, 0o755, false),
+            (0o646, 0o755, false),
+            (0o644, 0o775, false),
+            (0o644, 0o757, false),
+            (0o644, 0o1777, false),
+        ] {
+            chmod(&path, file);
+            chmod(&folder, above);
+            assert_eq!(read_managed(&path, 9).is_ok(), is_safe, "{file:o} {above:o}");
+            assert_eq!(check_managed(&path).is_ok(), is_safe, "{file:o} {above:o}");
+            assert_eq!(read_managed(&link, 9).is_ok(), is_safe, "{file:o} {above:o}");
+        }
+        chmod(&folder, 0o755);
+        assert!(read_managed(&path, 0).is_err(), "longer than its limit");
+        for of in [&path, &folder] {
+            std::os::unix::fs::chown(of, Some(12345), None).unwrap();
+            let refused = read_managed(&link, 9).unwrap_err();
+            assert!(matches!(refused, Unsafe::NotRoots { owner: 12345, .. }), "{refused}");
+            std::os::unix::fs::chown(of, Some(0), None).unwrap();
+        }
+    }
+
+    #[test]
     fn a_file_put_in_place_by_many_is_whole() {
         let home = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
