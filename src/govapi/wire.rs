@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::clients::coverage::{Counts, Coverage, Standing};
+use crate::clients::coverage::{Coverage, Standing};
 use crate::credential;
 use crate::endpoint::sidecar::{Decisions, Policy, Sidecar};
 use crate::endpoint::state::Directives;
@@ -78,13 +78,14 @@ pub struct CheckIn {
     pub health: &'static str,
     /// Whether it blocks every call.
     pub quarantined: bool,
-    /// Whether a server could be governed and is not.
+    /// Whether a server that could be governed is not, or is not as it should be.
     pub config_drifted: bool,
     /// The MCP servers of its clients.
     pub servers: Servers,
     /// The policies in force, each once.
     pub policies: Vec<Policy>,
-    /// Where the journals of its sidecars stand.
+    /// Where the journals of its sidecars stand, and those of sidecars that have ended since the last
+    /// check-in.
     pub journals: Vec<JournalHead>,
     /// How the credentials of its sidecars stand. No secret is among them.
     pub credentials: Vec<credential::Standing>,
@@ -122,6 +123,8 @@ pub struct JournalHead {
     pub session_id: String,
     /// Its agent.
     pub agent_id: String,
+    /// Whether the session is over, so that this is the journal's end.
+    pub is_over: bool,
     /// How many records it has.
     pub records: u64,
     /// The seal of the last one, hexadecimal.
@@ -184,14 +187,9 @@ impl Servers {
     }
 }
 
-/// Whether the configurations are as they should be: every server that can be governed is.
-pub fn is_drifted(counts: Counts) -> bool {
-    counts.drifted > 0
-}
-
 /// The mode of a machine in the words of the GovAPI: it enforces where all of its sidecars do.
-pub fn enforcement_mode(sidecars: &[Sidecar]) -> &'static str {
-    let observes = |sidecar: &Sidecar| sidecar.enforcement_mode == "observe";
+pub fn enforcement_mode(sidecars: &[&Sidecar]) -> &'static str {
+    let observes = |sidecar: &&Sidecar| sidecar.enforcement_mode == "observe";
     if sidecars.iter().any(observes) { "shadow" } else { "enforce" }
 }
 
@@ -446,6 +444,5 @@ mod tests {
             ],
         });
         assert_eq!(sent, expected);
-        assert!(is_drifted(coverage.counts()));
     }
 }
