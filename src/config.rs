@@ -83,7 +83,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
         parse::mode,
     );
     let identity = local::identity(&mut read, flags, command);
-    let (packs, policies) = local::policies(&mut read, flags);
+    let (managed, policies) = local::policies(&mut read, flags);
     let revocations = credential::revocations(&mut read);
     let api_key = enforcer::api_key(&mut read, flags, env, &revocations);
     let key_files = api_key.file.into_iter().collect();
@@ -102,7 +102,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
 
     if enforcer.is_none() {
         let tenant = identity.tenant_id.as_deref().filter(|_| govapi.is_none());
-        let no_rules = packs.is_empty() && policies.is_empty();
+        let no_rules = managed.count() + policies.count() == 0;
         trust::nobody_remote(&mut read, strict, no_rules, tenant);
     } else if read.origin(name::ENV.name) == Origin::Default {
         read.notice(
@@ -118,7 +118,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
             identity,
             environment: environment.unwrap_or(Environment::Dev),
             mode: mode.unwrap_or_default(),
-            packs,
+            managed,
             policies,
             enforcer,
             endpoint,

@@ -244,6 +244,41 @@ fn the_scope_comes_before_the_rules() {
     assert_eq!(judge(&open, "u", "{}"), Verdict::allow());
 }
 
+/// Managed rules that block, and what a user adds: nothing makes the verdict milder.
+#[test]
+fn nothing_that_is_added_makes_a_managed_verdict_milder() {
+    let all = "[[rule]]\nid='all'\neffect='allow'\n";
+    let limit = "[[rule]]\nid='limit'\nwhen='args.n > 9'\neffect='block'\n";
+    let cap = "[[rule]]\nid='cap'\nwhen='args.n > 9'\neffect='modify'\nset={'/n'='9'}\n";
+    let more = "[[rule]]\nid='more'\neffect='modify'\nset={'/n'='99'}\n";
+    let seven = "[[rule]]\nid='seven'\neffect='modify'\nset={'/n'='7'}\n";
+    for (managed, own, n, word, by) in [
+        (("block", ""), ("allow", all), 1, "block", "managed"),
+        (("step_up", ""), ("allow", all), 1, "step_up", "managed"),
+        (("allow", ""), ("block", all), 1, "allow", "managed"),
+        (("allow", ""), ("block", ""), 1, "block", "own"),
+        (("allow", BLOCK), ("allow", all), 1, "block", "managed"),
+        (("allow", ""), ("allow", STEP_UP), 1, "step_up", "own"),
+        // What is put in place of the arguments is judged, too, and so are those that came.
+        (("allow", limit), ("allow", more), 1, "block", "managed"),
+        (("allow", limit), ("allow", seven), 1, "modify 7", "own"),
+        (("allow", limit), ("allow", seven), 10, "block", "managed"),
+        (("allow", cap), ("allow", more), 1, "modify 9", "managed"),
+        (("allow", cap), ("allow", seven), 10, "modify 7", "own"),
+        (("allow", cap), ("allow", all), 10, "modify 9", "managed"),
+    ] {
+        let set =
+            |id, (default, rules): (&str, &str)| Some(bound(vec![policy(id, default, rules)]));
+        let local = Local::new(Scope::default(), set("own", own)).under(set("managed", managed));
+        let verdict = judge(&local, "t", &format!("{{\"n\":{n}}}"));
+        let arguments = verdict.effect.arguments().map(|arguments| arguments.as_str());
+        let n = arguments.map(|text| text.replace(['{', '}'], "").replace("\"n\":", " "));
+        let said = format!("{}{}", verdict.effect.word(), n.unwrap_or_default());
+        let found = (&*said, &*verdict.grounds.policy.unwrap().id);
+        assert_eq!(found, (word, by), "{managed:?} {own:?}");
+    }
+}
+
 #[test]
 fn sequences_and_annotations_are_seen() {
     let rules = "[[rule]]\nid='after'\neffect='block'\nwhen='session.count(\"read\") > 0 && annotations.openWorldHint'\n";

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::config::settings::Config;
+use crate::config::settings::{Config, Policies};
 use crate::gate::verdict::PolicyRef;
 use crate::machine::Machine;
 use crate::policy::scope::lineage;
@@ -52,14 +52,9 @@ pub(super) enum Unusable {
 /// [`Unusable`]; nothing is half loaded.
 pub(super) fn judge(config: &Config, machine: &Machine, server: &str) -> Result<Judge, Unusable> {
     let mut notices = Vec::new();
-    let mut policies = Vec::new();
-    for pack in &config.packs {
-        policies.push(pack.policy().map_err(Unusable::Problems)?);
-    }
-    for path in &config.policies {
-        policies.push(read(path)?);
-    }
-    if policies.is_empty() && config.enforcer.is_none() {
+    let managed = all(&config.managed)?;
+    let mut policies = all(&config.policies)?;
+    if managed.is_empty() && policies.is_empty() && config.enforcer.is_none() {
         let baseline = crate::policy::pack::BASELINE.policy().map_err(Unusable::Problems)?;
         let PolicyRef { id, version, sha256 } = baseline.reference();
         let sha256 = sha256.as_deref().unwrap_or_default();
@@ -68,7 +63,8 @@ pub(super) fn judge(config: &Config, machine: &Machine, server: &str) -> Result<
         ));
         policies.push(baseline);
     }
-    let references: Vec<_> = policies.iter().map(|policy| policy.reference().clone()).collect();
+    let references: Vec<_> =
+        managed.iter().chain(&policies).map(|policy| policy.reference().clone()).collect();
 
     let identity = &config.identity;
     let intent = identity.session_intent.clone().unwrap_or_default();
@@ -76,16 +72,15 @@ pub(super) fn judge(config: &Config, machine: &Machine, server: &str) -> Result<
     let lineage =
         lineage(ancestors, server, &identity.blocked_ancestors, &identity.blocked_binaries);
     let scope = Scope::new(&identity.approved_scope, &intent, &identity.intent_tools, lineage);
-    let bound = PolicySet::new(policies).map(|set| {
-        set.bind(Who {
-            agent: identity.agent_id.clone(),
-            server: server.to_owned(),
-            user: identity.user_id.clone().unwrap_or_default(),
-            intent,
-            environment: config.environment.word().to_owned(),
-        })
-    });
-    let local = Local::new(scope, bound);
+    let who = Who {
+        agent: identity.agent_id.clone(),
+        server: server.to_owned(),
+        user: identity.user_id.clone().unwrap_or_default(),
+        intent,
+        environment: config.environment.word().to_owned(),
+    };
+    let bound = |policies| PolicySet::new(policies).map(|set| set.bind(who.clone()));
+    let local = Local::new(scope, bound(policies)).under(bound(managed));
     match prove(&local, &local) {
         Proof::Proven { what } => tracing::debug!(what, "the policy denies what it says it denies"),
         Proof::NothingToDeny if config.enforcer.is_none() => {
@@ -99,6 +94,11 @@ pub(super) fn judge(config: &Config, machine: &Machine, server: &str) -> Result<
         Proof::Broken { what } => return Err(Unusable::Broken { what }),
     }
     Ok(Judge { local, policies: references, notices })
+}
+
+fn all(policies: &Policies) -> Result<Vec<Policy>, Unusable> {
+    let packs = policies.packs.iter().map(|pack| pack.policy().map_err(Unusable::Problems));
+    packs.chain(policies.files.iter().map(|path| read(path))).collect()
 }
 
 /// A policy file; a name without a file is that of a built-in pack.

@@ -17,6 +17,7 @@ use super::parse::Wrong;
 use super::variables::Used;
 use crate::gate::json::{self, Reader, Strict};
 use crate::policy::Pack;
+use crate::policy::pack::PACKS;
 
 /// The longest file that is read, in bytes.
 pub(super) const LONGEST: usize = 1024 * 1024;
@@ -211,15 +212,11 @@ impl Scan<'_> {
 
     /// `"all"`, or an array of keys.
     fn locks(&mut self, at: usize, kind: json::Kind, value: &str) {
-        let entries = match kind {
-            json::Kind::Text if json::unescape(value.as_bytes()) == "all" => vec!["*".to_owned()],
-            _ => match texts(value) {
-                Some(entries) => entries,
-                None => {
-                    let fix = "write [\"key\", \"key\"], or \"all\"";
-                    return self.flaw(at, "`locked` is no list of keys".to_owned(), fix);
-                }
-            },
+        let is_all = kind == json::Kind::Text && json::unescape(value.as_bytes()) == "all";
+        let entries = if is_all { Some(vec!["*".to_owned()]) } else { texts(value) };
+        let Some(entries) = entries else {
+            let fix = "write [\"key\", \"key\"], or \"all\"";
+            return self.flaw(at, "`locked` is no list of keys".to_owned(), fix);
         };
         for entry in entries {
             if entry == "*" {
@@ -263,7 +260,6 @@ fn read(key: &Key, kind: json::Kind, value: &str) -> Result<Value, Wrong> {
             .to_string(),
         Kind::Object if kind == json::Kind::Object => value.to_owned(),
         Kind::Object => return Err(Wrong::new("is no object", "write {\"name\": value}")),
-        Kind::Text => text()?,
         Kind::Path { .. } => {
             let text = text()?;
             if !Path::new(&text).has_root() {
@@ -286,12 +282,11 @@ fn read(key: &Key, kind: json::Kind, value: &str) -> Result<Value, Wrong> {
             }
             entries.join(",")
         }
-        Kind::List => text()?,
         Kind::Command if kind == json::Kind::Array => {
             entries(value)?;
             value.to_owned() // as it would stand in the variable
         }
-        Kind::Command => text()?,
+        Kind::Command | Kind::List | Kind::Text => text()?,
         Kind::Policies => return policies(kind, value),
         Kind::Secret => {
             return Err(Wrong::new(
@@ -316,10 +311,7 @@ fn policies(kind: json::Kind, value: &str) -> Result<Value, Wrong> {
             ));
         }
         if !is_path(entry) && Pack::named(entry).is_none() {
-            return Err(Wrong::new(
-                "names a pack that thoth does not have",
-                "`thoth policy` lists the packs; write a file's path from the root on",
-            ));
+            return Err(Wrong::new("names a pack that thoth does not have", ""));
         }
     }
     Ok(Value::Policies(entries))
@@ -332,13 +324,22 @@ pub(super) fn is_path(entry: &str) -> bool {
 
 /// What to write, where it depends on the key.
 fn fix_of(key: &Key, fix: &'static str) -> String {
+    let one_of = |words: &[&str]| format!("write one of {}", words.join(", "));
     match key.kind {
         Kind::Number { least, most } => format!("write a whole number from {least} to {most}"),
-        Kind::Word(rows) if fix.is_empty() => {
-            let words: Vec<_> = rows.iter().flat_map(|row| row.iter().copied()).collect();
-            format!("write one of {}", words.join(", "))
+        Kind::Word(rows) if fix.is_empty() => one_of(&rows.concat()),
+        Kind::Policies if fix.is_empty() => {
+            one_of(&PACKS.map(|pack| pack.name)) + ", or a path from the root on"
         }
-        _ => fix.to_owned(),
+        Kind::Boolean
+        | Kind::Command
+        | Kind::List
+        | Kind::Object
+        | Kind::Path { .. }
+        | Kind::Policies
+        | Kind::Secret
+        | Kind::Text
+        | Kind::Word(_) => fix.to_owned(),
     }
 }
 

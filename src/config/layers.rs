@@ -149,7 +149,7 @@ impl Layers {
     }
 
     /// A managed file that only an administrator can write does not help where it names a file
-    /// that anybody can. Files that are not there are told by whoever needs them.
+    /// that anybody can, or that is not there: it could be there a moment later.
     fn check_governing(&mut self, managed: &Path) {
         for (key, path) in self.managed.governing() {
             if let Err(why) = profile::check_managed(path) {
@@ -208,9 +208,10 @@ impl FileProblem {
     fn of_unsafe(place: &str, why: &Unsafe) -> Self {
         let place = place.to_owned();
         let told = why.to_string();
-        let (what, fix) = told
-            .split_once("; ")
-            .unwrap_or((&told, "let everybody read it, and an administrator alone write it"));
+        let (what, fix) = told.split_once("; ").unwrap_or((
+            &told,
+            "make it a file that everybody can read, and root alone can change",
+        ));
         let what = match why.source() {
             Some(cause) => format!("{what}: {cause}"),
             None => what.to_owned(),

@@ -6,13 +6,10 @@ use std::path::{Path, PathBuf};
 use super::flags::RunFlags;
 use super::parse::{self, Wrong};
 use super::reader::Reader;
-use super::settings::{Identity, Journal, Log};
+use super::settings::{Identity, Journal, Log, Policies};
 use super::sources::{Found, Origin, Overridden, Setting};
 use super::variables as name;
 use crate::policy::Pack;
-
-const FLAG: Origin = Origin::Flag("--policy");
-const PROFILE: Origin = Origin::Profile("policy");
 
 /// The longest line that is read, in bytes, where nothing else is said: 64 MiB.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
@@ -68,47 +65,39 @@ fn named_after(command: Option<&OsStr>) -> String {
         .map_or_else(|| "agent".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-/// The policies of all layers: they add up, since of several the strictest verdict counts. Where
-/// the managed file locks them, it is the only one to say any.
-pub(super) fn policies(read: &mut Reader<'_>, flags: &RunFlags) -> (Vec<Pack>, Vec<PathBuf>) {
+/// The managed policies, and those of the profile and the flags: they add up. Where the managed
+/// file locks them, it is the only one to say any.
+pub(super) fn policies(read: &mut Reader<'_>, flags: &RunFlags) -> (Policies, Policies) {
     let setting = Setting::flag_only("--policy", None, "-");
     let layers = read.layers();
-    let managed = layers.managed().policies();
-    let mut given: Vec<(PathBuf, Origin)> = Vec::new();
-    let mut add = |path: PathBuf, origin| {
-        if given.iter().all(|(known, _)| *known != path) {
-            given.push((path, origin));
-        }
-    };
-    for entry in managed {
-        add(entry.into(), Origin::Managed("policy"));
+    let entries = layers.managed().policies().iter().map(PathBuf::from).collect::<Vec<_>>();
+    let (mut managed, mut own) = (Policies::default(), Policies::default());
+    for entry in &entries {
+        read.show(setting, &policy(entry, Origin::Managed("policy")));
+        managed.add(entry, true);
     }
-    let others = layers.profile().policies().iter().map(|entry| (entry.into(), PROFILE));
-    let others = others.chain(flags.policy.iter().map(|path| (path.clone(), FLAG)));
-    for (path, origin) in others {
+    let of_profile = layers.profile().policies().iter().map(PathBuf::from);
+    let of_profile = of_profile.map(|entry| (entry, Origin::Profile("policy")));
+    let of_flags = flags.policy.iter().map(|entry| (entry.clone(), Origin::Flag("--policy")));
+    for (entry, origin) in of_profile.chain(of_flags) {
+        if entries.contains(&entry) {
+            continue; // in force already
+        }
         if read.is_locked(setting) {
-            if !managed.iter().any(|entry| Path::new(entry) == path) {
-                read.overrides(Overridden { name: "policy", by: origin });
-            }
-        } else {
-            add(path, origin);
+            read.overrides(Overridden { name: "policy", by: origin });
+            continue;
         }
+        read.show(setting, &policy(&entry, origin));
+        own.add(&entry, matches!(origin, Origin::Profile(_)));
     }
-    if given.is_empty() {
+    if managed.count() + own.count() == 0 {
         read.show_default(setting);
     }
-    for (path, origin) in &given {
-        let text = path.to_string_lossy().into_owned();
-        read.show(setting, &Found { text, origin: *origin });
-    }
-    let (mut packs, mut files) = (Vec::new(), Vec::new());
-    for (path, origin) in given {
-        match path.to_str().and_then(Pack::named) {
-            Some(pack) if origin != FLAG => packs.push(pack),
-            _ => files.push(path),
-        }
-    }
-    (packs, files)
+    (managed, own)
+}
+
+fn policy(entry: &Path, origin: Origin) -> Found {
+    Found { text: entry.to_string_lossy().into_owned(), origin }
 }
 
 pub(super) fn journal(read: &mut Reader<'_>, flags: &RunFlags) -> Journal {
@@ -179,4 +168,16 @@ pub(super) fn log(read: &mut Reader<'_>) -> Log {
     let any = read.shared(Setting::of(&[&name::ANY_LOG_LEVEL]), parse::log_level);
     let format = read.optional(Setting::of(&[&name::LOG_FORMAT]), parse::log_format);
     Log { level: own.or(any).unwrap_or_default(), format: format.unwrap_or_default() }
+}
+
+// === impl Policies ===
+
+impl Policies {
+    /// Adds an entry. In a file, which says absolute paths only, a name is a pack's.
+    fn add(&mut self, entry: &Path, is_of_file: bool) {
+        match entry.to_str().and_then(Pack::named).filter(|_| is_of_file) {
+            Some(pack) => self.packs.push(pack),
+            None => self.files.push(entry.to_owned()),
+        }
+    }
 }

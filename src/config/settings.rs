@@ -21,12 +21,10 @@ pub struct Config {
     pub environment: Environment,
     /// How verdicts are enforced.
     pub mode: Mode,
-    /// The built-in packs that a configuration file names. They are never looked for as files,
-    /// which whoever owns the current directory could put there.
-    pub packs: Vec<Pack>,
-    /// The local rule files: those of the managed file, of the profile, and of the flags. All are
-    /// in force together.
-    pub policies: Vec<PathBuf>,
+    /// The policies of the managed file: nothing can make their verdict milder.
+    pub managed: Policies,
+    /// The policies of the profile and of the flags.
+    pub policies: Policies,
     /// The remote enforcer, where one is configured.
     pub enforcer: Option<Enforcer>,
     /// What this machine says of itself to whoever manages it.
@@ -51,6 +49,16 @@ pub struct Config {
     pub log: Log,
     /// What the reader of the configuration wants people to know, such as an ignored variable.
     pub notices: Vec<String>,
+}
+
+/// Where local rules are.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Policies {
+    /// The built-in packs that a configuration file names. They are never looked for as files,
+    /// which whoever owns the current directory could put there.
+    pub packs: Vec<Pack>,
+    /// The rule files, in the order given. From a flag, one that is not there may be a pack's name.
+    pub files: Vec<PathBuf>,
 }
 
 /// Who calls, as far as rules and the enforcer are told. Self-declared by whoever starts thoth.
@@ -281,6 +289,15 @@ pub enum LogFormat {
     Text,
     /// For programs: one JSON object for each line.
     Json,
+}
+
+// === impl Policies ===
+
+impl Policies {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.packs.len() + self.files.len()
+    }
 }
 
 // === impl Environment ===

@@ -163,7 +163,7 @@ fn with_nothing_set_a_newcomer_gets_the_safe_defaults_of_a_developers_machine() 
     assert_eq!(config.identity.agent_id, "npx");
     assert_eq!(config.environment, Environment::Dev);
     assert_eq!(config.mode, Mode::Progressive);
-    assert!(config.policies.is_empty());
+    assert_eq!(config.policies.count(), 0);
     assert!(config.enforcer.is_none());
     assert_eq!(config.tls, Tls::default());
     assert_eq!(config.denial, Denial::Auto);
@@ -283,7 +283,7 @@ fn every_flag_arrives_where_it_belongs_and_goes_before_its_variable() {
     assert_eq!(identity.user_id.as_deref(), Some("f-user"));
     assert_eq!(identity.session_intent.as_deref(), Some("f-intent"));
     assert_eq!(identity.approved_scope, ["f-scope"]);
-    assert_eq!(config.policies, [Path::new("a.toml"), Path::new("b.toml")]);
+    assert_eq!(config.policies.files, [Path::new("a.toml"), Path::new("b.toml")]);
     assert_eq!(config.mode, Mode::Observe);
     assert_eq!(config.environment, Environment::Dev);
     assert_eq!(config.denial, Denial::Result);

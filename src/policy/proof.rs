@@ -48,6 +48,13 @@ struct Probe {
     arguments: String,
 }
 
+impl Probe {
+    /// A call of a tool that nobody has.
+    fn stranger(why: &str) -> Self {
+        Self { why: why.to_owned(), tool: STRANGER.to_owned(), arguments: "{}".to_owned() }
+    }
+}
+
 /// Tries to get calls past `judge` that `local` says it denies. `judge` is what the gate will ask:
 /// `local` itself, unless something stands in between.
 pub fn prove(judge: &dyn Judge, local: &Local) -> Proof {
@@ -66,7 +73,7 @@ pub fn prove(judge: &dyn Judge, local: &Local) -> Proof {
         }
         denied.push(what);
     }
-    for set in local.policies().iter().flat_map(|bound| bound.set().each()) {
+    for set in local.sets().flat_map(|bound| bound.set().each()) {
         let cases = set.policies().iter().flat_map(|policy| &policy.cases);
         for case in cases.filter(|case| case.expect.restricts()) {
             let what = format!("`{}` (case `{}`)", case.tool, case.name);
@@ -99,32 +106,31 @@ fn could_deny(local: &Local) -> bool {
     scope.lineage.is_some()
         || scope.approved.is_some()
         || scope.intended.is_some()
-        || local.policies().is_some_and(restricts)
+        || local.sets().any(restricts)
 }
 
 fn probes(local: &Local, calls: &Calls) -> Vec<Probe> {
     let mut probes = Vec::new();
-    let stranger = |why: &str| Probe {
-        why: why.to_owned(),
-        tool: STRANGER.to_owned(),
-        arguments: "{}".to_owned(),
-    };
     let scope = local.scope();
     let excludes = |globs: &Option<Vec<Glob>>| {
         globs.as_ref().is_some_and(|globs| !globs.iter().any(|glob| glob.matches(STRANGER)))
     };
     if scope.lineage.is_some() {
-        probes.push(stranger("blocked lineage"));
+        probes.push(Probe::stranger("blocked lineage"));
     }
     if excludes(&scope.approved) {
-        probes.push(stranger("not in the approved scope"));
+        probes.push(Probe::stranger("not in the approved scope"));
     }
     if excludes(&scope.intended) {
-        probes.push(stranger("not for the session's intent"));
+        probes.push(Probe::stranger("not for the session's intent"));
     }
-    let Some(bound) = local.policies() else {
-        return probes;
-    };
+    probes.extend(local.sets().flat_map(|bound| of_policies(bound, calls)));
+    probes
+}
+
+/// Calls that the policies of one set deny.
+fn of_policies(bound: &BoundPolicy, calls: &Calls) -> Vec<Probe> {
+    let mut probes = Vec::new();
     let rules: Vec<&Rule> = bound.rules().iter().map(|at| bound.set().at(*at).1).collect();
     for rule in rules.iter().filter(|rule| rule.action.word().restricts()) {
         let tool = match &rule.tools {
@@ -144,7 +150,7 @@ fn probes(local: &Local, calls: &Calls) -> Vec<Probe> {
     let is_known = rules.iter().any(|rule| rule.tools.include(STRANGER));
     if default.default.word().restricts() && !is_known {
         let why = format!("default of policy `{}`", default.reference.id);
-        probes.push(stranger(&why));
+        probes.push(Probe::stranger(&why));
     }
     probes
 }

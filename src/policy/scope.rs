@@ -49,9 +49,15 @@ pub enum Blocked {
 }
 
 /// The judge of the local rules: the scope first, then the policies.
+///
+/// Policies can stand under managed ones, those of whoever manages the machine. Rules of one set are
+/// weighed together, so that an allowing rule of one file answers another's default; sets are not:
+/// each comes to a verdict of its own, and the stricter one counts. So nothing that is added under
+/// managed policies can make their verdict milder.
 #[derive(Debug)]
 pub struct Local {
     scope: Scope,
+    managed: Option<BoundPolicy>,
     policies: Option<BoundPolicy>,
 }
 
@@ -156,7 +162,13 @@ impl Local {
     /// The scope, and the policies where there are any. Without them, what the scope lets pass is
     /// allowed here: somebody else, the enforcer, must decide about it.
     pub fn new(scope: Scope, policies: Option<BoundPolicy>) -> Self {
-        Self { scope, policies }
+        Self { scope, managed: None, policies }
+    }
+
+    /// The same under managed policies.
+    #[must_use]
+    pub fn under(self, managed: Option<BoundPolicy>) -> Self {
+        Self { managed, ..self }
     }
 
     /// The scope.
@@ -164,9 +176,9 @@ impl Local {
         &self.scope
     }
 
-    /// The policies.
-    pub fn policies(&self) -> Option<&BoundPolicy> {
-        self.policies.as_ref()
+    /// The sets of policies, the managed one first.
+    pub(super) fn sets(&self) -> impl Iterator<Item = &BoundPolicy> {
+        self.managed.iter().chain(&self.policies)
     }
 }
 
@@ -175,8 +187,27 @@ impl Judge for Local {
         if let Some(block) = self.scope.verdict(facts.tool) {
             return block;
         }
-        self.policies.as_ref().map_or_else(Verdict::allow, |policies| policies.judge(facts))
+        let own = self.policies.as_ref().map(|policies| policies.judge(facts));
+        match (&self.managed, own) {
+            (None, own) => own.unwrap_or_else(Verdict::allow),
+            (Some(managed), None) => managed.judge(facts),
+            (Some(managed), Some(own)) => stricter(managed, own, facts),
+        }
     }
+}
+
+/// The stricter verdict; of two alike, the managed one. What the other would put in place of the
+/// arguments is judged by the managed policies, too.
+fn stricter(managed: &BoundPolicy, own: Verdict, facts: &Facts<'_>) -> Verdict {
+    let above = managed.judge(facts);
+    if above.effect.strictness() > own.effect.strictness() {
+        return above;
+    }
+    let above = match own.effect.arguments() {
+        Some(arguments) => managed.judge(&Facts { arguments: arguments.as_str(), ..*facts }),
+        None => above,
+    };
+    if above.effect.strictness() >= own.effect.strictness() { above } else { own }
 }
 
 #[cfg(test)]

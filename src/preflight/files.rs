@@ -61,7 +61,8 @@ impl Facts {
         // A pack's name is no file that anybody could change.
         let is_file =
             |path: &&PathBuf| path.exists() || path.to_str().and_then(Pack::named).is_none();
-        let policies = config.policies.iter().filter(is_file).map(|path| (Role::Policy, path));
+        let policies = config.managed.files.iter().chain(&config.policies.files);
+        let policies = policies.filter(is_file).map(|path| (Role::Policy, path));
         let key = config.preflight.key_files.iter().map(|path| (Role::Key, path));
         let roots = config.tls.ca_bundle.iter().map(|path| (Role::CaBundle, path));
         let files = key

@@ -4,7 +4,7 @@
 //! where the system allows those. `.ci/run` runs these tests; elsewhere they are ignored, by name.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what broke by panicking")]
 
 mod health;
 
@@ -19,8 +19,8 @@ use tempfile::TempDir;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete_all","arguments":{}}}"#;
 
-/// Lets everything pass, and so does its author's variable.
-const ALLOW: &str = "[policy]\nid = \"mine\"\nversion = 1\ndefault = \"allow\"\n";
+/// A user's rule for everything, which would answer a default of the same set.
+const ALLOW: &str = "[policy]\nid = \"mine\"\nversion = 1\ndefault = \"allow\"\n[[rule]]\nid = \"all\"\neffect = \"allow\"\n";
 const BLOCK: &str = "[policy]\nid = \"theirs\"\nversion = 1\ndefault = \"block\"\n";
 
 /// A managed machine.

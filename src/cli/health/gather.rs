@@ -216,17 +216,20 @@ fn policies(
     troubles: &mut Vec<Trouble>,
 ) -> Vec<(PolicyRef, String)> {
     // Nothing decides: the configuration says so already, and the baseline is for developers.
-    let is_nobody =
-        config.packs.is_empty() && config.policies.is_empty() && config.enforcer.is_none();
+    let sets = [&config.managed, &config.policies];
+    let is_nobody = sets.iter().all(|set| set.count() == 0) && config.enforcer.is_none();
     if is_nobody && config.environment.is_strict() {
         return Vec::new();
     }
     match local::judge(config, machine, "") {
         Ok(judge) => {
-            let packs = judge.policies.len().saturating_sub(config.policies.len());
-            let built_in = std::iter::repeat_n("built-in".to_owned(), packs);
-            let paths = config.policies.iter().map(|path| path.to_string_lossy().into_owned());
-            judge.policies.into_iter().zip(built_in.chain(paths)).collect()
+            let built_in = || "built-in".to_owned();
+            let sources = sets.into_iter().flat_map(|set| {
+                let files = set.files.iter().map(|path| path.to_string_lossy().into_owned());
+                set.packs.iter().map(|_| built_in()).chain(files)
+            });
+            // Where they are none, it is the baseline.
+            judge.policies.into_iter().zip(sources.chain([built_in()])).collect()
         }
         Err(error) => {
             troubles.push(Trouble {

@@ -129,7 +129,8 @@ fn nobody_says_anything_else_than_what_is_locked() {
                 let reading = under(&locked, std::slice::from_ref(&way));
                 assert_eq!(outcome(&reading), before, "{locked} {way:?}");
 
-                let counts = outcome(&under(&free, &[])) != outcome(&under(&free, &[way.clone()]));
+                let counts = outcome(&under(&free, &[]))
+                    != outcome(&under(&free, std::slice::from_ref(&way)));
                 can_be_said |= counts;
                 let told = reading.overridden();
                 // What would be the same says nothing else, so it is not told; and the name of a
@@ -201,7 +202,7 @@ fn what_goes_together_is_locked_together() {
         let before = outcome(&under(&managed, &[]));
         for key in row.also.iter().map(|name| keys::find(name).unwrap()) {
             for way in values(key).iter().flat_map(|value| ways(key, value)) {
-                let after = outcome(&under(&managed, &[way.clone()]));
+                let after = outcome(&under(&managed, std::slice::from_ref(&way)));
                 assert_eq!(after, before, "{} {way:?}: {}", row.key, row.why);
             }
         }
@@ -212,22 +213,26 @@ fn what_goes_together_is_locked_together() {
 fn policies_add_up_and_where_they_are_locked_only_the_managed_ones_count() {
     let policies = |managed: &str, ways: &[Way]| {
         let config = under(managed, ways).into_config().unwrap();
-        let packs = config.packs.iter().map(|pack| pack.name.to_owned());
-        let files = config.policies.iter().map(|path| path.display().to_string());
-        packs.chain(files).collect::<Vec<_>>()
+        [config.managed, config.policies].map(|policies| {
+            let packs = policies.packs.iter().map(|pack| pack.name.to_owned());
+            let files = policies.files.iter().map(|path| path.display().to_string());
+            packs.chain(files).collect::<Vec<_>>().join(" ")
+        })
     };
     let ways = [
         Way::Profile("policy", r#"["/p.toml", "/m.toml", "filesystem"]"#.into()),
         Way::Flag("--policy".into(), "baseline".into()),
     ];
-    let free = r#"{"policy": ["/m.toml", "baseline"]}"#;
-    assert_eq!(policies(free, &ways), ["baseline", "filesystem", "/m.toml", "/p.toml"]);
-    let free = r#"{"policy": ["/m.toml"]}"#;
-    assert_eq!(policies(free, &ways), ["filesystem", "/m.toml", "/p.toml", "baseline"]);
     let locked = r#"{"policy": ["/m.toml"], "locked": ["policy"]}"#;
-    assert_eq!(policies(locked, &ways), ["/m.toml"]);
-    let none = r#"{"locked": ["policy"]}"#;
-    assert!(policies(none, &ways).is_empty());
+    for (managed, expected) in [
+        ("{}", ["", "filesystem /p.toml /m.toml baseline"]),
+        (r#"{"policy": ["/m.toml", "baseline"]}"#, ["baseline /m.toml", "filesystem /p.toml"]),
+        (r#"{"policy": ["/m.toml"]}"#, ["/m.toml", "filesystem /p.toml baseline"]),
+        (locked, ["/m.toml", ""]),
+        (r#"{"locked": ["policy"]}"#, ["", ""]),
+    ] {
+        assert_eq!(policies(managed, &ways), expected, "{managed}");
+    }
 
     let told: Vec<_> = under(locked, &ways).overridden().to_vec();
     let by = [Origin::Profile("policy"), Origin::Flag("--policy")];
