@@ -22,8 +22,6 @@ mod file;
 mod flaw;
 mod memory;
 mod revocation;
-#[cfg(test)]
-mod tests;
 mod words;
 
 use std::path::PathBuf;
@@ -269,7 +267,7 @@ impl Credential {
     ///
     /// Cancel safe.
     pub async fn after_rejection(&self, generation: u64, deadline: Instant) -> Option<Snapshot> {
-        if self.shared.memory().generation() == generation {
+        if self.shared.is_present(generation) {
             self.other_than(generation, Some(deadline)).await.then_some(())?;
         }
         self.revocations.refresh().await;
@@ -403,6 +401,18 @@ impl Shared {
 
     fn moment(&self) -> Moment {
         Moment { now: Instant::now(), wall: (self.clock)() }
+    }
+
+    /// Whether the secret that was rejected is the present one.
+    fn is_present(&self, rejected: u64) -> bool {
+        let memory = self.memory();
+        if memory.generation() != rejected {
+            return false;
+        }
+        if !memory.is_rejected() {
+            tracing::warn!(credential = self.name, generation = rejected, "the secret is rejected");
+        }
+        true
     }
 
     /// Takes in an attempt to read it, and says what has changed.

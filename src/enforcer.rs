@@ -291,7 +291,8 @@ fn note(question: &Question, answer: &Answer) {
     let (ticket, tool) = (question.ticket.0, &*question.tool);
     let (Answer::Said(Verdict { grounds, .. }) | Answer::Silent(grounds)) = answer;
     let (code, reason) = (grounds.reason_code.as_deref(), grounds.reason.as_deref());
-    if code.is_some_and(|code| code.starts_with("enforcer_")) {
+    let is_trouble = |code: &str| code.starts_with("enforcer_") || code == "api_key_revoked";
+    if code.is_some_and(is_trouble) {
         tracing::warn!(ticket, tool, code, reason, "trouble with the enforcer");
     } else {
         tracing::debug!(ticket, tool, code, "the enforcer answered");

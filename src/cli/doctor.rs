@@ -17,6 +17,7 @@ use crate::config::layers::{Layers, MANAGED};
 use crate::config::settings::Config;
 use crate::config::variables::Env;
 use crate::config::{Overridden, Problem, Reading, read};
+use crate::credential::{NoCredential, State};
 use crate::machine::Machine;
 use crate::preflight::{Facts, Finding, check};
 
@@ -116,6 +117,7 @@ impl Args {
                 "correct the enforcer's address, or the files it is verified with",
             )),
         }
+        also.extend(runtime.block_on(api_key(config)));
         let facts = Facts::gather(config, Machine::gather(), pins);
         let server = self.command.first().map(|command| command.to_string_lossy().into_owned());
         match local::judge(config, &facts.machine, &server.unwrap_or_default()) {
@@ -172,6 +174,32 @@ impl Args {
         }
         Ok(if report.ok { exit::OK } else { exit::NO })
     }
+}
+
+/// What a key is like that is not read with the configuration: a command is run.
+async fn api_key(config: &Config) -> Option<Finding> {
+    let credential = config.enforcer.as_ref()?.api_key.as_ref()?;
+    let id = "api-key";
+    let standing = credential.standing();
+    if standing.source != "command" && standing.state != State::Revoked {
+        return None; // the configuration says what it is, or what is wrong with it
+    }
+    Some(match credential.current().await {
+        Ok(_) => {
+            let fingerprint = credential.standing().fingerprint.unwrap_or_default();
+            Finding::fine(id, format!("the command prints a key ({fingerprint})"))
+        }
+        Err(NoCredential::Missing(flaw)) => Finding::configuration(
+            id,
+            format!("the command prints no key: {flaw}"),
+            "run it by hand; what it says on standard error is not shown here",
+        ),
+        Err(revoked @ NoCredential::Revoked { .. }) => Finding::configuration(
+            id,
+            format!("the API key cannot be used: {revoked}"),
+            "put a new key in its place",
+        ),
+    })
 }
 
 fn unusable(problem: &Problem) -> Finding {

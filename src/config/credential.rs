@@ -171,7 +171,7 @@ fn command(read: &mut Reader<'_>, env: &Env, ways: &Ways<'_>, found: &Found) -> 
                 NotWords::Empty => "names no program",
                 NotWords::Unclosed => "opens a quotation that does not end",
                 NotWords::NotAnArray => "begins like a JSON array, and is not one of texts",
-                NotWords::Control => "holds a control character",
+                NotWords::Nul => "holds a NUL character",
             };
             let fix = "write a program and its arguments, or a JSON array of them";
             let unusable = Unusable { origin: found.origin, wrong: Wrong::new(what, fix) };

@@ -110,3 +110,97 @@ impl Drop for Running {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::fs;
+    use std::io::Read;
+    use std::path::Path;
+
+    use super::*;
+
+    /// A shell, which a user may well ask for, since there is none by itself.
+    fn shell(script: &str, of: &Path) -> Invocation {
+        let words = ["sh", "-c", script, of.to_str().unwrap()];
+        Invocation::parse(&serde_json::to_string(&words).unwrap(), Vec::new()).unwrap()
+    }
+
+    async fn printed(script: &str) -> Result<String, Flaw> {
+        let content = shell(script, Path::new("x")).run().await?;
+        Ok(content.secret.api_key().to_str().unwrap().to_owned())
+    }
+
+    #[tokio::test]
+    async fn what_a_command_prints_is_the_secret_if_it_ends_well() {
+        for (script, expected) in [
+            ("echo t1", Ok("t1")),
+            (r#"printf '{"token":"t1","expires_at":"2026-11-21T12:00:00Z"}'"#, Ok("t1")),
+            ("echo t1; echo hunter2 >&2", Ok("t1")),
+            ("echo t1; exit 1", Err(Flaw::Failed)),
+            ("echo t1; kill -9 $$", Err(Flaw::Failed)),
+            ("true", Err(Flaw::Empty)),
+            ("echo t1; echo t2", Err(Flaw::Unsendable)),
+            (r#"printf '{"token":'"#, Err(Flaw::NotJson)),
+            (r"printf '\377'", Err(Flaw::NotUtf8)),
+            ("cat && echo t1", Ok("t1")), // there is nothing to read, not even the client's lines
+            ("while echo 0123456789; do :; done", Err(Flaw::TooLong)),
+        ] {
+            let printed = printed(script).await;
+            assert_eq!(printed.as_deref().map_err(|flaw| *flaw), expected, "{script}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_is_not_there_is_said_to_be() {
+        for text in ["/no/such/program", "no-such-program-anywhere x", "/etc/hostname"] {
+            let invocation = Invocation::parse(text, Vec::new()).unwrap();
+            assert_eq!(invocation.run().await.unwrap_err(), Flaw::NotStarted, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_hangs_is_killed_with_all_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("alive");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let script = r#"exec 3>"$0"; echo up >&3; trap '' TERM; sleep 1000 & sleep 1000; echo t1"#;
+        let hanging = shell(script, &pipe);
+        let running = tokio::spawn(async move { hanging.run().await });
+
+        let (up, is_up) = tokio::sync::oneshot::channel();
+        let watching = std::thread::spawn(move || {
+            let mut held = fs::File::open(pipe).unwrap();
+            held.read_exact(&mut [0; 3]).unwrap();
+            up.send(()).unwrap();
+            held.read_to_end(&mut Vec::new()).unwrap(); // until nobody holds the other end
+        });
+        is_up.await.unwrap();
+        running.abort();
+        assert!(running.await.unwrap_err().is_cancelled());
+        watching.join().unwrap();
+
+        let limit = Duration::from_millis(50);
+        let late = Invocation { limit, ..shell("sleep 1000; echo t1", Path::new("x")) };
+        assert_eq!(late.run().await.unwrap_err(), Flaw::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_command_sees_none_of_our_variables() {
+        // Whatever stands in this process's environment stands for ours.
+        let print = "printf x; env | sed -n 's/^PATH=.*/with-path/p'";
+        let words = serde_json::to_string(&["sh", "-c", print]).unwrap();
+        for (withheld, expected) in [(vec![], "xwith-path"), (vec!["PATH".to_owned()], "x")] {
+            let seen = Invocation { withheld, ..Invocation::parse(&words, vec![]).unwrap() };
+            let seen = seen.run().await.map(|content| content.secret.api_key());
+            // Without a PATH, `env` may not be found: then nothing is printed of it either.
+            assert_eq!(seen.unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn its_arguments_do_not_show() {
+        let invocation = Invocation::parse("print-key --with hunter2", Vec::new()).unwrap();
+        assert_eq!(format!("{invocation:?}"), r#"Invocation("print-key", ..)"#);
+    }
+}

@@ -59,7 +59,7 @@ fn judged(path: &Path, file: File, limit: u64, keep: Keep) -> Result<Vec<u8>, Fl
         return Err(Flaw::NotAFile);
     }
     judge(path, &facts, keep)?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(facts.len().min(limit)).unwrap_or(0) + 1);
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| flaw(&error))?;
     if bytes.len() as u64 > limit {
         return Err(Flaw::TooLong);

@@ -18,8 +18,8 @@ pub enum NotWords {
     #[error("is no JSON array of texts")]
     NotAnArray,
     /// No program could be told such a word.
-    #[error("holds a control character")]
-    Control,
+    #[error("holds a NUL character")]
+    Nul,
 }
 
 /// The words of a command; the first, which is not empty, is the program.
@@ -36,8 +36,8 @@ pub(super) fn split(text: &str) -> Result<Vec<String>, NotWords> {
     if words.first().is_none_or(String::is_empty) {
         return Err(NotWords::Empty);
     }
-    if words.iter().any(|word| word.chars().any(char::is_control)) {
-        return Err(NotWords::Control);
+    if words.iter().any(|word| word.contains('\0')) {
+        return Err(NotWords::Nul);
     }
     Ok(words)
 }
@@ -88,7 +88,9 @@ mod tests {
             ("a \"b' c", Err(NotWords::Unclosed)),
             ("[\"a\", 1]", Err(NotWords::NotAnArray)),
             ("[ -f x ]", Err(NotWords::NotAnArray)),
-            ("a b\u{0}c", Err(NotWords::Control)),
+            ("a b\u{0}c", Err(NotWords::Nul)),
+            (r#"["a", "b\u0000"]"#, Err(NotWords::Nul)),
+            (r#"["sh", "-c", "a\nb"]"#, Ok(&["sh", "-c", "a\nb"])),
         ] {
             let expected = expected
                 .map(|words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect());

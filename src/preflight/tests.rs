@@ -212,6 +212,18 @@ fn what_is_named_must_be_there_but_for_the_home() {
 }
 
 #[test]
+fn a_key_that_the_system_put_in_its_place_may_be_readable_there() {
+    let kind = |path: &str, mode| {
+        let mut facts = facts_of(Role::Key, Access { mode, uid: 0, gid: 0 }, &[]);
+        facts.files[0].path = path.into();
+        failure("key-file", &config(true), &facts)
+    };
+    assert_eq!(kind("/run/secrets/key", 0o444), None);
+    assert_eq!(kind("/srv/key", 0o444), Some(Kind::Refused));
+    assert_eq!(kind("/run/secrets/key", 0o666), Some(Kind::Refused));
+}
+
+#[test]
 fn where_permissions_cannot_be_seen_the_finding_says_so() {
     let mut facts = facts_of(Role::Key, Access { mode: 0, uid: 0, gid: 0 }, &[]);
     facts.files[0].access = None;

@@ -8,5 +8,7 @@ mod fake;
 mod asking;
 mod doctor;
 mod holds;
+#[cfg(unix)]
+mod rotation;
 mod trouble;
 mod trust;

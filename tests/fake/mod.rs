@@ -92,6 +92,8 @@ pub(crate) struct Seen {
     pub(crate) connection: usize,
     /// Whether that connection's TLS session was a resumed one.
     pub(crate) resumed: bool,
+    /// Whether its key was a good one.
+    pub(crate) accepted: bool,
 }
 
 /// The server, its script and its memory.
@@ -108,6 +110,8 @@ struct Memory {
     count: watch::Sender<usize>,
     /// How many connections the fake closed by itself.
     closed: watch::Sender<usize>,
+    /// The keys that are good, where not all are: the others get a 401.
+    keys: Mutex<Option<Vec<String>>>,
 }
 
 struct State {
@@ -153,6 +157,7 @@ impl FakeEnforcer {
             }),
             count: watch::Sender::new(0),
             closed: watch::Sender::new(0),
+            keys: Mutex::default(),
         });
         let acceptor = issued.as_ref().map(|issued| issued.acceptor(manner));
         let serving = serve::serve(listener, acceptor, manner, Arc::clone(&memory));
@@ -174,6 +179,13 @@ impl FakeEnforcer {
     pub(crate) fn holding(self, scripts: impl IntoIterator<Item = Script>) -> Self {
         self.memory.state.lock().unwrap().looks = scripts.into_iter().collect();
         self
+    }
+
+    /// From now on these keys are good, and no others. A request with another one uses up its
+    /// script all the same.
+    pub(crate) fn accept(&self, keys: &[&str]) {
+        let keys = keys.iter().map(|&key| key.to_owned()).collect();
+        *self.memory.keys.lock().unwrap() = Some(keys);
     }
 
     /// The requests so far.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::HandshakeKind;
 use serde_json::Value;
@@ -129,6 +129,7 @@ async fn answer(
 ) -> io::Result<Response<Halting>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let accepted = memory.is_good(&head.headers);
     let script = memory.remember(Seen {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
@@ -138,7 +139,9 @@ async fn answer(
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
         connection: connection.number,
         resumed: connection.resumed,
+        accepted,
     });
+    let script = if accepted { script } else { rejection() };
     let response = Response::builder();
     let begun = || Bytes::from_static(br#"{"decision":"AL"#);
     match script {
@@ -163,6 +166,10 @@ async fn answer(
     .map_err(io::Error::other)
 }
 
+fn rejection() -> Script {
+    Script::Answer(401, r#"{"error":{"message":"bad key"}}"#.to_owned())
+}
+
 // === impl Connection ===
 
 impl Connection {
@@ -174,6 +181,16 @@ impl Connection {
 // === impl Memory ===
 
 impl Memory {
+    fn is_good(&self, headers: &HeaderMap) -> bool {
+        let (key, bearer) = (headers.get("x-api-key"), headers.get("authorization"));
+        self.keys.lock().unwrap().as_ref().is_none_or(|keys| {
+            keys.iter().any(|good| {
+                key.is_some_and(|sent| sent == good.as_str())
+                    && bearer.is_some_and(|sent| sent == format!("Bearer {good}").as_str())
+            })
+        })
+    }
+
     /// Keeps the request, and says what to do with it.
     fn remember(&self, seen: Seen) -> Script {
         let script = {

@@ -4,6 +4,7 @@
 #![cfg(unix)]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what broke by panicking")]
 
+mod credentials;
 #[path = "../fake/mod.rs"]
 mod fake;
 mod lifecycle;
