@@ -179,6 +179,10 @@ impl Args {
         if self.api_key.is_some() && !self.embed_api_key {
             note(err, "--api-key is not written into any file; `thoth set-api-key` keeps it");
         }
+        if !Path::new(&wish.program.path).exists() {
+            let path = &wish.program.path;
+            note(err, &format!("there is no {path} yet; until there is, no wrapped server starts"));
+        }
         if !wish.program.stays {
             let path = &wish.program.path;
             note(err, &format!("entries start {path}, which may not stay; see --thoth-bin"));
