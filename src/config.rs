@@ -1,8 +1,9 @@
-//! The settings of one run: flags before environment, read once into one typed [`Config`].
+//! The settings of one run: flags before environment before the managed file before the profile,
+//! read once into one typed [`Config`].
 //!
 //! This is the only place that knows a variable's name, and the only one that reads the
 //! environment. What it hands out is final: nothing downstream parses a string or checks a range
-//! again. The managed file and the profile are to become further layers of `sources`.
+//! again. What the managed file locks, nobody else can say.
 //!
 //! # Invariants
 //!
@@ -13,9 +14,13 @@
 //! - In staging and prod something is there to decide: rules, an enforcer, or both.
 
 mod address;
+mod credential;
 mod enforcer;
+mod file;
 pub mod flags;
-mod key;
+mod govapi;
+pub mod keys;
+pub mod layers;
 mod local;
 mod parse;
 mod reader;
@@ -31,6 +36,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use self::flags::RunFlags;
+use self::layers::Layers;
 use self::reader::Reader;
 use self::settings::{Config, Environment, Log};
 use self::sources::Setting;
@@ -39,11 +45,12 @@ use self::variables::Env;
 use crate::secret::ApiKey;
 
 pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT, STEP_UP_WAIT};
+pub use self::govapi::HEARTBEAT;
 pub use self::local::MAX_MESSAGE_BYTES;
 pub use self::parse::Wrong;
 pub use self::parse::{environment as read_environment, mode as read_mode};
 pub use self::reader::{Problem, Shown};
-pub use self::sources::Origin;
+pub use self::sources::{Origin, Overridden};
 
 /// What came of reading the configuration.
 #[derive(Debug)]
@@ -51,6 +58,8 @@ pub struct Reading {
     draft: Config,
     problems: Vec<Problem>,
     shown: Vec<Shown>,
+    overridden: Vec<Overridden>,
+    is_awaiting: bool,
 }
 
 /// Everything that is wrong with the configuration, in the order of reading.
@@ -58,9 +67,10 @@ pub struct Reading {
 pub struct InvalidConfig(Vec<Problem>);
 
 /// Reads every setting. `command` is the server's command, which the agent is named after where
-/// nothing else is said; `thoth doctor` may have none.
-pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
-    let mut read = Reader::new(env);
+/// nothing else is said; `thoth doctor` may have none. `layers` are the files below the
+/// environment: [`Layers::of_system`].
+pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layers) -> Reading {
+    let mut read = Reader::new(env, layers);
 
     let environment = read.optional(
         Setting::of(&[&name::ENV, &name::ENVIRONMENT]).or_flag("--env", flags.env.as_ref()),
@@ -73,11 +83,16 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
         parse::mode,
     );
     let identity = local::identity(&mut read, flags, command);
-    let policies = flags.policy.clone();
-    let (api_key, key_file) = enforcer::api_key(&mut read, flags);
-    let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key);
+    let (packs, policies) = local::policies(&mut read, flags);
+    let revocations = credential::revocations(&mut read);
+    let api_key = enforcer::api_key(&mut read, flags, env, &revocations);
+    let key_files = api_key.file.into_iter().collect();
+    let fallback = api_key.credential.clone();
+    let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key.credential);
+    let endpoint = govapi::endpoint(&mut read);
+    let govapi = govapi::govapi(&mut read, &identity, fallback, &revocations);
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
-    let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_file);
+    let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_files);
     let denial =
         read.optional(Setting::flag_only("--denial", flags.denial.as_ref(), "auto"), parse::denial);
     let journal = local::journal(&mut read, flags);
@@ -86,7 +101,9 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
     let log = local::log(&mut read);
 
     if enforcer.is_none() {
-        trust::nobody_remote(&mut read, strict, policies.is_empty(), &identity);
+        let tenant = identity.tenant_id.as_deref().filter(|_| govapi.is_none());
+        let no_rules = packs.is_empty() && policies.is_empty();
+        trust::nobody_remote(&mut read, strict, no_rules, tenant);
     } else if read.origin(name::ENV.name) == Origin::Default {
         read.notice(
             Origin::Variable(name::ENV.name),
@@ -101,8 +118,12 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
             identity,
             environment: environment.unwrap_or(Environment::Dev),
             mode: mode.unwrap_or_default(),
+            packs,
             policies,
             enforcer,
+            endpoint,
+            govapi,
+            revocations,
             tls,
             denial: denial.unwrap_or_default(),
             journal,
@@ -114,24 +135,39 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
         },
         problems: read.problems,
         shown: read.shown,
+        overridden: read.overridden,
+        is_awaiting: read.is_awaiting,
     }
 }
 
 /// Reads what thoth logs, and nothing else: for the subcommands that have no other setting. What
 /// cannot be read there counts as not set.
 pub fn read_log(env: &Env) -> Log {
-    local::log(&mut Reader::new(env))
+    local::log(&mut Reader::new(env, &Layers::default()))
+}
+
+/// thoth's own directory, which no file can move; empty where there is no home directory.
+pub fn home(env: &Env) -> PathBuf {
+    local::home(&mut Reader::new(env, &Layers::default()))
 }
 
 /// The keys that are known here: of the environment, and of the key file. For keeping them out of
 /// what is written; what cannot be read counts as not there.
 pub fn known_keys(env: &Env) -> Vec<ApiKey> {
     let told = env.get(&name::API_KEY).and_then(|text| text.to_str().map(str::to_owned));
-    let usual = || read(&RunFlags::default(), None, env).draft().home.join("proxy_api_key.json");
+    let usual = || home(env).join(crate::profile::KEY_FILE);
     let file = env.get(&name::API_KEY_FILE).map_or_else(usual, PathBuf::from);
     // A pipe could be read once only, and not by us.
-    let kept = file.is_file().then(|| key::read(&file).ok()).flatten();
+    let kept = file.is_file().then(|| key_of(&file)).flatten();
     told.into_iter().chain(kept).filter_map(|text| ApiKey::parse(&text).ok()).collect()
+}
+
+/// The key in a file: its text, or the member `api_key` where that is JSON.
+fn key_of(file: &std::path::Path) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let json = serde_json::from_str::<serde_json::Value>(&text).ok();
+    let member = json.and_then(|json| Some(json.get("api_key")?.as_str()?.to_owned()));
+    Some(member.unwrap_or(text))
 }
 
 // === impl Reading ===
@@ -152,9 +188,20 @@ impl Reading {
         &self.draft
     }
 
+    /// Whether a credential's file looks as it does while it is being replaced, so that reading
+    /// again, soon, may do better.
+    pub fn is_awaiting(&self) -> bool {
+        self.is_awaiting
+    }
+
     /// What is wrong, in the order of reading.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Who said something else than what the managed file locks. It does not count.
+    pub fn overridden(&self) -> &[Overridden] {
+        &self.overridden
     }
 
     /// Every setting and where it was found, in the order of reading.

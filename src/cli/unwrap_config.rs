@@ -41,7 +41,7 @@ impl Args {
         paint: Paint,
         out: &mut impl Write,
     ) -> Result<ExitCode, Fault> {
-        let home = super::home(env);
+        let home = crate::config::home(env);
         let goal = self.manner.goal(&self.selection)?;
         let places = self.selection.places(env).map_err(Fault::of(exit::USAGE))?;
         let files = self.selection.files(&places).map_err(Fault::of(exit::USAGE))?;

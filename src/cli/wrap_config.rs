@@ -32,6 +32,7 @@ use crate::clients::scan::{self, Expected};
 use crate::clients::table::{File, Places};
 use crate::config;
 use crate::config::flags::{KeyText, RunFlags};
+use crate::config::layers::Layers;
 use crate::config::variables::{API_KEY, Env, PATH};
 use crate::config::{Origin, Problem};
 use crate::machine::{Machine, clock};
@@ -166,7 +167,7 @@ impl Args {
         out: &mut impl Write,
     ) -> Result<ExitCode, Fault> {
         let err = &mut io::stderr();
-        let home = super::home(env);
+        let home = config::home(env);
         let key = self.key(env)?;
         let wish = self.wish(env, &home, key.as_ref())?;
         let mut secrets = config::known_keys(env);
@@ -247,10 +248,11 @@ impl Args {
             approved_scope: self.approved_scope.clone(),
             ..RunFlags::default()
         };
-        let reading = config::read(&run, None, &Env::default());
-        let wrong = reading.problems().iter().copied();
-        let wrong: Vec<_> =
-            wrong.filter(|problem| matches!(problem.origin, Origin::Flag(_))).collect();
+        let reading = config::read(&run, None, &Env::default(), &Layers::default());
+        let of_flag = |problem: &&Problem| {
+            matches!(problem, Problem::Setting { origin: Origin::Flag(_), .. })
+        };
+        let wrong: Vec<_> = reading.problems().iter().filter(of_flag).cloned().collect();
         if !wrong.is_empty() {
             return Err(Fault::new(exit::CONFIGURATION, Unusable::Flags(wrong)));
         }
