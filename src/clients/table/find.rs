@@ -122,6 +122,9 @@ fn open(path: &Path) -> io::Result<Open> {
 
 /// The paths a pattern stands for, in order, as far as there is something.
 pub(in crate::clients) fn present(pattern: &Path) -> Vec<PathBuf> {
+    if !pattern.as_os_str().as_encoded_bytes().contains(&b'*') {
+        return Vec::from_iter(may_be_there(pattern).then(|| pattern.to_owned()));
+    }
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
         let name = component.as_os_str();
