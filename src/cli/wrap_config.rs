@@ -27,7 +27,7 @@ use self::wish::Wish;
 use self::work::{Done, Goal, Task, Trouble, Work};
 use super::fault::Fault;
 use super::paint::Paint;
-use super::{exit, policy};
+use super::{exit, expected, policy};
 use crate::clients::scan::{self, Expected};
 use crate::clients::table::{File, Places};
 use crate::config;
@@ -213,15 +213,17 @@ impl Args {
         Ok(code(&report))
     }
 
-    /// What wrapped entries are held against: this program, and what is asked for now.
+    /// What wrapped entries are held against: what is managed, and, to look at them, what is asked
+    /// for now.
     fn expected(&self, wish: &Wish) -> Expected {
         let text = |flag: &Option<OsString>| Some(flag.as_ref()?.to_str()?.trim().to_owned());
+        let mode = text(&self.enforcement_mode).and_then(|mode| config::read_mode(&mode).ok());
+        let managed = wish.expected.clone();
         Expected {
             program: PathBuf::from(&wish.program.path),
-            private_gid: Machine::gather().private_gid,
-            mode: text(&self.enforcement_mode).and_then(|mode| config::read_mode(&mode).ok()),
-            tenant_id: text(&self.tenant_id),
-            ..Expected::default()
+            mode: mode.or(managed.mode),
+            tenant_id: text(&self.tenant_id).or(managed.tenant_id),
+            ..managed
         }
     }
 
@@ -284,6 +286,10 @@ impl Args {
             flags,
             intents: Intents::read(home).map_err(Fault::of(exit::CONFIGURATION))?,
             env: self.variables(env, key)?,
+            expected: expected::managed(
+                &config::read(&RunFlags::default(), None, env, &Layers::of_system(env)),
+                &Machine::gather(),
+            ),
         })
     }
 

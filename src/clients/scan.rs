@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 pub use self::entry::{Entries, Entry};
 use self::judge::Judge;
+pub use self::judge::weaker_flags;
 use super::coverage::{Coverage, FoundFile};
 use super::document::Document;
 use super::extension;

@@ -1,13 +1,15 @@
 //! What entries are wrapped with: the flags that `thoth run` is to be told, variables, intents.
 //!
 //! An entry that is wrapped already keeps its flags and variables but for those that are given now: a
-//! plain `wrap-config` must not take away what an administrator, or a person, has set.
+//! plain `wrap-config` must not take away what an administrator, or a person, has set. What it does
+//! take away are flags that are weaker than what is managed.
 
 use std::path::PathBuf;
 
 use super::intents::Intents;
 use super::program::Program;
 use crate::clients::document::{Transport, Wrapping, wrapped};
+use crate::clients::scan::{Expected, weaker_flags};
 
 /// What [`crate::clients::document`] tells itself in an entry; it is not for us to hand on.
 const UNDO: &str = "--undo";
@@ -21,6 +23,8 @@ pub(in crate::cli) struct Wish {
     /// Whether an intent was given for all, so that the map is not asked.
     pub(super) intents: Intents,
     pub(super) env: Vec<(String, String)>,
+    /// What is managed: flags that an entry has and that are weaker are not kept.
+    pub(super) expected: Expected,
 }
 
 /// A variable that cannot be added.
@@ -84,6 +88,13 @@ fn merged(had: &[String], given: &[(&str, Vec<String>)]) -> Vec<String> {
     flags.into_iter().flat_map(|flag| flag.words).collect()
 }
 
+/// The flags an entry has, without some.
+fn without(had: &[String], names: &[&str]) -> Vec<String> {
+    let mut flags = parse(had);
+    flags.retain(|flag| !names.contains(&flag.name.as_str()));
+    flags.into_iter().flat_map(|flag| flag.words).collect()
+}
+
 /// A flag and its value as two words; as one where the value could be taken for a flag, or for
 /// the `--` before the command.
 fn written(name: &str, value: &str) -> Vec<String> {
@@ -123,6 +134,8 @@ impl Wish {
     ) -> Option<Wrapping> {
         let Transport::Stdio { command, args, .. } = transport else { return None };
         let had = wrapped(command, args).map(|wrapped| wrapped.flags).unwrap_or_default();
+        let weaker = weaker_flags(had, &self.expected);
+        let had = &without(had, &weaker);
         let mut given: Vec<(&str, Vec<String>)> = Vec::new();
         if !parse(had).iter().any(|flag| flag.name == "--agent-id") {
             given.push(("--agent-id", vec![agent(name)]));
@@ -162,6 +175,7 @@ pub(super) fn policy(name: &str) -> std::io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::decide::Mode;
 
     fn words(line: &str) -> Vec<String> {
         line.split_whitespace().map(str::to_owned).collect()
@@ -191,6 +205,38 @@ mod tests {
             let merged_once = merged(&words(had), &given);
             assert_eq!(merged_once, words(expected), "{had}");
             assert_eq!(merged(&merged_once, &given), merged_once, "twice is once: {had}");
+        }
+    }
+
+    #[test]
+    fn flags_that_are_weaker_than_what_is_managed_are_not_kept() {
+        let wish = Wish {
+            program: Program { path: "/usr/bin/thoth".to_owned(), stays: true },
+            flags: Vec::new(),
+            intents: Intents::default(),
+            env: Vec::new(),
+            expected: Expected {
+                mode: Some(Mode::Progressive),
+                tenant_id: Some("acme".to_owned()),
+                policies: Some(vec![PathBuf::from("/etc/thoth/p.toml")]),
+                ..Expected::default()
+            },
+        };
+        for (had, kept) in [
+            ("--agent-id a --enforcement-mode observe --user-id u", "--agent-id a --user-id u"),
+            ("--agent-id a --enforcement-mode=block", "--agent-id a --enforcement-mode=block"),
+            ("--agent-id a --tenant-id other --policy /tmp/p --policy x", "--agent-id a"),
+            (
+                "--agent-id a --tenant-id acme --policy /etc/thoth/p.toml",
+                "--agent-id a --tenant-id acme --policy /etc/thoth/p.toml",
+            ),
+            ("--agent-id a --no-such-flag x", "--agent-id a --no-such-flag x"),
+        ] {
+            let args = [words("run"), words(had), words("-- npx")].concat();
+            let command = "/usr/bin/thoth".to_owned();
+            let transport = Transport::Stdio { command, args, env: Vec::new() };
+            let wrapping = wish.wrapping("a", &transport, Vec::new()).unwrap();
+            assert_eq!(wrapping.flags, words(kept), "{had}");
         }
     }
 
