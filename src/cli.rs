@@ -5,6 +5,7 @@ mod demo;
 pub mod doctor;
 pub mod doctor_tls;
 pub mod exit;
+mod expected;
 mod fault;
 mod health;
 mod local;

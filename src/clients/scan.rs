@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 pub use self::entry::{Entries, Entry};
 use self::judge::Judge;
+pub use self::judge::weaker_flags;
 use super::coverage::{Coverage, FoundFile};
 use super::document::Document;
 use super::extension;
@@ -49,8 +50,8 @@ pub fn scan(places: &Places, expected: &Expected) -> Coverage {
     scan_files(&files(places), places, expected)
 }
 
-/// Looks at some files only. Extensions are told of with their manifests: their list is looked at
-/// for what it has otherwise.
+/// Looks at some files only, and tells of each, in their order. Extensions are told of with their
+/// manifests: of their list, only what it has otherwise.
 pub fn scan_files(files: &[File], places: &Places, expected: &Expected) -> Coverage {
     let mut entries = Entries::new(places);
     let mut judge = Judge::new(places, expected);

@@ -297,3 +297,53 @@ fn every_file_of_a_user_is_found_and_comes_back() {
         assert_eq!(fs::read(room.path(place)).unwrap(), wild(name), "{place} did not come back");
     }
 }
+
+#[test]
+fn an_extension_of_claude_desktop_is_wrapped_in_both_its_manifests_and_comes_back() {
+    if !cfg!(target_os = "linux") {
+        return; // the place is another one, and nothing else
+    }
+    let room = Room::new();
+    let manifest = r#"{
+  "manifest_version": "0.2",
+  "name": "notes",
+  "version": "1.0.0",
+  "server": {
+    "type": "python",
+    "entry_point": "server/main.py",
+    "mcp_config": {
+      "command": "python3",
+      "args": ["${__dirname}/server/main.py", "${user_config.folder}"],
+      "env": { "API_KEY": "${user_config.key}" }
+    }
+  },
+  "user_config": { "key": { "type": "string", "sensitive": true } }
+}
+"#;
+    let list = format!(
+        r#"{{"extensions":{{"local.notes":{{"id":"local.notes","hash":"0","manifest":{},"signatureInfo":{{"status":"unsigned"}}}}}}}}"#,
+        manifest.split_whitespace().collect::<String>()
+    );
+    let app = ".config/Claude";
+    let one = room.file(&format!("{app}/Claude Extensions/local.notes/manifest.json"), manifest);
+    let two = room.file(&format!("{app}/extensions-installations.json"), &list);
+    room.file(
+        &format!("{app}/Claude Extensions Settings/local.notes.json"),
+        r#"{"isEnabled": true}"#,
+    );
+
+    let check = ["--client", "claude-desktop", "--check"];
+    assert_eq!(room.wrap(&check).code, 10);
+    let said = room.wrap(&["--client", "claude-desktop"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(count(&said.out, "wrapped"), 2, "{}", said.out);
+    for file in [&one, &two] {
+        let wrapped = text(file);
+        assert!(wrapped.contains("local.notes") && wrapped.contains("--agent-id"), "{wrapped}");
+        assert!(wrapped.contains("${__dirname}/server/main.py"), "{wrapped}");
+    }
+    let said = room.wrap(&check);
+    assert_eq!(said.code, 0, "{}", said.out);
+    room.unwrap(&["--client", "claude-desktop"]);
+    assert_eq!((text(&one).as_str(), text(&two)), (manifest, list));
+}

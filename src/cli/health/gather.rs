@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::probe::Probed;
 use crate::cli::fault::chain;
-use crate::cli::{local, remote};
-use crate::clients::scan::{self, Expected};
+use crate::cli::{expected, local, remote};
+use crate::clients::scan;
 use crate::clients::table::Places;
 use crate::config::flags::RunFlags;
 use crate::config::layers::{FileProblem, Layers};
 use crate::config::settings::Config;
-use crate::config::variables::{self as name, Env, Variable};
-use crate::config::{self, HEARTBEAT, Origin, Overridden, Problem, Reading};
+use crate::config::variables::Env;
+use crate::config::{self, HEARTBEAT, Overridden, Problem, Reading};
 use crate::credential::{Credential, Standing};
 use crate::endpoint::{identity, sidecar, state};
 use crate::gate::decide::Outage;
@@ -70,7 +70,7 @@ impl Setup {
             }
         };
         config.revocations.set(state.directives.revoked_key_ids.iter().cloned());
-        let expected = self.expected(&machine);
+        let expected = expected::managed(&self.reading, &machine);
         let configured = |url: &str, probed| Configured { url: url.to_owned(), probed };
         Facts {
             now: clock::now(),
@@ -96,34 +96,6 @@ impl Setup {
             sidecars: home.map(sidecar::list).unwrap_or_default(),
             coverage: scan::scan(&self.places, &expected),
         }
-    }
-
-    /// What a wrapped entry is held against: what the managed file says, as far as it counts here.
-    fn expected(&self, machine: &Machine) -> Expected {
-        let config = self.config();
-        let is_managed = |variable: &Variable| self.managed(variable.name).next().is_some();
-        let policies: Vec<_> = self.managed("--policy").map(PathBuf::from).collect();
-        let enforcer_url = config.enforcer.as_ref().map(|enforcer| enforcer.url.clone());
-        Expected {
-            program: machine.executable.clone().unwrap_or_default(),
-            private_gid: machine.private_gid,
-            mode: is_managed(&name::ENFORCEMENT_MODE).then_some(config.mode),
-            environment: is_managed(&name::ENV).then_some(config.environment),
-            enforcer_url: enforcer_url.filter(|_| is_managed(&name::ENFORCER_URL)),
-            tenant_id: config.identity.tenant_id.clone().filter(|_| is_managed(&name::TENANT_ID)),
-            policies: (!policies.is_empty()).then_some(policies),
-            journal_required: self.managed("--journal").next().is_some()
-                && !config.journal.best_effort,
-        }
-    }
-
-    /// What the managed file says of a setting, where that counts.
-    fn managed(&self, setting: &str) -> impl Iterator<Item = &str> {
-        let shown = self.reading.shown().iter().filter(move |shown| shown.name == setting);
-        shown.filter_map(|shown| match shown.origin {
-            Origin::Managed(_) => Some(&*shown.value),
-            Origin::Flag(_) | Origin::Variable(_) | Origin::Profile(_) | Origin::Default => None,
-        })
     }
 
     /// What `thoth run` would not start with, or not heed.

@@ -1,13 +1,15 @@
 //! What entries are wrapped with: the flags that `thoth run` is to be told, variables, intents.
 //!
 //! An entry that is wrapped already keeps its flags and variables but for those that are given now: a
-//! plain `wrap-config` must not take away what an administrator, or a person, has set.
+//! plain `wrap-config` must not take away what an administrator, or a person, has set. What it does
+//! take away are flags that are weaker than what is managed.
 
 use std::path::PathBuf;
 
 use super::intents::Intents;
 use super::program::Program;
-use crate::clients::document::{Server, Transport, Wrapping, wrapped};
+use crate::clients::document::{Transport, Wrapping, wrapped};
+use crate::clients::scan::{Expected, weaker_flags};
 
 /// What [`crate::clients::document`] tells itself in an entry; it is not for us to hand on.
 const UNDO: &str = "--undo";
@@ -21,6 +23,8 @@ pub(in crate::cli) struct Wish {
     /// Whether an intent was given for all, so that the map is not asked.
     pub(super) intents: Intents,
     pub(super) env: Vec<(String, String)>,
+    /// What is managed: flags that an entry has and that are weaker are not kept.
+    pub(super) expected: Expected,
 }
 
 /// A variable that cannot be added.
@@ -84,6 +88,13 @@ fn merged(had: &[String], given: &[(&str, Vec<String>)]) -> Vec<String> {
     flags.into_iter().flat_map(|flag| flag.words).collect()
 }
 
+/// The flags an entry has, without some.
+fn without(had: &[String], names: &[&str]) -> Vec<String> {
+    let mut flags = parse(had);
+    flags.retain(|flag| !names.contains(&flag.name.as_str()));
+    flags.into_iter().flat_map(|flag| flag.words).collect()
+}
+
 /// A flag and its value as two words; as one where the value could be taken for a flag, or for
 /// the `--` before the command.
 fn written(name: &str, value: &str) -> Vec<String> {
@@ -117,18 +128,21 @@ impl Wish {
     /// variables that it was given when it was wrapped before.
     pub(super) fn wrapping(
         &self,
-        server: &Server,
+        name: &str,
+        transport: &Transport,
         added: Vec<(String, String)>,
     ) -> Option<Wrapping> {
-        let Transport::Stdio { command, args, .. } = &server.transport else { return None };
+        let Transport::Stdio { command, args, .. } = transport else { return None };
         let had = wrapped(command, args).map(|wrapped| wrapped.flags).unwrap_or_default();
+        let weaker = weaker_flags(had, &self.expected);
+        let had = &without(had, &weaker);
         let mut given: Vec<(&str, Vec<String>)> = Vec::new();
         if !parse(had).iter().any(|flag| flag.name == "--agent-id") {
-            given.extend(agent(&server.name).map(|agent| ("--agent-id", vec![agent])));
+            given.push(("--agent-id", vec![agent(name)]));
         }
         given.extend(self.flags.iter().map(|(name, values)| (*name, values.clone())));
         if !self.flags.iter().any(|(name, _)| *name == "--session-intent") {
-            let intent = self.intents.of(&server.name);
+            let intent = self.intents.of(name);
             given.extend(intent.map(|intent| ("--session-intent", vec![intent.to_owned()])));
         }
         let mut env = added;
@@ -142,11 +156,10 @@ impl Wish {
     }
 }
 
-/// A server's name as an agent's; `None` where `thoth run` would not take it, and call the agent
-/// after the command instead.
-fn agent(name: &str) -> Option<String> {
-    let usable = !name.trim().is_empty() && !name.chars().any(char::is_control);
-    usable.then(|| name.to_owned())
+/// A server's name as an agent's: without what `thoth run` would not take.
+fn agent(name: &str) -> String {
+    let name = name.replace(char::is_control, "_");
+    if name.trim().is_empty() { "server".to_owned() } else { name }
 }
 
 /// The path of a policy as an entry needs it: whole, since clients start it from anywhere. A name
@@ -162,6 +175,7 @@ pub(super) fn policy(name: &str) -> std::io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::decide::Mode;
 
     fn words(line: &str) -> Vec<String> {
         line.split_whitespace().map(str::to_owned).collect()
@@ -195,6 +209,38 @@ mod tests {
     }
 
     #[test]
+    fn flags_that_are_weaker_than_what_is_managed_are_not_kept() {
+        let wish = Wish {
+            program: Program { path: "/usr/bin/thoth".to_owned(), stays: true },
+            flags: Vec::new(),
+            intents: Intents::default(),
+            env: Vec::new(),
+            expected: Expected {
+                mode: Some(Mode::Progressive),
+                tenant_id: Some("acme".to_owned()),
+                policies: Some(vec![PathBuf::from("/etc/thoth/p.toml")]),
+                ..Expected::default()
+            },
+        };
+        for (had, kept) in [
+            ("--agent-id a --enforcement-mode observe --user-id u", "--agent-id a --user-id u"),
+            ("--agent-id a --enforcement-mode=block", "--agent-id a --enforcement-mode=block"),
+            ("--agent-id a --tenant-id other --policy /tmp/p --policy x", "--agent-id a"),
+            (
+                "--agent-id a --tenant-id acme --policy /etc/thoth/p.toml",
+                "--agent-id a --tenant-id acme --policy /etc/thoth/p.toml",
+            ),
+            ("--agent-id a --no-such-flag x", "--agent-id a --no-such-flag x"),
+        ] {
+            let args = [words("run"), words(had), words("-- npx")].concat();
+            let command = "/usr/bin/thoth".to_owned();
+            let transport = Transport::Stdio { command, args, env: Vec::new() };
+            let wrapping = wish.wrapping("a", &transport, Vec::new()).unwrap();
+            assert_eq!(wrapping.flags, words(kept), "{had}");
+        }
+    }
+
+    #[test]
     fn a_secret_of_ours_is_no_variable_for_a_file() {
         for (text, taken) in [
             ("PATH=/usr/bin", true),
@@ -221,10 +267,15 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_run_would_not_take_is_no_agent() {
-        for (name, taken) in [("files", true), ("", false), (" ", false), ("a\nb", false)] {
-            assert_eq!(agent(name).is_some(), taken, "{name:?}");
+    fn an_agent_is_called_as_run_takes_it() {
+        for (name, called) in [
+            ("files", "files"),
+            ("Dateien 工具", "Dateien 工具"),
+            ("a\nb", "a_b"),
+            ("", "server"),
+            (" ", "server"),
+        ] {
+            assert_eq!(agent(name), called);
         }
-        assert_eq!(agent("Dateien 工具").as_deref(), Some("Dateien 工具"));
     }
 }

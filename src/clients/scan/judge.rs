@@ -9,7 +9,7 @@ use super::program::Programs;
 use super::{Entry, Expected};
 use crate::clients::coverage::{FoundServer, Standing};
 use crate::clients::document::{Document, Transport, Wrapped, wrapped};
-use crate::clients::table::Places;
+use crate::clients::table::{Places, System};
 use crate::config::flags::RunFlags;
 use crate::config::settings::Environment;
 use crate::config::variables::{
@@ -21,6 +21,7 @@ use crate::gate::decide::Mode;
 /// Judges entries, and remembers what it has seen of programs.
 #[derive(Debug)]
 pub(super) struct Judge<'a> {
+    system: System,
     expected: &'a Expected,
     programs: Programs<'a>,
     run: Command,
@@ -38,8 +39,35 @@ struct Said {
 /// The settings of one wrapped entry: its flags, and behind them the variables it is given.
 struct Told<'a> {
     flags: &'a RunFlags,
-    document: &'a Document,
-    server: usize,
+    /// The entry with the variables; `None` where only flags are looked at.
+    entry: Option<(&'a Document, usize)>,
+    system: System,
+}
+
+/// The flags of a wrapped entry that are weaker than what is managed, or not what is managed.
+/// None where they are not flags of `thoth run` at all.
+pub fn weaker_flags(flags: &[String], expected: &Expected) -> Vec<&'static str> {
+    let run = RunFlags::augment_args(Command::new("run").no_binary_name(true));
+    let parsed = run.try_get_matches_from(flags);
+    let Ok(mut flags) = parsed.and_then(|matches| RunFlags::from_arg_matches(&matches)) else {
+        return Vec::new();
+    };
+    let mut weaker = Vec::new();
+    while let Some(flag) =
+        (Told { flags: &flags, entry: None, system: System::here() }).weaker(expected)
+    {
+        match flag {
+            "--enforcement-mode" => flags.enforcement_mode = None,
+            "--env" => flags.env = None,
+            "--enforcer-url" => flags.enforcer_url = None,
+            "--tenant-id" => flags.tenant_id = None,
+            "--journal" => flags.journal = None,
+            "--policy" => flags.policy.clear(),
+            _ => break, // a flag that is looked at and not named here would be found for ever
+        }
+        weaker.push(flag);
+    }
+    weaker
 }
 
 // === impl Judge ===
@@ -47,7 +75,7 @@ struct Told<'a> {
 impl<'a> Judge<'a> {
     pub(super) fn new(places: &'a Places, expected: &'a Expected) -> Self {
         let run = RunFlags::augment_args(Command::new("run").no_binary_name(true));
-        Self { expected, programs: Programs::new(places, expected), run }
+        Self { system: places.system, expected, programs: Programs::new(places, expected), run }
     }
 
     /// Tells how a server stands, and whether `thoth wrap-config` would do something about it.
@@ -125,7 +153,7 @@ impl<'a> Judge<'a> {
         if flags.agent_id.is_none() {
             return Err("it has no --agent-id, so its calls have no name".to_owned());
         }
-        let told = Told { flags: &flags, document, server: at };
+        let told = Told { flags: &flags, entry: Some((document, at)), system: self.system };
         match told.weaker(self.expected) {
             Some(setting) => Err(format!("{setting} is not what is managed, or weaker")),
             None => Ok(note),
@@ -190,12 +218,24 @@ impl Told<'_> {
         let enough = enough?;
         let (found_in, text) = match flag {
             Some(text) => (name, text.to_string_lossy()),
-            None => variables.iter().find_map(|variable| {
-                let text = self.document.variable(self.server, variable.name)?;
-                Some((variable.name, text.into()))
-            })?,
+            None => variables
+                .iter()
+                .find_map(|variable| Some((variable.name, self.variable(variable.name)?.into())))?,
         };
         (!enough(text.trim())).then_some(found_in)
+    }
+
+    /// The value of a variable that the entry is given. On Windows, names have no case.
+    fn variable(&self, name: &str) -> Option<&str> {
+        let (document, server) = self.entry?;
+        let Transport::Stdio { env, .. } = &document.servers()[server].transport else {
+            return None;
+        };
+        let is_it = |given: &&String| match self.system {
+            System::Windows => given.eq_ignore_ascii_case(name),
+            System::Macos | System::Linux => *given == name,
+        };
+        document.variable(server, env.iter().find(is_it)?)
     }
 }
 
