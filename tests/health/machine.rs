@@ -137,13 +137,18 @@ impl Machine {
 
     /// Runs thoth with these words.
     pub(crate) fn thoth(&self, words: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_thoth"))
+        self.command(words).output().unwrap()
+    }
+
+    /// thoth with these words, to be run as this machine's user.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_thoth"));
+        command
             .args(words)
             .env_clear()
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.home.path())
-            .output()
-            .unwrap()
+            .current_dir(self.home.path());
+        command
     }
 
     /// What `thoth health --json` says, held against its schema.
