@@ -1,5 +1,5 @@
 //! Gathers the facts: reads the settings, the profile and the clients' files. Connects to nobody,
-//! and starts no program.
+//! and starts no program but those of [`Machine::gather`] on Windows.
 
 use std::path::{Path, PathBuf};
 
