@@ -5,7 +5,9 @@ mod demo;
 pub mod doctor;
 pub mod doctor_tls;
 pub mod exit;
+mod expected;
 mod fault;
+mod health;
 mod local;
 mod manual;
 pub mod paint;
@@ -14,6 +16,9 @@ mod printable;
 mod remote;
 pub mod run;
 mod set_api_key;
+mod status;
+mod unwrap_config;
+mod wrap_config;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -43,6 +48,10 @@ enum Command {
     Policy(policy::Args),
     Audit(audit::Args),
     Doctor(doctor::Args),
+    Health(health::Args),
+    Status(status::Args),
+    WrapConfig(Box<wrap_config::Args>),
+    UnwrapConfig(unwrap_config::Args),
     Demo(demo::Args),
     SetApiKey(set_api_key::Args),
     Manual(manual::Args),
@@ -94,6 +103,10 @@ impl Cli {
                 args.run(&config::home(env), terminal, out).map_err(Fault::of(2))
             }
             Command::Doctor(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::Health(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::Status(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::WrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::UnwrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Demo(args) => args.run(env, out).map_err(Fault::of(exit::UNAVAILABLE)),
             Command::SetApiKey(args) => args.run(env, out, &mut io::stderr()),
             Command::DemoServer(args) => args.run(out).map_err(Fault::of(exit::UNAVAILABLE)),

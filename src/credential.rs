@@ -437,6 +437,21 @@ impl Shared {
     }
 }
 
+// === impl State ===
+
+impl State {
+    /// The word for it in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Stale => "stale",
+            Self::Rejected => "rejected",
+            Self::Revoked => "revoked",
+            Self::Missing => "missing",
+        }
+    }
+}
+
 // === impl Supply ===
 
 impl Supply {

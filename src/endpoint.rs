@@ -6,8 +6,10 @@
 //!
 //! Everything here blocks for a few system calls, and has no place on a line's path.
 
+pub mod departed;
 mod file;
 pub mod identity;
+pub mod inventory;
 pub mod lock;
 pub mod quarantine;
 pub mod sidecar;

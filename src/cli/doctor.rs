@@ -329,6 +329,10 @@ mod tests {
     }
 
     fn told(words: &[&str], env: &[(&str, &str)]) -> (u8, String) {
+        told_under(&Layers::default(), words, env)
+    }
+
+    fn told_under(layers: &Layers, words: &[&str], env: &[(&str, &str)]) -> (u8, String) {
         let args = Line::parse_from([&["doctor"], words].concat()).args;
         let env = [("HOME", "/nowhere")].iter().chain(env).copied().collect();
         let machine = Machine {
@@ -340,7 +344,7 @@ mod tests {
             is_root: Some(false),
             ..Machine::default()
         };
-        let reading = args.read(&env, &Layers::default());
+        let reading = args.read(&env, layers);
         let facts = Facts::gather(reading.draft(), machine, None);
         let mut out = Vec::new();
         let code = args.report(&reading, &facts, Vec::new(), Paint::default(), &mut out).unwrap();
@@ -399,6 +403,37 @@ mod tests {
         assert_eq!(report["settings"][0]["value"], "production");
         assert_eq!(report["settings"][0]["from"], "--env");
         assert_eq!(report["settings"][1]["from"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn what_is_managed_and_who_says_something_else_is_shown() {
+        let managed =
+            br#"{"enforcement_mode": "block", "tenant_id": "acme", "policy": ["baseline"],
+            "locked": ["enforcement_mode"]}"#;
+        let layers = Layers::of_text(Some(managed), Some(br#"{"user_id": "ann"}"#));
+        let (code, text) = told_under(&layers, &[], &[("THOTH_ENFORCEMENT", "observe")]);
+        assert_eq!(code, exit::NO);
+        let check = format!(
+            "  no locked                   THOTH_ENFORCEMENT says something else than {MANAGED}, \
+             which locks enforcement_mode and counts\n       fix: remove THOTH_ENFORCEMENT; "
+        );
+        for line in [
+            &*check,
+            "  ok decides                  one policy on this machine decides\n",
+            "  THOTH_ENFORCEMENT_MODE                   block  (managed, locked)\n",
+            "  THOTH_TENANT_ID                          acme  (managed)\n",
+            "  THOTH_USER_ID                            ann  (profile)\n",
+            "  --policy                                 baseline  (managed)\n",
+            "\nOne thing to fix.\n",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        let (code, text) = told_under(&layers, &["--json"], &[]);
+        assert_eq!(code, exit::OK, "{text}");
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let settings = report["settings"].as_array().unwrap();
+        let mode = settings.iter().find(|found| found["name"] == "THOTH_ENFORCEMENT_MODE").unwrap();
+        assert_eq!((&mode["from"], &mode["locked"]), (&"managed".into(), &true.into()));
     }
 
     #[test]

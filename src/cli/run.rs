@@ -3,7 +3,11 @@
 //! Wiring only: each part is made, checked and handed to the pump. What refuses to start does so
 //! before the server is started, with everything that is wrong told at once.
 
+mod findings;
+mod fleet;
+mod order;
 mod record;
+mod tools;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -14,20 +18,25 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::record::Journalist;
+use self::fleet::{Beginning, Fleet, Orders};
+use self::order::Obedient;
+use self::record::{Journalist, Tally};
 use super::exit;
 use super::fault::{Fault, chain};
 use super::local::{self, Judge};
 use super::remote;
 use crate::child::{Child, Exit, Ladder, Launch};
+use crate::clients::table::Places;
 use crate::config::flags::RunFlags;
 use crate::config::layers::Layers;
 use crate::config::settings::{Config, StepUp};
 use crate::config::variables::Env;
 use crate::config::{self, Reading};
 use crate::credential::GRACE;
+use crate::endpoint::sidecar::{Contact, Decisions, Policy, Sidecar};
 use crate::enforcer::Enforcer;
 use crate::gate::decide::Rules;
 use crate::gate::session::{Session, Settings};
@@ -68,6 +77,7 @@ struct Parts {
     judge: Judge,
     enforcer: Option<Enforcer>,
     journal: Journal,
+    beginning: Beginning,
 }
 
 impl Args {
@@ -84,7 +94,7 @@ impl Args {
             .enable_all()
             .build()
             .map_err(Fault::of(exit::UNAVAILABLE))?;
-        let ended = runtime.block_on(self.session(config));
+        let ended = runtime.block_on(self.session(config, Places::of(env)));
         // A read of a terminal cannot be called back; it must not keep the process.
         runtime.shutdown_background();
         drop(flush);
@@ -105,14 +115,14 @@ impl Args {
         reading
     }
 
-    async fn session(self, config: Config) -> Result<u8, Fault> {
+    async fn session(self, config: Config, places: Places) -> Result<u8, Fault> {
         let mut stop = stop::listen().map_err(Fault::of(exit::UNAVAILABLE))?;
-        let prepared = stop.unless_stopped(prepare(config, &self.command)).await;
+        let prepared = stop.unless_stopped(prepare(config, &self.command, places)).await;
         let parts = match prepared {
             Ok(parts) => parts?,
             Err(signal) => return Ok(signal.exit_code_alone()),
         };
-        let Parts { config, judge, enforcer, journal } = parts;
+        let Parts { config, judge, enforcer, journal, beginning } = parts;
         for notice in config.notices.iter().chain(&judge.notices) {
             tell(notice);
         }
@@ -126,12 +136,17 @@ impl Args {
             enforcer.warm_up();
         }
 
-        let session = Session::new(settings(&config), Some(Box::new(judge.local)));
-        let mut journalist = Journalist::new(journal, config.journal);
+        let quarantine = beginning.orders.quarantine.clone();
+        let judge = Obedient { judge: judge.local, quarantine };
+        let session = Session::new(settings(&config), Some(Box::new(judge)));
+        let tally = beginning.tally.clone();
+        let fleet = Fleet::begin(&config, beginning);
+        let lists = fleet.lists();
+        let mut journalist = Journalist::new(journal, config.journal, tally.clone(), lists);
         let signals = Signals::default();
         let exit = {
             let pipes = Pipes { client_in, client_out, server_in, server_out };
-            let asker = enforcer.map(Remote);
+            let asker = enforcer.map(|enforcer| Remote { enforcer, tally });
             let limit = config.max_message_bytes;
             let relay = pump::run(pipes, session, asker, &mut journalist, signals.clone(), limit);
             let both = async { tokio::join!(relay, end(&mut child, &signals)).1 };
@@ -149,26 +164,55 @@ impl Args {
             }
         };
         journalist.close();
+        // A second signal does not wait for what is said to others.
+        let _ = stop.unless_stopped(fleet.end()).await;
         exit.map_err(Fault::of(exit::UNAVAILABLE))
     }
 }
 
-/// The enforcer, as the pump asks it.
+/// The enforcer, as the pump asks it; how it answers is kept for whoever asks about this sidecar.
 #[derive(Clone)]
-struct Remote(Enforcer);
+struct Remote {
+    enforcer: Enforcer,
+    tally: Tally,
+}
 
 impl Ask for Remote {
-    fn ask(&self, question: Question) -> impl Future<Output = Answer> + Send {
-        self.0.ask(question)
+    async fn ask(&self, question: Question) -> Answer {
+        let asked = Instant::now();
+        let answer = self.enforcer.ask(question).await;
+        if let Some(contact) = &mut self.tally.lock().contact {
+            met(contact, &answer, asked.elapsed());
+        }
+        answer
     }
 
     fn wait(&self, hold: Hold) -> impl Future<Output = Answer> + Send {
-        self.0.wait(hold)
+        self.enforcer.wait(hold)
+    }
+}
+
+/// What an answer says of the enforcer itself.
+fn met(contact: &mut Contact, answer: &Answer, took: Duration) {
+    contact.asked_at = Some(clock::now());
+    contact.latency_ms = Some((took.as_secs_f64() * 1e6).round() / 1e3);
+    let code = match answer {
+        Answer::Said(verdict) => verdict.grounds.reason_code.as_deref(),
+        Answer::Silent(_) => {
+            contact.reachable = Some(false);
+            return;
+        }
+    };
+    let is_trusted =
+        !matches!(code, Some("enforcer_pin_mismatch" | "enforcer_certificate_invalid"));
+    contact.reachable = Some(is_trusted);
+    if contact.url.starts_with("https:") {
+        contact.pin_ok = Some(is_trusted);
     }
 }
 
 /// Makes and checks everything, and starts nothing.
-async fn prepare(config: Config, command: &[OsString]) -> Result<Parts, Fault> {
+async fn prepare(config: Config, command: &[OsString], places: Places) -> Result<Parts, Fault> {
     let session_id = Uuid::new_v4().to_string();
     let server = server_name(command);
     let machine = Machine::gather();
@@ -195,7 +239,51 @@ async fn prepare(config: Config, command: &[OsString]) -> Result<Parts, Fault> {
     let agent = &config.identity.agent_id;
     let journal =
         Journal::create(&config.home, agent, &session_id, config.journal, header, clock::now());
-    Ok(Parts { config, judge, enforcer, journal })
+    let tally = Tally::default();
+    tally.lock().contact = config.enforcer.as_ref().map(|enforcer| Contact {
+        url: enforcer.url.clone(),
+        asked_at: None,
+        reachable: None,
+        latency_ms: None,
+        pin_ok: None,
+    });
+    let beginning = Beginning {
+        sidecar: sidecar(&config, &judge, session_id, server),
+        tally,
+        journal: journal.path().to_owned(),
+        api_key: config.enforcer.as_ref().and_then(|enforcer| enforcer.api_key.clone()),
+        machine: facts.machine,
+        places,
+        orders: Orders::known(&config.home, config.revocations.clone()),
+    };
+    Ok(Parts { config, judge, enforcer, journal, beginning })
+}
+
+/// This sidecar, before it has done anything.
+fn sidecar(config: &Config, judge: &Judge, session_id: String, server: String) -> Sidecar {
+    let now = clock::now();
+    let policies = judge.policies.iter().map(|policy| Policy {
+        id: policy.id.clone(),
+        version: policy.version.parse().unwrap_or_default(),
+        sha256: policy.sha256.clone(),
+    });
+    Sidecar {
+        pid: std::process::id(),
+        session_id,
+        started_at: now,
+        updated_at: now,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        agent_id: config.identity.agent_id.clone(),
+        server,
+        environment: config.environment.word().to_owned(),
+        enforcement_mode: config.mode.word().to_owned(),
+        policies: policies.collect(),
+        decisions: Decisions::default(),
+        last_decision_at: None,
+        enforcer: None,
+        credentials: Vec::new(),
+        journal: None,
+    }
 }
 
 /// Makes the profile's files on first use. A session needs none of them, so one that cannot be

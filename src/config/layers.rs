@@ -116,6 +116,11 @@ impl Layers {
         &self.problems
     }
 
+    /// The keys that the managed file alone may set, those that go along with others included.
+    pub fn locked(&self) -> impl Iterator<Item = &'static str> {
+        self.locked.iter().copied()
+    }
+
     pub(super) fn managed(&self) -> &Layer {
         &self.managed
     }

@@ -174,6 +174,11 @@ fn living(lock: &Path) -> Option<Sidecar> {
     if !is_settled {
         return None;
     }
+    // Opening anything but a file could wait for somebody to write into it.
+    let is_file = |path: &Path| fs::metadata(path).is_ok_and(|facts| facts.is_file());
+    if !is_file(lock) || path.exists() && !is_file(&path) {
+        return None;
+    }
     let file = File::open(lock).ok()?; // it may just have ended
     match file.try_lock_shared() {
         Ok(()) => {

@@ -11,16 +11,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::rhythm::Rhythm;
 use super::wire::{
     CheckIn, JournalHead, Orders, Registration, Servers, Status, decisions, each_once,
-    enforcement_mode, is_drifted,
+    enforcement_mode,
 };
 use super::{GovApi, Trouble};
 use crate::clients::coverage::Coverage;
 use crate::config::settings::{Enrollment, Environment};
+use crate::endpoint::departed;
 use crate::endpoint::lock::Held;
 use crate::endpoint::sidecar::Sidecar;
 use crate::endpoint::state::{self, State};
@@ -51,10 +53,14 @@ pub struct Machine {
 pub struct Findings {
     /// The sidecars that run.
     pub sidecars: Vec<Sidecar>,
+    /// Sidecars that have ended, and were not reported yet.
+    pub departed: Vec<Sidecar>,
     /// The servers of its clients.
     pub coverage: Coverage,
     /// How it is: `healthy`, `degraded` or `unhealthy`.
     pub health: &'static str,
+    /// Whether a server that could be governed is not, or is not as it should be.
+    pub config_drifted: bool,
 }
 
 /// The holder of the lock, and what it remembers.
@@ -145,16 +151,16 @@ impl Heart {
     /// Says that the last sidecar ends. Once, and whatever comes of it.
     pub async fn farewell(&mut self, findings: Findings) {
         if self.state.registration_ok == Some(true) {
-            let check_in = self.check_in(findings, Status::Stopping);
-            let answer = self.govapi.check_in(&check_in).await;
-            if self.heed(answer).is_ok() {
-                self.state.last_check_in = Some((self.clock)());
+            self.is_new = false; // nobody registers to say goodbye
+            if self.report(findings, Status::Stopping).await.is_ok() {
                 self.remember().await;
             }
         }
     }
 
     async fn report(&mut self, findings: Findings, status: Status) -> Result<(), Trouble> {
+        let departed = findings.departed.iter().map(|sidecar| sidecar.session_id.clone());
+        let departed: Vec<_> = departed.collect();
         let check_in = self.check_in(findings, status);
         if self.is_new {
             self.register(&check_in.registration).await?;
@@ -167,6 +173,11 @@ impl Heart {
         }
         self.heed(answer)?;
         self.state.last_check_in = Some((self.clock)());
+        if !departed.is_empty() {
+            let home = self.home.clone();
+            let forget = move || departed::forget(&home, departed.iter().map(String::as_str));
+            let _ = spawn_blocking(forget).await; // they are reported again then
+        }
         Ok(())
     }
 
@@ -191,7 +202,7 @@ impl Heart {
 
     async fn remember(&self) {
         let (home, state) = (self.home.clone(), self.state.clone());
-        let written = tokio::task::spawn_blocking(move || state::write(&home, &state)).await;
+        let written = spawn_blocking(move || state::write(&home, &state)).await;
         if let Ok(Err(error)) = written {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -201,18 +212,13 @@ impl Heart {
     }
 
     fn check_in(&self, findings: Findings, status: Status) -> CheckIn {
-        let Findings { sidecars, coverage, health } = findings;
+        let Findings { sidecars, departed, coverage, health, config_drifted } = findings;
         let machine = &self.machine;
         let is_address = |user: &&String| user.contains('@');
-        let heads = sidecars.iter().filter_map(|sidecar| {
-            let journal = sidecar.journal.as_ref()?;
-            Some(JournalHead {
-                session_id: sidecar.session_id.clone(),
-                agent_id: sidecar.agent_id.clone(),
-                records: journal.records,
-                head: journal.head.clone(),
-            })
-        });
+        let heads = |of: &[Sidecar], is_over| {
+            of.iter().filter_map(|sidecar| head(sidecar, is_over)).collect::<Vec<_>>()
+        };
+        let modes: Vec<_> = sidecars.iter().chain(&departed).collect();
         CheckIn {
             registration: Registration {
                 endpoint_id: machine.endpoint_id.clone(),
@@ -222,7 +228,7 @@ impl Heart {
                 os_version: machine.os_version.clone(),
                 enrollment: machine.enrollment.word(),
                 status,
-                enforcement_mode: enforcement_mode(&sidecars),
+                enforcement_mode: enforcement_mode(&modes),
                 environment: machine.environment.word(),
                 proxy_version: env!("CARGO_PKG_VERSION"),
                 fleet_id: machine.fleet_id.clone(),
@@ -231,13 +237,24 @@ impl Heart {
             checked_in_at: (self.clock)(),
             health,
             quarantined: self.state.directives.quarantined,
-            config_drifted: is_drifted(coverage.counts()),
+            config_drifted,
             servers: Servers::of(&coverage),
             policies: each_once(sidecars.iter().flat_map(|sidecar| sidecar.policies.clone())),
-            journals: heads.collect(),
+            journals: [heads(&sidecars, false), heads(&departed, true)].concat(),
             credentials: each_once(sidecars.iter().flat_map(|sidecar| sidecar.credentials.clone())),
             decisions: decisions(&sidecars),
             sidecars: sidecars.len(),
         }
     }
+}
+
+fn head(sidecar: &Sidecar, is_over: bool) -> Option<JournalHead> {
+    let journal = sidecar.journal.as_ref()?;
+    Some(JournalHead {
+        session_id: sidecar.session_id.clone(),
+        agent_id: sidecar.agent_id.clone(),
+        is_over,
+        records: journal.records,
+        head: journal.head.clone(),
+    })
 }

@@ -12,6 +12,7 @@
 #![allow(dead_code, reason = "each test file uses another part of it")]
 
 mod certificates;
+pub(crate) mod govapi;
 mod serve;
 
 use std::collections::VecDeque;
@@ -118,6 +119,8 @@ struct State {
     questions: VecDeque<Script>,
     /// Scripts for looks at a hold; the last one stays.
     looks: VecDeque<Script>,
+    /// Scripts for paths that end so; they go before those above.
+    routes: Vec<(&'static str, VecDeque<Script>)>,
     seen: Vec<Seen>,
     /// Connections that were accepted.
     accepted: usize,
@@ -148,6 +151,7 @@ impl FakeEnforcer {
             state: Mutex::new(State {
                 questions: [Script::Answer(200, r#"{"decision":"ALLOW"}"#.to_owned())].into(),
                 looks: [Script::Answer(404, String::new())].into(),
+                routes: Vec::new(),
                 seen: Vec::new(),
                 accepted: 0,
             }),

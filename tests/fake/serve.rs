@@ -195,10 +195,12 @@ impl Memory {
     fn remember(&self, seen: Seen) -> Script {
         let script = {
             let mut state = self.state.lock().unwrap();
-            let scripts = if seen.path.contains("/v1/enforce/hold/") {
-                &mut state.looks
-            } else {
-                &mut state.questions
+            let state = &mut *state;
+            let route = state.routes.iter_mut().find(|(end, _)| seen.path.ends_with(end));
+            let scripts = match route {
+                Some((_, scripts)) => scripts,
+                None if seen.path.contains("/v1/enforce/hold/") => &mut state.looks,
+                None => &mut state.questions,
             };
             let script =
                 if scripts.len() > 1 { scripts.pop_front() } else { scripts.front().cloned() };

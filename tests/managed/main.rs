@@ -6,6 +6,8 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what broke by panicking")]
 
+mod health;
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;

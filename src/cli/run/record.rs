@@ -1,9 +1,20 @@
-//! Writes what the session decides into the journal, or says why a call must not go on.
+//! Writes what the session decides into the journal, or says why a call must not go on; and keeps
+//! count, for whoever asks how this sidecar is doing.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use crate::config::settings;
+use crate::endpoint::sidecar::{Contact, Decisions};
 use crate::gate::record::{Record, Recorder};
 use crate::journal::Journal;
 use crate::machine::clock;
+use crate::seal::Head;
+
+/// The longest list of tools that is passed on, in bytes.
+const LONGEST_LIST: usize = 4 * 1024 * 1024;
 
 /// The journal as the pump uses it.
 #[derive(Debug)]
@@ -12,23 +23,80 @@ pub(super) struct Journalist {
     best_effort: bool,
     /// Whether the last record could be written, so that a full disk is told once, not per call.
     writing: bool,
+    tally: Tally,
+    /// Where lists of tools go, where anybody wants them.
+    lists: Option<mpsc::Sender<Vec<u8>>>,
 }
 
+/// What was done so far. Clones share it; the lock is held for a few assignments only.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally(Arc<Mutex<Count>>);
+
+/// What was done so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Count {
+    pub(super) decisions: Decisions,
+    pub(super) last_decision_at: Option<Timestamp>,
+    /// Where the journal stands; `None` before its first record.
+    pub(super) head: Option<Head>,
+    /// The last contact with the enforcer, where one is configured.
+    pub(super) contact: Option<Contact>,
+}
+
+// === impl Tally ===
+
+impl Tally {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Count> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Journalist ===
+
 impl Journalist {
-    pub(super) fn new(journal: Journal, settings: settings::Journal) -> Self {
-        Self { journal, best_effort: settings.best_effort, writing: true }
+    pub(super) fn new(
+        journal: Journal,
+        settings: settings::Journal,
+        tally: Tally,
+        lists: Option<mpsc::Sender<Vec<u8>>>,
+    ) -> Self {
+        Self { journal, best_effort: settings.best_effort, writing: true, tally, lists }
     }
 
     pub(super) fn close(&mut self) {
         if let Err(error) = self.journal.close(clock::now()) {
             tracing::error!(error = &error as &dyn std::error::Error, "the journal has no end");
         }
+        self.tally.lock().head = self.head();
+    }
+
+    fn head(&self) -> Option<Head> {
+        Some(self.journal.head()).filter(|head| *head != Head::ORIGIN)
+    }
+
+    fn count(&self, record: &Record, now: Timestamp) {
+        let head = self.head();
+        let mut count = self.tally.lock();
+        count.head = head;
+        if let Record::Decision(decided) = record {
+            count.last_decision_at = Some(now);
+            let decisions = &mut count.decisions;
+            match decided.decision {
+                "allow" => decisions.allow += 1,
+                "modify" => decisions.modify += 1,
+                "step_up" => decisions.step_up += 1,
+                "defer" => decisions.defer += 1,
+                _ => decisions.block += 1,
+            }
+        }
     }
 }
 
 impl Recorder for Journalist {
     fn record(&mut self, record: &Record) -> bool {
-        let written = self.journal.append(record, clock::now());
+        let now = clock::now();
+        let written = self.journal.append(record, now);
+        self.count(record, now);
         match &written {
             Err(error) if self.writing => {
                 let consequence =
@@ -44,5 +112,12 @@ impl Recorder for Journalist {
         }
         self.writing = written.is_ok();
         written.is_ok() || self.best_effort
+    }
+
+    fn listed(&mut self, result: &[u8]) {
+        if let Some(lists) = self.lists.as_ref().filter(|_| result.len() <= LONGEST_LIST) {
+            // Nobody waits for whoever reads them: what finds the queue full is not reported.
+            let _ = lists.try_send(result.to_vec());
+        }
     }
 }
