@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use thoth::gate::verdict::{Calls, Effect, Facts, Judge, Verdict};
+use thoth::gate::verdict::{Arguments, Calls, Effect, Facts, Judge, Verdict};
 use thoth::policy::{BoundPolicy, Local, Policy, PolicySet, Scope, Who};
 
 fn policy(id: &str, default: &str, rules: &str) -> Policy {
@@ -271,7 +271,7 @@ fn nothing_that_is_added_makes_a_managed_verdict_milder() {
             |id, (default, rules): (&str, &str)| Some(bound(vec![policy(id, default, rules)]));
         let local = Local::new(Scope::default(), set("own", own)).under(set("managed", managed));
         let verdict = judge(&local, "t", &format!("{{\"n\":{n}}}"));
-        let arguments = verdict.effect.arguments().map(|arguments| arguments.as_str());
+        let arguments = verdict.effect.arguments().map(Arguments::as_str);
         let n = arguments.map(|text| text.replace(['{', '}'], "").replace("\"n\":", " "));
         let said = format!("{}{}", verdict.effect.word(), n.unwrap_or_default());
         let found = (&*said, &*verdict.grounds.policy.unwrap().id);
