@@ -15,6 +15,7 @@ mod entry;
 mod find;
 mod json;
 mod pen;
+mod quote;
 mod rewrite;
 #[cfg(test)]
 mod tests;
@@ -28,8 +29,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-use find::Found;
-use pen::Pen;
+use self::find::Found;
+use self::pen::Pen;
+use self::toml::read as read_toml;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -190,7 +192,7 @@ impl Document {
     fn parse(text: String, has_mark: bool, shape: Shape) -> Result<Self, Malformed> {
         let root = match shape.syntax {
             Syntax::Json => json::read(&text)?,
-            Syntax::Toml => Some(toml::read(&text)?),
+            Syntax::Toml => Some(read_toml(&text)?),
             Syntax::Yaml => yaml::read(&text)?,
         };
         let found = match root {
