@@ -12,7 +12,8 @@ mod program;
 mod tests;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 pub use self::entry::{Entries, Entry};
 use self::judge::Judge;
@@ -82,7 +83,31 @@ fn look(file: &File, entries: &mut Entries<'_>, judge: &mut Judge<'_>) -> FoundF
         }
         Err(malformed) => found.unreadable = Some(malformed.to_string()),
     }
+    let mendable = found.servers.iter_mut().filter(|server| server.can_be_wrapped);
+    if !is_writable(&file.path) {
+        for server in mendable {
+            server.can_be_wrapped = false;
+            let why = server.why.take().map_or(String::new(), |why| why + "; ");
+            server.why = Some(why + "the file is read-only");
+        }
+    }
     found
+}
+
+/// Whether `wrap-config` would write a file: root could write any.
+fn is_writable(path: &Path) -> bool {
+    let is_read_only = fs::metadata(path).is_ok_and(|facts| facts.permissions().readonly());
+    !is_read_only && may_write(path)
+}
+
+#[cfg(unix)]
+fn may_write(path: &Path) -> bool {
+    nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn may_write(_: &Path) -> bool {
+    true
 }
 
 /// An extension is one server, though the app has two manifests of it: what the list has is told
