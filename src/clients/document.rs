@@ -16,6 +16,7 @@ mod find;
 mod json;
 mod ours;
 mod pen;
+mod quote;
 mod rewrite;
 #[cfg(test)]
 mod tests;
@@ -30,8 +31,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-use find::Found;
-use pen::Pen;
+use self::find::Found;
+use self::pen::Pen;
+use self::toml::read as read_toml;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -180,7 +182,7 @@ type Refused = BTreeMap<usize, String>;
 fn root(text: &str, syntax: Syntax) -> Result<Option<tree::Node>, Malformed> {
     match syntax {
         Syntax::Json => json::read(text),
-        Syntax::Toml => toml::read(text).map(Some),
+        Syntax::Toml => read_toml(text).map(Some),
         Syntax::Yaml => yaml::read(text),
     }
 }

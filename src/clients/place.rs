@@ -100,6 +100,9 @@ pub enum PlaceError {
         #[source]
         source: io::Error,
     },
+    /// There is no place for turns and copies.
+    #[error("there is no home directory for thoth's own files; set HOME or THOTH_HOME_DIR")]
+    Homeless,
     /// Root's turn in the home of another user.
     #[error(
         "{} belongs to uid {owner}, and thoth runs as root; run it as that user (sudo -u)",

@@ -12,13 +12,14 @@ mod program;
 mod tests;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 pub use self::entry::{Entries, Entry};
 use self::judge::Judge;
 pub use self::judge::weaker_flags;
-use super::coverage::{Coverage, FoundFile};
-use super::document::Document;
+use super::coverage::{Coverage, FoundFile, FoundServer};
+use super::document::{Document, Server, Wrapping};
 use super::extension;
 use super::table::{File, Places, files, read};
 use crate::config::settings::Environment;
@@ -78,12 +79,68 @@ fn look(file: &File, entries: &mut Entries<'_>, judge: &mut Judge<'_>) -> FoundF
     match Document::read(&text, file.shape) {
         Ok(document) => {
             let servers = entries.of(file, &document, &text);
+            let at: Vec<_> = servers.iter().map(|entry| entry.server).collect();
             found.servers =
                 servers.into_iter().map(|entry| judge.judge(entry, &document)).collect();
+            keep_what_would_stay(&document, &at, &mut found.servers);
         }
         Err(malformed) => found.unreadable = Some(malformed.to_string()),
     }
+    if !is_writable(&file.path) {
+        let mendable = found.servers.iter_mut().filter(|server| server.can_be_wrapped);
+        mendable.for_each(|server| stays(server, "the file is read-only"));
+    }
     found
+}
+
+/// Tries what `wrap-config` would do: what is written in an odd way stays as it is.
+fn keep_what_would_stay(document: &Document, at: &[Option<usize>], servers: &mut [FoundServer]) {
+    let mut mendable: HashMap<_, _> = at
+        .iter()
+        .zip(servers)
+        .filter(|(_, server)| server.can_be_wrapped)
+        .filter_map(|(at, server)| Some(((*at)?, server)))
+        .collect();
+    if mendable.is_empty() {
+        return;
+    }
+    let wrapping = || Wrapping {
+        program: "thoth".to_owned(),
+        flags: ["--agent-id", "agent"].map(str::to_owned).into(),
+        env: Vec::new(),
+    };
+    let mut index = 0..;
+    let chosen = |_: &Server| {
+        let at = index.next()?;
+        mendable.contains_key(&at).then(wrapping)
+    };
+    for (at, why) in document.wrap(chosen).refused {
+        if let Some(server) = mendable.get_mut(&at) {
+            stays(server, &why);
+        }
+    }
+}
+
+fn stays(server: &mut FoundServer, why: &str) {
+    let before = server.why.take().map_or(String::new(), |before| before + "; ");
+    server.why = Some(before + why);
+    server.can_be_wrapped = false;
+}
+
+/// Whether `wrap-config` would write a file: root could write any.
+fn is_writable(path: &Path) -> bool {
+    let is_read_only = fs::metadata(path).is_ok_and(|facts| facts.permissions().readonly());
+    !is_read_only && may_write(path)
+}
+
+#[cfg(unix)]
+fn may_write(path: &Path) -> bool {
+    nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn may_write(_: &Path) -> bool {
+    true
 }
 
 /// An extension is one server, though the app has two manifests of it: what the list has is told

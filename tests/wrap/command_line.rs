@@ -301,6 +301,18 @@ fn a_file_can_be_said_to_be_of_a_client() {
     assert_eq!(room.wrap(&["--client", "goose", "--client", "zed", "any.json"]).code, 64);
 }
 
+#[test]
+fn without_a_home_nothing_is_changed_and_nothing_is_made() {
+    let room = Room::new();
+    let path = room.file("mcp.json", THREE);
+    let mut command = room.thoth(["wrap-config", "mcp.json"]);
+    let said = crate::room::said(command.env_clear().output().unwrap());
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("set HOME"), "{}", said.err);
+    assert_eq!(text(&path), THREE);
+    assert_eq!(crate::room::names(path.parent().unwrap()), ["mcp.json"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn entries_start_the_link_that_stays_and_not_what_is_behind_it() {

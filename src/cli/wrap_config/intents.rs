@@ -50,6 +50,9 @@ impl Intents {
     ///
     /// [`NoIntents`], with line and column.
     pub(super) fn read(home: &Path) -> Result<Self, NoIntents> {
+        if !home.is_absolute() {
+            return Ok(Self::default()); // there is no home; the current directory is none
+        }
         let path = home.join(NAME);
         let text = match fs::read(&path) {
             Ok(text) => text,

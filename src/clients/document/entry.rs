@@ -76,9 +76,9 @@ impl<'a> Stdio<'a> {
                 return Err("its command is not a string".to_owned());
             }
         };
-        let parts = [Some(node), holder.get(words.args)].into_iter().flatten();
+        let mut parts = [Some(node), holder.get(words.args)].into_iter().flatten();
         let env = holder.find(words.env);
-        let attached = parts.filter_map(Node::attachment).next();
+        let attached = parts.find_map(Node::attachment);
         if let Some(attached) = attached.or(env.and_then(|(_, env)| env.attached)) {
             return Err(attached.to_owned());
         }

@@ -4,10 +4,10 @@
 //! leaves the bytes of before.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::edit::Edits;
+use super::quote::key;
 use super::tree::{Layout, List, Map, Member, Node, Value};
 use super::{Syntax, text};
 
@@ -81,7 +81,7 @@ impl<'a> Pen<'a> {
 
     fn flow(&self, members: &[(String, String)]) -> String {
         let colon = self.usual_colon();
-        let texts = members.iter().map(|(name, raw)| self.key(name) + colon + raw);
+        let texts = members.iter().map(|(name, raw)| key(name, self.syntax) + colon + raw);
         texts.collect::<Vec<_>>().join(", ")
     }
 
@@ -170,7 +170,7 @@ impl<'a> Pen<'a> {
                 let space = &before[before.trim_end().len()..];
                 let colon = self.colon(model);
                 let text = members.iter().map(|(name, raw)| {
-                    let key = self.key(name);
+                    let key = key(name, self.syntax);
                     format!(",{space}{key}{colon}{raw}")
                 });
                 let text = text.collect::<String>();
@@ -311,7 +311,7 @@ impl<'a> Pen<'a> {
         let line_end = self.line_end_at(end);
         let colon = self.usual_colon();
         for (name, raw) in members {
-            let key = self.key(name);
+            let key = key(name, self.syntax);
             self.edits.insert(at, format!("{line_end}{prefix}{key}{colon}{raw}"));
         }
     }
@@ -336,21 +336,6 @@ impl<'a> Pen<'a> {
             (Syntax::Json, ":") | (Syntax::Toml, "=") if !written.contains('\n') => written,
             (Syntax::Json | Syntax::Toml | Syntax::Yaml, _) => self.usual_colon(),
         }
-    }
-
-    /// A name as it is written for a member.
-    fn key(&self, name: &str) -> String {
-        let bare = match self.syntax {
-            Syntax::Json => false,
-            Syntax::Toml => {
-                !name.is_empty()
-                    && name
-                        .bytes()
-                        .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-            }
-            Syntax::Yaml => is_plain(name),
-        };
-        if bare { name.to_owned() } else { quote(name) }
     }
 
     /// The dash of an item of a list of lines.
@@ -385,39 +370,4 @@ impl<'a> Pen<'a> {
     fn comma(&self, part: Range<usize>) -> Option<usize> {
         text::find(self.text, part, ',', self.syntax)
     }
-}
-
-/// A string in double quotes, which all three syntaxes read alike.
-pub(super) fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            letter if is_hidden(letter) => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(letter));
-            }
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// What one syntax or another does not take as it is. All are of four digits.
-fn is_hidden(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
-}
-
-/// Whether YAML reads a word without quotes as itself, whichever its version.
-fn is_plain(name: &str) -> bool {
-    const TAKEN: [&str; 10] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan"];
-    name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && !TAKEN.contains(&name.to_ascii_lowercase().as_str())
 }

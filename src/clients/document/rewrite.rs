@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::entry::{Form, Stdio};
-use super::pen::{Pen, quote};
+use super::pen::Pen;
+use super::quote::quote;
 use super::tree::Layout;
 use super::undo::{self, Former, Undo};
 use super::{Syntax, Wrapping, wrapped};
@@ -175,6 +176,9 @@ type Variables = Vec<(String, String)>;
 /// The variables that are new to an entry, and the names of those that are not. Windows knows a
 /// variable in any case, so here they are the same in any.
 fn divide(stdio: &Stdio<'_>, env: &Variables) -> Result<(Variables, Vec<String>), String> {
+    if !env.iter().all(|(name, _)| undo::can_remember(name)) {
+        return Err("a variable to add has a name with `,` or `=`, or none".to_owned());
+    }
     let there: Vec<&str> = match (stdio.env, stdio.env()) {
         (_, Some(map)) => map.members.iter().map(|member| member.name.as_str()).collect(),
         (Some(at), None) if !stdio.holder.members[at].value.is_nothing() && !env.is_empty() => {
@@ -184,9 +188,6 @@ fn divide(stdio: &Stdio<'_>, env: &Variables) -> Result<(Variables, Vec<String>)
     };
     let (mut added, mut kept): (Variables, _) = (Vec::new(), Vec::new());
     for (name, value) in env {
-        if !undo::can_remember(name) {
-            return Err("a variable to add has a name with `,` or `=`, or none".to_owned());
-        }
         if there.iter().any(|there| there.eq_ignore_ascii_case(name)) {
             kept.push(name.clone());
         } else if !added.iter().any(|(added, _)| added == name) {

@@ -1,12 +1,18 @@
 //! Every shape that clients have, before and after.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test says which variants it means")]
+#![expect(clippy::format_push_string, reason = "a test is read more often than it runs")]
+
 use super::*;
 
 mod json;
 mod loader;
+mod malformed;
 mod model;
+mod older;
 mod properties;
 mod render;
+mod shapes;
 mod toml;
 mod yaml;
 

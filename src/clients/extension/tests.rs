@@ -27,10 +27,10 @@ impl App {
         root.path().clone_into(&mut places.home);
         places.root = root.path().join("root");
         let app = Self { root, places };
-        app.write(&app.manifest(), &manifest.to_string());
+        write(&app.manifest(), &manifest.to_string());
         app.list(manifest, "unsigned");
         app.settings(r#"{"isEnabled": true, "userConfig": {"key": "hunter2"}}"#);
-        app.write(&app.root.path().join("root/usr/bin/node"), "");
+        write(&app.root.path().join("root/usr/bin/node"), "");
         app
     }
 
@@ -52,16 +52,11 @@ impl App {
             "source": "registry",
         });
         let list = json!({"extensions": {ID: listed}});
-        self.write(&self.home().join(LIST), &serde_json::to_string_pretty(&list).unwrap());
+        write(&self.home().join(LIST), &serde_json::to_string_pretty(&list).unwrap());
     }
 
     fn settings(&self, text: &str) {
-        self.write(&self.home().join(format!("Claude Extensions Settings/{ID}.json")), text);
-    }
-
-    fn write(&self, path: &Path, text: &str) {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        write(&self.home().join(format!("Claude Extensions Settings/{ID}.json")), text);
     }
 
     fn scan(&self) -> Coverage {
@@ -108,7 +103,7 @@ impl App {
 
     fn thoth(&self) -> String {
         let path = self.root.path().join("bin/thoth");
-        self.write(&path, "");
+        write(&path, "");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -116,6 +111,11 @@ impl App {
         }
         path.to_str().unwrap().to_owned()
     }
+}
+
+fn write(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
 }
 
 fn manifest(server: &Value) -> Value {
@@ -289,7 +289,7 @@ fn a_server_on_the_apps_own_node_needs_another_one() {
     let why = "it runs on the Node.js inside the app, and this machine has no other";
     let told = ("manifest.json".to_owned(), Standing::Bypassing, false, Some(why.to_owned()));
     assert_eq!(app.told(), [told]);
-    app.write(&app.root.path().join(".nvm/versions/node/v22.11.0/bin/node"), "");
+    write(&app.root.path().join(".nvm/versions/node/v22.11.0/bin/node"), "");
     assert_eq!(app.told(), [("manifest.json".to_owned(), Standing::Bypassing, true, None)]);
 }
 
@@ -300,7 +300,7 @@ fn a_signed_extension_stays_as_it_is() {
     let told = ("manifest.json".to_owned(), Standing::Bypassing, false, Some(why.to_owned()));
     for status in ["signed", "self-signed", "valid"] {
         app.list(&node(), status);
-        assert_eq!(app.told(), [told.clone()], "{status}");
+        assert_eq!(app.told().as_slice(), std::slice::from_ref(&told), "{status}");
     }
 }
 

@@ -212,6 +212,19 @@ fn many_editors_at_once_lose_no_edit() {
     assert_eq!(room.names(), ["a.json"]);
 }
 
+#[test]
+fn while_one_has_its_turn_another_has_none() {
+    let room = Room::new();
+    let (path, other) = (room.file("a.json", "old"), room.file("b.json", "old"));
+    let turn = Turn::take(&path, &room.home()).unwrap();
+    let lock = room.home().join("run").join(format!("edit-{}.lock", key(&path)));
+    let lock = File::options().write(true).open(lock).unwrap();
+    assert!(lock.try_lock().is_err());
+    room.append(&other, "+new").unwrap(); // of another file
+    drop(turn);
+    lock.try_lock().unwrap();
+}
+
 /// Where files can be exchanged, not even a change in the last moment is lost.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[test]

@@ -45,6 +45,9 @@ impl Turn {
     /// [`PlaceError::Profile`] where there is nothing to wait at.
     pub(super) fn take(target: &Path, home: &Path) -> Result<Self, PlaceError> {
         let no_lock = |source| PlaceError::NoLock { path: target.to_owned(), source };
+        if !home.is_absolute() {
+            return Err(PlaceError::Homeless);
+        }
         if let Some(owner) = system::guest(home) {
             return Err(PlaceError::Guest { home: home.to_owned(), owner });
         }

@@ -1,12 +1,9 @@
 //! How servers stand, from files as clients write them.
 
-use std::fs;
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::*;
-use crate::clients::coverage::{FoundServer, Standing};
+use crate::clients::coverage::Standing;
 use crate::clients::table::System;
 use crate::config::variables::Env;
 
@@ -362,6 +359,29 @@ fn scopes_are_kept_apart_and_disabled_servers_are_shown() {
     assert_eq!(said(managed), (Bypassing, false, why));
     let counts = found.counts();
     assert_eq!((counts.governed, counts.ungoverned, counts.drifted), (0, 3, 2));
+}
+
+#[test]
+fn what_wrapping_would_refuse_is_told_before() {
+    let home = Home::new();
+    let text =
+        "extensions:\n  odd:\n    cmd: npx\n      --yes\n    args: []\n  plain:\n    cmd: npx\n";
+    home.write(".config/goose/config.yaml", text);
+    let found = home.scan().files.remove(0).servers;
+    let why = "its command is written over several lines: write it on one";
+    assert_eq!(said(&found[0]), (Bypassing, false, why));
+    assert_eq!(said(&found[1]), (Bypassing, true, ""));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_read_only_file_is_told_of() {
+    let home = Home::new();
+    home.write(".cursor/mcp.json", r#"{"mcpServers": {"a": {"command": "npx"}, "b": {}}}"#);
+    chmod(&home.root.path().join(".cursor/mcp.json"), 0o444);
+    let found = home.scan().files.remove(0).servers;
+    assert_eq!(said(&found[0]), (Bypassing, false, "the file is read-only"));
+    assert_eq!(said(&found[1]), (Unreadable, false, "neither a command nor an address"));
 }
 
 #[test]

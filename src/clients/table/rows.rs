@@ -151,9 +151,9 @@ pub const ALL: &[Client] = &[
         "Continue",
         &[
             user(ANY, Home, ".continue/config.yaml", &CONTINUE),
-            user(ANY, Home, ".continue/mcpServers/*.yaml", &CONTINUE),
+            user(ANY, Home, ".continue/mcpServers/*.{yaml,yml}", &CONTINUE),
             user(ANY, Home, ".continue/mcpServers/*.json", &MCP_SERVERS),
-            project(".continue/mcpServers/*.yaml", &CONTINUE),
+            project(".continue/mcpServers/*.{yaml,yml}", &CONTINUE),
             project(".continue/mcpServers/*.json", &MCP_SERVERS),
         ],
     ),

@@ -151,6 +151,28 @@ fn files_are_found_in_the_order_of_the_table_each_once() {
 }
 
 #[test]
+fn a_claude_from_the_store_is_found_by_its_packages_name() {
+    let package = "AppData/Local/Packages/Claude_pzs8sxrjxfjjc/LocalCache/Roaming/Claude";
+    let config = format!("{package}/claude_desktop_config.json");
+    let manifest = format!("{package}/Claude Extensions/a.b/manifest.json");
+    let (root, mut places) = home(&[
+        (&config, ""),
+        (&manifest, ""),
+        ("AppData/Local/Packages/Other_1/LocalCache/Roaming/Claude/claude_desktop_config.json", ""),
+        ("AppData/Roaming/Claude/claude_desktop_config.json", ""),
+    ]);
+    places.system = System::Windows;
+    assert_eq!(
+        found(root.path(), &places),
+        [
+            "claude-desktop user AppData/Roaming/Claude/claude_desktop_config.json".to_owned(),
+            format!("claude-desktop user {config}"),
+            format!("claude-desktop extension {manifest}"),
+        ]
+    );
+}
+
+#[test]
 fn a_project_that_claude_code_knows_is_looked_at() {
     let (root, places) = home(&[("work/.vscode/mcp.json", ""), ("work/.codex/config.toml", "")]);
     let work = serde_json::to_string(&root.path().join("work")).unwrap();

@@ -92,9 +92,8 @@ fn without_comments(text: &str) -> String {
             comma = None;
             len
         } else {
-            match (first, comma) {
-                ('}' | ']', Some(at)) => drop(plain.remove(at)),
-                _ => {}
+            if let ('}' | ']', Some(at)) = (first, comma) {
+                plain.remove(at);
             }
             if first == ',' {
                 comma = Some(plain.len());

@@ -1,7 +1,7 @@
 //! Writes a model down, each time differently.
 
 use super::model::{Dice, Model};
-use crate::clients::document::pen::quote;
+use crate::clients::document::quote::quote;
 
 /// As JSON, with comments and trailing commas.
 pub(super) fn json(model: &Model, dice: &mut Dice<'_>) -> String {
