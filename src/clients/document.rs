@@ -222,7 +222,11 @@ impl Document {
         let wrappings: Vec<_> = self.servers.iter().map(choose).collect();
         let chosen: Vec<_> = wrappings.iter().map(Option::is_some).collect();
         let (plain, mut refused) = self.strip(&chosen);
-        let Some(plain) = self.reread(plain) else { return self.untouched(&chosen, refused) };
+        let Some(plain) =
+            self.reread(plain).filter(|plain| plain.is_core_of(self, &refused, &chosen))
+        else {
+            return self.untouched(&chosen, refused);
+        };
 
         let (mut pen, mut kept) = (Pen::new(&plain.text, self.shape.syntax), Vec::new());
         for (at, wrapping) in wrappings.iter().enumerate() {
@@ -259,8 +263,10 @@ impl Document {
         let chosen: Vec<_> = self.servers.iter().map(choose).collect();
         let (plain, refused) = self.strip(&chosen);
         match self.reread(plain) {
-            Some(plain) => self.edited(&plain, &chosen, refused, Vec::new()),
-            None => self.untouched(&chosen, refused),
+            Some(plain) if plain.is_core_of(self, &refused, &chosen) => {
+                self.edited(&plain, &chosen, refused, Vec::new())
+            }
+            _ => self.untouched(&chosen, refused),
         }
     }
 
@@ -287,6 +293,24 @@ impl Document {
         };
         let pairs = self.servers.iter().zip(&new.servers);
         (self.servers.len() == new.servers.len() && pairs.into_iter().all(alike)).then_some(new)
+    }
+
+    /// Whether this is a text with those entries unwrapped.
+    fn is_core_of(&self, old: &Self, refused: &Refused, chosen: &[bool]) -> bool {
+        let pairs = self.servers.iter().zip(&old.servers).enumerate();
+        pairs.into_iter().all(|(at, (new, old))| match (&new.transport, &old.transport) {
+            (
+                Transport::Stdio { command, args, .. },
+                Transport::Stdio { command: outer, args: line, .. },
+            ) if chosen[at] && !refused.contains_key(&at) => {
+                let (mut inner, mut rest) = (outer.as_str(), &line[..]);
+                while let Some(wrapped) = wrapped(inner, rest) {
+                    (inner, rest) = (wrapped.command, wrapped.args);
+                }
+                command == inner && args == rest
+            }
+            (new, old) => new == old,
+        })
     }
 
     /// Whether this is a text with those entries wrapped as told, and the other one is what comes

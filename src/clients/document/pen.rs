@@ -318,15 +318,12 @@ impl<'a> Pen<'a> {
 
     /// Whether it is certain where the value ends: not so for blocks of lines.
     fn is_definite(&self, node: &Node) -> bool {
-        let raw = self.raw(node);
-        !raw.is_empty()
-            && match &node.value {
-                Value::Map(map) => map.layout == Layout::Flow,
-                Value::List(list) => list.layout == Layout::Flow,
-                Value::Text(_) | Value::Flag(_) | Value::Nothing | Value::Else => {
-                    self.syntax != Syntax::Yaml || !raw.starts_with(['|', '>'])
-                }
-            }
+        let in_brackets = match &node.value {
+            Value::Map(map) => map.layout == Layout::Flow,
+            Value::List(list) => list.layout == Layout::Flow,
+            Value::Text(_) | Value::Flag(_) | Value::Nothing | Value::Else => true,
+        };
+        in_brackets && node.attached.is_none() && !node.span.is_empty()
     }
 
     /// How a name is set apart from its value, as at a neighbour.

@@ -150,10 +150,22 @@ fn blocks_that_goose_made_of_ours_go_away() {
             "extensions:\n  a:\n    cmd: npx\n    args: []\n    envs: {}\n    type: stdio\n",
         ),
         (
+            "extensions:\n  a:\n    cmd: thoth\n    args:\n    - run\n    - # c\n      --\n    - npx\n    - -y\n",
+            "extensions:\n  a:\n    cmd: npx\n    args:\n    - -y\n",
+        ),
+        // Nothing that is taken for wrapped, because it cannot be wrapped.
+        (
             "extensions:\n  a:\n    cmd: thoth\n    args:\n    - run\n    - --\n    - |-\n      npx\n    - -y\n",
             "extensions:\n  a:\n    cmd: thoth\n    args:\n    - run\n    - --\n    - |-\n      npx\n    - -y\n",
         ),
     ] {
         assert_eq!(text(&read(before, &GOOSE).unwrap(|_| true)), after);
     }
+}
+
+#[test]
+fn what_would_not_come_out_right_is_left_alone() {
+    let before = "extensions:\n  a:\n    cmd: thoth\n    args:\n    - # c\n      run\n    - --\n    - npx\n    - -y\n";
+    let edited = read(before, &GOOSE).unwrap(|_| true);
+    assert_eq!((text(&edited), edited.refused.len()), (before, 1));
 }
