@@ -218,8 +218,26 @@ impl Document {
 
     /// Wraps the entries that `choose` gives a wrapping for. An entry that is wrapped already is
     /// brought up to date, as if it had been unwrapped and were wrapped anew.
+    ///
+    /// One that is wrapped and cannot be brought up to date stays wrapped as it is.
     pub fn wrap(&self, choose: impl FnMut(&Server) -> Option<Wrapping>) -> Edited {
-        let wrappings: Vec<_> = self.servers.iter().map(choose).collect();
+        let mut wrappings: Vec<_> = self.servers.iter().map(choose).collect();
+        let edited = self.wrap_with(&wrappings);
+        if !edited.refused.iter().any(|(at, _)| edited.changed.binary_search(at).is_ok()) {
+            return edited;
+        }
+        for (at, _) in &edited.refused {
+            wrappings[*at] = None;
+        }
+        let mut refused = edited.refused;
+        let edited = self.wrap_with(&wrappings);
+        refused.extend(edited.refused);
+        refused.sort();
+        Edited { refused, ..edited }
+    }
+
+    /// Unwraps what is to be wrapped, and wraps it. What is refused then may have been unwrapped.
+    fn wrap_with(&self, wrappings: &[Option<Wrapping>]) -> Edited {
         let chosen: Vec<_> = wrappings.iter().map(Option::is_some).collect();
         let (plain, mut refused) = self.strip(&chosen);
         let Some(plain) =
@@ -251,7 +269,7 @@ impl Document {
         let done: Vec<_> =
             (0..chosen.len()).map(|at| chosen[at] && !refused.contains_key(&at)).collect();
         match self.reread(pen.finish()) {
-            Some(new) if new.undoes_to(&plain, &done, &wrappings) => {
+            Some(new) if new.undoes_to(&plain, &done, wrappings) => {
                 self.edited(&new, &chosen, refused, kept)
             }
             _ => self.untouched(&chosen, refused),

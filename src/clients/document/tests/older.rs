@@ -89,6 +89,16 @@ fn an_older_wrapping_is_brought_up_to_date() {
 }
 
 #[test]
+fn what_cannot_be_brought_up_to_date_stays_wrapped() {
+    let original = r#"{"mcpServers": {"a": {"command": "thoth", "args": ["run", "--", "npx"], "env": ["B=c"]}, "b": {"command": "b"}, "c": {}}}"#;
+    let edited = read(original, &STANDARD).wrap(with_path);
+    let refused: Vec<_> = edited.refused.iter().map(|(at, why)| (*at, why.as_str())).collect();
+    assert_eq!(refused, [(0, "its `env` is not a map"), (2, "neither a command nor an address")]);
+    assert_eq!(edited.changed, [1]);
+    assert!(text(&edited).starts_with(&original[..original.find("\"b\": {").unwrap()]));
+}
+
+#[test]
 fn the_list_may_come_back_among_the_flags() {
     let document = read(r#"{"mcpServers": {"a": {"command": "a"}}}"#, &STANDARD);
     let wrapped_text = document.wrap(plainly);
