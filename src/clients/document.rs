@@ -234,11 +234,33 @@ impl Document {
 
     /// Wraps the entries that `choose` gives a wrapping for. An entry that is wrapped already is
     /// brought up to date, as if it had been unwrapped and were wrapped anew.
+    ///
+    /// One that is wrapped and cannot be brought up to date stays wrapped as it is.
     pub fn wrap(&self, choose: impl FnMut(&Server) -> Option<Wrapping>) -> Edited {
-        let wrappings: Vec<_> = self.servers.iter().map(choose).collect();
+        let mut wrappings: Vec<_> = self.servers.iter().map(choose).collect();
+        let edited = self.wrap_with(&wrappings);
+        if !edited.refused.iter().any(|(at, _)| edited.changed.binary_search(at).is_ok()) {
+            return edited;
+        }
+        for (at, _) in &edited.refused {
+            wrappings[*at] = None;
+        }
+        let mut refused = edited.refused;
+        let edited = self.wrap_with(&wrappings);
+        refused.extend(edited.refused);
+        refused.sort();
+        Edited { refused, ..edited }
+    }
+
+    /// Unwraps what is to be wrapped, and wraps it. What is refused then may have been unwrapped.
+    fn wrap_with(&self, wrappings: &[Option<Wrapping>]) -> Edited {
         let chosen: Vec<_> = wrappings.iter().map(Option::is_some).collect();
         let (plain, mut refused) = self.strip(&chosen);
-        let Some(plain) = self.reread(plain) else { return self.untouched(&chosen, refused) };
+        let Some(plain) =
+            self.reread(plain).filter(|plain| plain.is_core_of(self, &refused, &chosen))
+        else {
+            return self.untouched(&chosen, refused);
+        };
 
         let (mut pen, mut kept) = (Pen::new(&plain.text, self.shape.syntax), Vec::new());
         for (at, wrapping) in wrappings.iter().enumerate() {
@@ -263,7 +285,7 @@ impl Document {
         let done: Vec<_> =
             (0..chosen.len()).map(|at| chosen[at] && !refused.contains_key(&at)).collect();
         match self.reread(pen.finish()) {
-            Some(new) if new.undoes_to(&plain, &done, &wrappings) => {
+            Some(new) if new.undoes_to(&plain, &done, wrappings) => {
                 self.edited(&new, &chosen, refused, kept)
             }
             _ => self.untouched(&chosen, refused),
@@ -275,8 +297,10 @@ impl Document {
         let chosen: Vec<_> = self.servers.iter().map(choose).collect();
         let (plain, refused) = self.strip(&chosen);
         match self.reread(plain) {
-            Some(plain) => self.edited(&plain, &chosen, refused, Vec::new()),
-            None => self.untouched(&chosen, refused),
+            Some(plain) if plain.is_core_of(self, &refused, &chosen) => {
+                self.edited(&plain, &chosen, refused, Vec::new())
+            }
+            _ => self.untouched(&chosen, refused),
         }
     }
 
@@ -303,6 +327,24 @@ impl Document {
         };
         let pairs = self.servers.iter().zip(&new.servers);
         (self.servers.len() == new.servers.len() && pairs.into_iter().all(alike)).then_some(new)
+    }
+
+    /// Whether this is a text with those entries unwrapped.
+    fn is_core_of(&self, old: &Self, refused: &Refused, chosen: &[bool]) -> bool {
+        let pairs = self.servers.iter().zip(&old.servers).enumerate();
+        pairs.into_iter().all(|(at, (new, old))| match (&new.transport, &old.transport) {
+            (
+                Transport::Stdio { command, args, .. },
+                Transport::Stdio { command: outer, args: line, .. },
+            ) if chosen[at] && !refused.contains_key(&at) => {
+                let (mut inner, mut rest) = (outer.as_str(), &line[..]);
+                while let Some(wrapped) = wrapped(inner, rest) {
+                    (inner, rest) = (wrapped.command, wrapped.args);
+                }
+                command == inner && args == rest
+            }
+            (new, old) => new == old,
+        })
     }
 
     /// Whether this is a text with those entries wrapped as told, and the other one is what comes

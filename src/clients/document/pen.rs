@@ -161,7 +161,7 @@ impl<'a> Pen<'a> {
         members: &[(String, String)],
     ) -> Result<(), String> {
         let model = &map.members[after];
-        if !self.is_definite(&model.value) {
+        if !is_definite(&model.value) {
             return Err("the value before is written in an odd way".to_owned());
         }
         match map.layout {
@@ -212,7 +212,7 @@ impl<'a> Pen<'a> {
             }
             return Ok(());
         }
-        let last = map.members.iter().rposition(|member| self.is_definite(&member.value));
+        let last = map.members.iter().rposition(|member| is_definite(&member.value));
         self.insert_members(map, last.ok_or("its environment is written in an odd way")?, members)
     }
 
@@ -316,19 +316,6 @@ impl<'a> Pen<'a> {
         }
     }
 
-    /// Whether it is certain where the value ends: not so for blocks of lines.
-    fn is_definite(&self, node: &Node) -> bool {
-        let raw = self.raw(node);
-        !raw.is_empty()
-            && match &node.value {
-                Value::Map(map) => map.layout == Layout::Flow,
-                Value::List(list) => list.layout == Layout::Flow,
-                Value::Text(_) | Value::Flag(_) | Value::Nothing | Value::Else => {
-                    self.syntax != Syntax::Yaml || !raw.starts_with(['|', '>'])
-                }
-            }
-    }
-
     /// How a name is set apart from its value, as at a neighbour.
     fn colon(&self, model: &Member) -> &'a str {
         let written = &self.text[model.key.end..model.value.span.start];
@@ -370,4 +357,14 @@ impl<'a> Pen<'a> {
     fn comma(&self, part: Range<usize>) -> Option<usize> {
         text::find(self.text, part, ',', self.syntax)
     }
+}
+
+/// Whether it is certain where the value ends: not so for blocks of lines.
+fn is_definite(node: &Node) -> bool {
+    let in_brackets = match &node.value {
+        Value::Map(map) => map.layout == Layout::Flow,
+        Value::List(list) => list.layout == Layout::Flow,
+        Value::Text(_) | Value::Flag(_) | Value::Nothing | Value::Else => true,
+    };
+    in_brackets && node.attached.is_none() && !node.span.is_empty()
 }

@@ -110,14 +110,9 @@ pub(super) fn unwrap(pen: &mut Pen<'_>, syntax: Syntax, stdio: &Stdio<'_>) -> Re
             let (Some(at), Some(list)) = (at, list) else {
                 unreachable!("what is wrapped has arguments, and they were taken from this list")
             };
-            let inner = &list.items[gone - 1];
-            let raw = pen.raw(inner);
-            let raw = if movable(raw, syntax, Layout::Lines).is_ok() {
-                raw.to_owned()
-            } else {
-                quote(command)
-            };
-            pen.replace(stdio.command(), &raw);
+            let raw = pen.raw(&list.items[gone - 1]);
+            let moved = movable(raw, syntax, Layout::Lines);
+            pen.replace(stdio.command(), moved.unwrap_or(&quote(command)));
             match undo.args {
                 Some(Former::Absent) if left.is_empty() => drop(members.insert(at)),
                 Some(Former::Null(null)) if left.is_empty() => {
@@ -131,9 +126,9 @@ pub(super) fn unwrap(pen: &mut Pen<'_>, syntax: Syntax, stdio: &Stdio<'_>) -> Re
         }
     }
     if let (Some(at), Some(env)) = (stdio.env, stdio.env()) {
-        let ours = |name: &String| undo.added.contains(name);
-        let variables: BTreeSet<usize> =
-            (0..env.members.len()).filter(|at| ours(&env.members[*at].name)).collect();
+        let ours: BTreeSet<&str> = undo.added.iter().map(String::as_str).collect();
+        let ours = |at: &usize| ours.contains(env.members[*at].name.as_str());
+        let variables: BTreeSet<usize> = (0..env.members.len()).filter(ours).collect();
         match undo.env {
             Some(Former::Absent) if variables.len() == env.members.len() => {
                 members.insert(at);
@@ -205,7 +200,7 @@ fn movable(raw: &str, syntax: Syntax, layout: Layout) -> Result<&str, String> {
     let quoted = raw.starts_with(['"', '\'']);
     let plain =
         layout == Layout::Lines || !(raw.contains(['[', ']', '{', '}', ',']) || raw.ends_with(':'));
-    if raw.contains(['\n', '\r']) || raw.starts_with(['|', '>']) {
+    if raw.contains(['\n', '\r']) {
         Err("its command is written over several lines: write it on one".to_owned())
     } else if quoted || plain {
         Ok(raw)

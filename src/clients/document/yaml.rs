@@ -19,6 +19,11 @@ const DEPTH: usize = 128;
 pub(super) fn read(text: &str) -> Result<Option<Node>, Malformed> {
     let mut reader =
         Reader { text, bytes: bytes(text), open: Vec::new(), documents: 0, root: None };
+    // The parser ends a line there, as YAML does; nobody else would expect it.
+    let alone = |at: &usize| text.as_bytes().get(at + 1) != Some(&b'\n');
+    if let Some(at) = text.match_indices('\r').map(|(at, _)| at).find(alone) {
+        return Err(Malformed::at(text, at, "a carriage return without a line feed"));
+    }
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| {
@@ -175,6 +180,9 @@ fn member(text: &str, key: Node, mut value: Node) -> Member {
             String::new()
         }
     };
+    if text[..key.span.start].trim_end_matches([' ', '\t']).ends_with('?') {
+        value.attached = Some("its key has a question mark");
+    }
     Member { name, key: key.span, value }
 }
 

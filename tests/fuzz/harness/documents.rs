@@ -37,7 +37,7 @@ pub(crate) fn check(bytes: &[u8]) {
         assert!(server.span.end <= bytes.len() && server.span.start <= server.span.end);
     }
 
-    let wrapped_text = document.wrap(wrapping);
+    let wrapped_text = document.wrap(|server| Some(wrapping(server)));
     let after = Document::read(&wrapped_text.text, shape).expect("what is written is read");
     assert_eq!(after.servers().len(), document.servers().len());
     for (at, (new, old)) in after.servers().iter().zip(document.servers()).enumerate() {
@@ -46,14 +46,18 @@ pub(crate) fn check(bytes: &[u8]) {
             assert_eq!(new.transport, old.transport);
         } else {
             let Transport::Stdio { command, args, .. } = &new.transport else {
-                panic!("a wrapped entry has a command")
+                unreachable!("a wrapped entry has a command")
             };
             let inner = wrapped(command, args).expect("a wrapped entry is known as such");
             assert_eq!((inner.program, inner.flags), ("/opt/thoth", &flags(old)[..]));
             assert!(wrapped(inner.command, inner.args).is_none(), "nothing is wrapped twice");
         }
     }
-    assert_eq!(after.wrap(wrapping).text, wrapped_text.text, "wrapping twice is wrapping once");
+    assert_eq!(
+        after.wrap(|server| Some(wrapping(server))).text,
+        wrapped_text.text,
+        "wrapping twice is wrapping once"
+    );
 
     let plain = document.unwrap(|_| true);
     assert_eq!(after.unwrap(|_| true).text, plain.text, "wrapping can be undone");
@@ -65,12 +69,12 @@ pub(crate) fn check(bytes: &[u8]) {
     }
 }
 
-fn wrapping(server: &Server) -> Option<Wrapping> {
-    Some(Wrapping {
+fn wrapping(server: &Server) -> Wrapping {
+    Wrapping {
         program: "/opt/thoth".to_owned(),
         flags: flags(server),
         env: vec![("PATH".to_owned(), "/bin".to_owned()), ("é x".to_owned(), "\\".to_owned())],
-    })
+    }
 }
 
 fn flags(server: &Server) -> Vec<String> {

@@ -49,6 +49,7 @@ fn a_malformed_file_is_told_with_its_place_and_none_of_its_values() {
         ("- a\n", GOOSE, "line 1, column 1: the file is not a map"),
         ("extensions: 5", GOOSE, "line 1, column 13: the servers are not in a map"),
         ("a: 'secret", GOOSE, ""),
+        ("a: 1\rb: 2", GOOSE, "line 1, column 5: a carriage return without a line feed"),
     ] {
         match Document::read(text.as_bytes(), &shape) {
             Ok(document) => assert_eq!((expected, document.servers()), ("", &[][..]), "{text}"),

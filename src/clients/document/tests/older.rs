@@ -89,6 +89,16 @@ fn an_older_wrapping_is_brought_up_to_date() {
 }
 
 #[test]
+fn what_cannot_be_brought_up_to_date_stays_wrapped() {
+    let original = r#"{"mcpServers": {"a": {"command": "thoth", "args": ["run", "--", "npx"], "env": ["B=c"]}, "b": {"command": "b"}, "c": {}}}"#;
+    let edited = read(original, &STANDARD).wrap(with_path);
+    let refused: Vec<_> = edited.refused.iter().map(|(at, why)| (*at, why.as_str())).collect();
+    assert_eq!(refused, [(0, "its `env` is not a map"), (2, "neither a command nor an address")]);
+    assert_eq!(edited.changed, [1]);
+    assert!(text(&edited).starts_with(&original[..original.find("\"b\": {").unwrap()]));
+}
+
+#[test]
 fn the_list_may_come_back_among_the_flags() {
     let document = read(r#"{"mcpServers": {"a": {"command": "a"}}}"#, &STANDARD);
     let wrapped_text = document.wrap(plainly);
@@ -150,10 +160,22 @@ fn blocks_that_goose_made_of_ours_go_away() {
             "extensions:\n  a:\n    cmd: npx\n    args: []\n    envs: {}\n    type: stdio\n",
         ),
         (
+            "extensions:\n  a:\n    cmd: thoth\n    args:\n    - run\n    - # c\n      --\n    - npx\n    - -y\n",
+            "extensions:\n  a:\n    cmd: npx\n    args:\n    - -y\n",
+        ),
+        // Nothing that is taken for wrapped, because it cannot be wrapped.
+        (
             "extensions:\n  a:\n    cmd: thoth\n    args:\n    - run\n    - --\n    - |-\n      npx\n    - -y\n",
             "extensions:\n  a:\n    cmd: thoth\n    args:\n    - run\n    - --\n    - |-\n      npx\n    - -y\n",
         ),
     ] {
         assert_eq!(text(&read(before, &GOOSE).unwrap(|_| true)), after);
     }
+}
+
+#[test]
+fn what_would_not_come_out_right_is_left_alone() {
+    let before = "extensions:\n  a:\n    cmd: thoth\n    args:\n    - # c\n      run\n    - --\n    - npx\n    - -y\n";
+    let edited = read(before, &GOOSE).unwrap(|_| true);
+    assert_eq!((text(&edited), edited.refused.len()), (before, 1));
 }

@@ -265,6 +265,7 @@ fn yaml_that_cannot_be_moved_is_refused_by_name() {
         ("cmd: |\n      npx\n", "a block of text"),
         ("cmd: npx\n      foo\n", "several lines"),
         ("cmd: a,b\n", "in quotes"),
+        ("? cmd\n    : npx\n", "question mark"),
         ("cmd: \"a\\\n      b\"\n", "several lines"),
     ] {
         let original = format!("extensions:\n  a:\n    {entry}  b:\n    cmd: b\n");
