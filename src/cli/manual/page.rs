@@ -145,7 +145,6 @@ fn entry(roff: &mut Roff, term: &str, meaning: &str) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test says what broke by panicking")]
 mod tests {
     use std::collections::BTreeMap;
 
