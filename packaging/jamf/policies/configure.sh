@@ -93,9 +93,8 @@ member tls_pinned_cert_sha256 "${8:-}"
 member govapi_url "${9:-}"
 member heartbeat_interval_seconds "${10:-}"
 [ -n "$names" ] || fail 'no parameter is set'
-member enrollment_source jamf
-
 locked="${11:-$names}"
+member enrollment_source jamf
 case "$locked" in *[!a-z0-9_,]*) fail 'the locked keys are names, separated by commas' ;; esac
 locked="\"$(printf '%s' "$locked" | sed 's/,/", "/g')\""
 
