@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod doctor_tls;
 pub mod exit;
 mod fault;
+mod health;
 mod local;
 mod manual;
 pub mod paint;
@@ -13,10 +14,11 @@ mod policy;
 mod printable;
 mod remote;
 pub mod run;
+mod set_api_key;
+mod status;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -25,7 +27,6 @@ use clap_complete::Shell;
 use self::fault::Fault;
 use self::paint::Paint;
 use crate::config;
-use crate::config::flags::RunFlags;
 use crate::config::variables::Env;
 
 /// A governance sidecar for MCP: every tool call is held until it is decided.
@@ -44,7 +45,10 @@ enum Command {
     Policy(policy::Args),
     Audit(audit::Args),
     Doctor(doctor::Args),
+    Health(health::Args),
+    Status(status::Args),
     Demo(demo::Args),
+    SetApiKey(set_api_key::Args),
     Manual(manual::Args),
     /// Print a completion script for a shell
     ///
@@ -80,11 +84,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// thoth's own directory, for subcommands that are told nothing else.
-fn home(env: &Env) -> PathBuf {
-    config::read(&RunFlags::default(), None, env).draft().home.clone()
-}
-
 // === impl Cli ===
 
 impl Cli {
@@ -95,9 +94,14 @@ impl Cli {
         match self.command {
             Command::Run(args) => args.run(env),
             Command::Policy(args) => args.run(out).map_err(Fault::of(exit::NO)),
-            Command::Audit(args) => args.run(&home(env), terminal, out).map_err(Fault::of(2)),
+            Command::Audit(args) => {
+                args.run(&config::home(env), terminal, out).map_err(Fault::of(2))
+            }
             Command::Doctor(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::Health(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::Status(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Demo(args) => args.run(env, out).map_err(Fault::of(exit::UNAVAILABLE)),
+            Command::SetApiKey(args) => args.run(env, out, &mut io::stderr()),
             Command::DemoServer(args) => args.run(out).map_err(Fault::of(exit::UNAVAILABLE)),
             Command::Manual(args) => args.run(Self::command(), out),
             Command::Completions { shell } => {

@@ -1,8 +1,9 @@
-//! The settings of one run: flags before environment, read once into one typed [`Config`].
+//! The settings of one run: flags before environment before the managed file before the profile,
+//! read once into one typed [`Config`].
 //!
 //! This is the only place that knows a variable's name, and the only one that reads the
 //! environment. What it hands out is final: nothing downstream parses a string or checks a range
-//! again. The managed file and the profile are to become further layers of `sources`.
+//! again. What the managed file locks, nobody else can say.
 //!
 //! # Invariants
 //!
@@ -13,9 +14,13 @@
 //! - In staging and prod something is there to decide: rules, an enforcer, or both.
 
 mod address;
+mod credential;
 mod enforcer;
+mod file;
 pub mod flags;
-mod key;
+mod govapi;
+pub mod keys;
+pub mod layers;
 mod local;
 mod parse;
 mod reader;
@@ -28,8 +33,10 @@ pub mod variables;
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::path::PathBuf;
 
 use self::flags::RunFlags;
+use self::layers::Layers;
 use self::reader::Reader;
 use self::settings::{Config, Environment, Log};
 use self::sources::Setting;
@@ -37,10 +44,11 @@ use self::variables as name;
 use self::variables::Env;
 
 pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT, STEP_UP_WAIT};
+pub use self::govapi::HEARTBEAT;
 pub use self::local::MAX_MESSAGE_BYTES;
 pub use self::parse::Wrong;
 pub use self::reader::{Problem, Shown};
-pub use self::sources::Origin;
+pub use self::sources::{Origin, Overridden};
 
 /// What came of reading the configuration.
 #[derive(Debug)]
@@ -48,6 +56,8 @@ pub struct Reading {
     draft: Config,
     problems: Vec<Problem>,
     shown: Vec<Shown>,
+    overridden: Vec<Overridden>,
+    is_awaiting: bool,
 }
 
 /// Everything that is wrong with the configuration, in the order of reading.
@@ -55,9 +65,10 @@ pub struct Reading {
 pub struct InvalidConfig(Vec<Problem>);
 
 /// Reads every setting. `command` is the server's command, which the agent is named after where
-/// nothing else is said; `thoth doctor` may have none.
-pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
-    let mut read = Reader::new(env);
+/// nothing else is said; `thoth doctor` may have none. `layers` are the files below the
+/// environment: [`Layers::of_system`].
+pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layers) -> Reading {
+    let mut read = Reader::new(env, layers);
 
     let environment = read.optional(
         Setting::of(&[&name::ENV, &name::ENVIRONMENT]).or_flag("--env", flags.env.as_ref()),
@@ -70,11 +81,16 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
         parse::mode,
     );
     let identity = local::identity(&mut read, flags, command);
-    let policies = flags.policy.clone();
-    let (api_key, key_file) = enforcer::api_key(&mut read, flags);
-    let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key);
+    let (packs, policies) = local::policies(&mut read, flags);
+    let revocations = credential::revocations(&mut read);
+    let api_key = enforcer::api_key(&mut read, flags, env, &revocations);
+    let key_files = api_key.file.into_iter().collect();
+    let fallback = api_key.credential.clone();
+    let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key.credential);
+    let endpoint = govapi::endpoint(&mut read);
+    let govapi = govapi::govapi(&mut read, &identity, fallback, &revocations);
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
-    let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_file);
+    let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_files);
     let denial =
         read.optional(Setting::flag_only("--denial", flags.denial.as_ref(), "auto"), parse::denial);
     let journal = local::journal(&mut read, flags);
@@ -83,7 +99,9 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
     let log = local::log(&mut read);
 
     if enforcer.is_none() {
-        trust::nobody_remote(&mut read, strict, policies.is_empty(), &identity);
+        let tenant = identity.tenant_id.as_deref().filter(|_| govapi.is_none());
+        let no_rules = packs.is_empty() && policies.is_empty();
+        trust::nobody_remote(&mut read, strict, no_rules, tenant);
     } else if read.origin(name::ENV.name) == Origin::Default {
         read.notice(
             Origin::Variable(name::ENV.name),
@@ -98,8 +116,12 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
             identity,
             environment: environment.unwrap_or(Environment::Dev),
             mode: mode.unwrap_or_default(),
+            packs,
             policies,
             enforcer,
+            endpoint,
+            govapi,
+            revocations,
             tls,
             denial: denial.unwrap_or_default(),
             journal,
@@ -111,13 +133,20 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env) -> Reading {
         },
         problems: read.problems,
         shown: read.shown,
+        overridden: read.overridden,
+        is_awaiting: read.is_awaiting,
     }
 }
 
 /// Reads what thoth logs, and nothing else: for the subcommands that have no other setting. What
 /// cannot be read there counts as not set.
 pub fn read_log(env: &Env) -> Log {
-    local::log(&mut Reader::new(env))
+    local::log(&mut Reader::new(env, &Layers::default()))
+}
+
+/// thoth's own directory, which no file can move; empty where there is no home directory.
+pub fn home(env: &Env) -> PathBuf {
+    local::home(&mut Reader::new(env, &Layers::default()))
 }
 
 // === impl Reading ===
@@ -138,9 +167,20 @@ impl Reading {
         &self.draft
     }
 
+    /// Whether a credential's file looks as it does while it is being replaced, so that reading
+    /// again, soon, may do better.
+    pub fn is_awaiting(&self) -> bool {
+        self.is_awaiting
+    }
+
     /// What is wrong, in the order of reading.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Who said something else than what the managed file locks. It does not count.
+    pub fn overridden(&self) -> &[Overridden] {
+        &self.overridden
     }
 
     /// Every setting and where it was found, in the order of reading.

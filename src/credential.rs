@@ -1,18 +1,63 @@
 //! A credential that may change while thoth runs: the API key, the GovAPI's token and key.
 //!
-//! A file is read at every use, so that a rotated key counts with the next question; what was
-//! good last stays good while a file is missing or half written. (to be written)
+//! Each exchange asks [`Credential::current`] for the secret as it is then. Where the other side
+//! rejects that one, [`Credential::after_rejection`] gives the next, waiting for whoever is
+//! writing it: many rotators revoke before they write. A file is read at every use, so that
+//! nothing has to watch it; what a command prints is kept until it ages or is rejected.
+//!
+//! # Invariants
+//!
+//! - No secret is ever replaced by nothing: what was good last stays good while its source is
+//!   missing, half written, open to others or broken, and is said to be stale.
+//! - What was rejected is offered again only while there is nothing else, and waited for once.
+//! - A revoked secret is not given to anybody.
+//! - A command runs once at a time, whoever asks, at most once a second; it ends with its time or
+//!   with the last clone.
+//! - Nothing here prints a secret, or anything that stood beside one.
 
+mod command;
+mod content;
+mod disk;
 mod file;
+mod flaw;
+mod memory;
+mod revocation;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::secret::ApiKey;
+pub use self::command::Invocation;
+pub use self::file::is_secret_place;
+pub use self::flaw::Flaw;
+pub use self::revocation::Revocations;
+pub use self::words::NotWords;
+
+use self::content::Content;
+use self::disk::Disk;
+use self::file::Keep;
+use self::memory::{Age, Change, Memory, Moment};
+use crate::secret::{ApiKey, fingerprint_of};
+
+/// No credential's file is longer, in bytes.
+pub const MAX_FILE: u64 = 16 * 1024;
+/// No command prints more, in bytes.
+pub const MAX_OUTPUT: u64 = 64 * 1024;
+/// How long whoever replaces a secret is waited for.
+pub const GRACE: Duration = Duration::from_secs(2);
+/// How often a source is looked at meanwhile.
+const POLL: Duration = Duration::from_millis(50);
+/// The shortest time from the end of a command to its next start.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Where a credential comes from. Of the settings; holds no secret but a given value.
 #[derive(Clone, Debug)]
@@ -29,18 +74,42 @@ pub enum Source {
     /// A file, raw or JSON, read at every use.
     File(PathBuf),
     /// A program that prints it, without a shell.
-    Command(Vec<String>),
+    Command(Invocation),
 }
 
 /// One credential. Clones share what was loaded.
 #[derive(Clone, Debug)]
-pub struct Credential(Arc<Inner>);
+pub struct Credential {
+    shared: Arc<Shared>,
+    /// The run of a command that is under way; ends with the last clone.
+    run: Arc<Mutex<Option<AbortOnDropHandle<()>>>>,
+    /// Its name at the issuer, where its source says none.
+    key_id: Option<String>,
+    revocations: Revocations,
+}
 
 #[derive(Debug)]
-struct Inner {
+struct Shared {
     name: &'static str,
-    source: Source,
+    supply: Supply,
     clock: fn() -> Timestamp,
+    memory: Mutex<Memory>,
+    runs: watch::Sender<Runs>,
+}
+
+/// The source at work.
+#[derive(Debug)]
+enum Supply {
+    Value(&'static str),
+    File(Disk),
+    Command(Invocation),
+}
+
+/// How often a command has run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Runs {
+    is_under_way: bool,
+    last_end: Option<Instant>,
 }
 
 /// The secret as it is at one moment.
@@ -55,9 +124,18 @@ pub struct Snapshot {
 }
 
 /// Why there is no secret to send.
-#[derive(Debug, thiserror::Error)]
-#[error("(to be written)")]
-pub struct NoCredential;
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoCredential {
+    /// There never was one, for this reason.
+    #[error("there is none yet: {0}")]
+    Missing(Flaw),
+    /// The one there is may not be used.
+    #[error("it is on a list of revoked ones{}", id(key_id.as_deref()))]
+    Revoked {
+        /// Its name at the issuer.
+        key_id: Option<String>,
+    },
+}
 
 /// How a credential stands, for people and machines. Holds no secret.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -70,9 +148,9 @@ pub struct Standing {
     pub fingerprint: Option<String>,
     /// Its name at the issuer.
     pub key_id: Option<String>,
-    /// Counts up with every change.
+    /// Counts up with every change; 0 where there never was one.
     pub generation: u64,
-    /// When it was read.
+    /// When it was last read with success.
     pub loaded_at: Option<Timestamp>,
     /// When it ends, where its source says so.
     pub expires_at: Option<Timestamp>,
@@ -96,49 +174,288 @@ pub enum State {
     Missing,
 }
 
+// === impl Source ===
+
+impl Source {
+    /// What was read once and cannot be read again, such as a pipe: the secret alone, or JSON.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no secret in it.
+    pub fn given(bytes: &[u8], from: &'static str) -> Result<Self, Flaw> {
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(Flaw::TooLong);
+        }
+        let Content { secret, key_id, .. } = Content::parse(bytes)?;
+        Ok(Self::Value { secret, from, key_id })
+    }
+}
+
 // === impl Credential ===
 
 impl Credential {
-    /// A credential by its name in reports: `api_key`.
+    /// A credential by its name in reports: `api_key`. Reads nothing yet.
     pub fn new(name: &'static str, source: Source, clock: fn() -> Timestamp) -> Self {
-        Self(Arc::new(Inner { name, source, clock }))
+        let mut memory = Memory::default();
+        let supply = match source {
+            Source::Value { secret, from, key_id } => {
+                let content = Content { secret, key_id, expires_at: None };
+                memory.take(Ok(content), Moment { now: Instant::now(), wall: clock() });
+                Supply::Value(from)
+            }
+            Source::File(path) => Supply::File(Disk::new(path, MAX_FILE, Keep::Secret)),
+            Source::Command(invocation) => Supply::Command(invocation),
+        };
+        let (memory, runs) = (Mutex::new(memory), watch::Sender::default());
+        Self {
+            shared: Arc::new(Shared { name, supply, clock, memory, runs }),
+            run: Arc::default(),
+            key_id: None,
+            revocations: Revocations::default(),
+        }
     }
 
-    /// The secret as it is now.
+    /// The same, called so at its issuer where its source says no name.
+    #[must_use]
+    pub fn called(self, key_id: Option<String>) -> Self {
+        Self { key_id, ..self }
+    }
+
+    /// The same, not used where one of these lists names it.
+    #[must_use]
+    pub fn unless(self, revocations: Revocations) -> Self {
+        Self { revocations, ..self }
+    }
+
+    /// The lists of revoked keys that it is held against.
+    pub fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    /// Reads it at once, where it comes from a file: to know early what is wrong. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read; then nothing has changed.
+    pub fn load_now(&self) -> Result<(), Flaw> {
+        let Supply::File(disk) = &self.shared.supply else { return Ok(()) };
+        let read = disk.read_now().and_then(|bytes| Content::parse(&bytes));
+        let flaw = read.as_ref().err().copied();
+        self.shared.take(read);
+        flaw.map_or(Ok(()), Err)
+    }
+
+    /// The secret as it is now. Where there never was one, it is waited for, for the grace (2 s).
+    ///
+    /// Cancel safe.
     ///
     /// # Errors
     ///
     /// [`NoCredential`], where there never was one, or it is revoked.
-    #[expect(clippy::unused_async, reason = "(to be written)")]
     pub async fn current(&self) -> Result<Snapshot, NoCredential> {
-        match &self.0.source {
-            Source::Value { secret, key_id, .. } => {
-                Ok(Snapshot { secret: secret.clone(), generation: 1, key_id: key_id.clone() })
-            }
-            Source::File(_) | Source::Command(_) => Err(NoCredential),
+        self.load().await;
+        if self.shared.memory().generation() == 0 {
+            self.other_than(0, None).await;
         }
+        self.revocations.refresh().await;
+        self.snapshot()
     }
 
     /// Told that the other side rejected the secret of this generation: a newer one, waited for
     /// until the grace (2 s) or the deadline is over, whichever comes first. `None` where there is
     /// none, so that trying again would not help.
-    #[expect(clippy::unused_async, reason = "(to be written)")]
+    ///
+    /// Where others have waited for a newer one in vain already, it does not wait.
+    ///
+    /// Cancel safe.
     pub async fn after_rejection(&self, generation: u64, deadline: Instant) -> Option<Snapshot> {
-        let _ = (generation, deadline);
-        None
+        if self.shared.memory().generation() == generation {
+            self.other_than(generation, Some(deadline)).await.then_some(())?;
+        }
+        self.revocations.refresh().await;
+        self.snapshot().ok()
     }
 
-    /// How it stands.
+    /// Told that the other side accepted the secret of this generation.
+    pub fn accepted(&self, generation: u64) {
+        self.shared.memory().accept(generation);
+    }
+
+    /// How it stands. Reads nothing: it is as good as the last use.
     pub fn standing(&self) -> Standing {
+        let memory = self.shared.memory();
+        let snapshot = memory.snapshot();
+        let key_id = snapshot.and_then(|snapshot| snapshot.key_id).or(self.key_id.clone());
+        let sha256 = memory.sha256();
+        let state = match sha256 {
+            None => State::Missing,
+            Some(sha256) if self.revocations.name(key_id.as_deref(), &sha256) => State::Revoked,
+            Some(_) if memory.is_rejected() => State::Rejected,
+            Some(_) if memory.flaw().is_some() => State::Stale,
+            Some(_) => State::Ok,
+        };
         Standing {
-            name: self.0.name.to_owned(),
-            source: String::new(),
-            fingerprint: None,
-            key_id: None,
-            generation: 0,
-            loaded_at: Some((self.0.clock)()),
-            expires_at: None,
-            state: State::Missing,
+            name: self.shared.name.to_owned(),
+            source: self.shared.supply.word().to_owned(),
+            fingerprint: sha256.as_ref().map(fingerprint_of),
+            key_id,
+            generation: memory.generation(),
+            loaded_at: memory.loaded_at(),
+            expires_at: memory.expires_at(),
+            state,
         }
     }
+
+    fn snapshot(&self) -> Result<Snapshot, NoCredential> {
+        let memory = self.shared.memory();
+        let (Some(snapshot), Some(sha256)) = (memory.snapshot(), memory.sha256()) else {
+            return Err(NoCredential::Missing(memory.flaw().unwrap_or(Flaw::Missing)));
+        };
+        let key_id = snapshot.key_id.or(self.key_id.clone());
+        if self.revocations.name(key_id.as_deref(), &sha256) {
+            return Err(NoCredential::Revoked { key_id });
+        }
+        Ok(Snapshot { key_id, ..snapshot })
+    }
+
+    /// Waits for a secret of another generation: whether there is one.
+    async fn other_than(&self, generation: u64, deadline: Option<Instant>) -> bool {
+        let grace = self.shared.memory().doubt(Instant::now());
+        if matches!(self.shared.supply, Supply::Value(_)) {
+            return false;
+        }
+        let end = deadline.map_or(grace, |deadline| deadline.min(grace));
+        loop {
+            let _ = timeout_at(end, self.load()).await;
+            if self.shared.memory().generation() != generation {
+                return true;
+            }
+            let now = Instant::now();
+            if now >= end {
+                return false;
+            }
+            sleep_until(end.min(now + POLL)).await;
+        }
+    }
+
+    /// Brings what is known up to date.
+    async fn load(&self) {
+        match &self.shared.supply {
+            Supply::Value(_) => {}
+            Supply::File(disk) => {
+                let read = disk.read().await;
+                self.shared.take(read.and_then(|bytes| Content::parse(&bytes)));
+            }
+            Supply::Command(_) => {
+                let age = self.shared.memory().age(self.shared.moment());
+                let mut runs = self.shared.runs.subscribe();
+                if age != Age::Fresh {
+                    self.start_run();
+                }
+                if age == Age::Over {
+                    let _ = runs.wait_for(|runs| !runs.is_under_way).await;
+                }
+            }
+        }
+    }
+
+    /// Runs the command in a task of its own, unless it runs already or has just ended: who asked
+    /// may go away, and its time is longer than a question's.
+    fn start_run(&self) {
+        let now = Instant::now();
+        let starts = self.shared.runs.send_if_modified(|runs| {
+            let may = !runs.is_under_way && runs.last_end.is_none_or(|end| now >= end + PAUSE);
+            runs.is_under_way |= may;
+            may
+        });
+        if starts {
+            let under_way = UnderWay(Arc::clone(&self.shared));
+            let run = AbortOnDropHandle::new(tokio::spawn(under_way.run()));
+            *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+        }
+    }
+}
+
+/// A run of the command: over when this is dropped, however that came.
+struct UnderWay(Arc<Shared>);
+
+impl UnderWay {
+    async fn run(self) {
+        if let Supply::Command(invocation) = &self.0.supply {
+            let read = invocation.run().await;
+            self.0.take(read);
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.runs.send_replace(Runs { is_under_way: false, last_end: Some(Instant::now()) });
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { now: Instant::now(), wall: (self.clock)() }
+    }
+
+    /// Takes in an attempt to read it, and says what has changed.
+    fn take(&self, read: Result<Content, Flaw>) {
+        let mut memory = self.memory();
+        let change = memory.take(read, self.moment());
+        let (credential, generation) = (self.name, memory.generation());
+        match change {
+            Change::Nothing => {}
+            Change::Other => {
+                let fingerprint = memory.sha256().as_ref().map(fingerprint_of);
+                tracing::info!(credential, generation, fingerprint, "there is a new secret");
+            }
+            Change::Back => tracing::info!(credential, generation, "the secret can be read again"),
+            Change::Lost(flaw) if generation == 0 => {
+                tracing::warn!(credential, %flaw, "there is no secret");
+            }
+            Change::Lost(flaw) => {
+                tracing::warn!(credential, %flaw, "the last secret is used");
+            }
+        }
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// The word for it in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Stale => "stale",
+            Self::Rejected => "rejected",
+            Self::Revoked => "revoked",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+// === impl Supply ===
+
+impl Supply {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Value(from) => from,
+            Self::File(_) => "file",
+            Self::Command(_) => "command",
+        }
+    }
+}
+
+// === impl NoCredential ===
+
+fn id(key_id: Option<&str>) -> String {
+    key_id.map(|id| format!(" ({id})")).unwrap_or_default()
 }

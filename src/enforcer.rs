@@ -8,10 +8,13 @@
 //!
 //! - Nothing is sent to a peer that was not verified and did not match a pin: both happen in the
 //!   handshake ([`crate::tls`]). Without TLS, only a loopback address is spoken to.
-//! - A question is sent once. hyper's client sends a request again only where its connection was
-//!   closed before any part of it was written; whatever may have been received is never repeated,
+//! - A question is judged once. hyper's client sends a request again only where its connection was
+//!   closed before any part of it was written; whatever may have been judged is never repeated,
 //!   as in every SDK: a second try would double what a person waits at their prompt, and the
-//!   failure decision is the rule for an enforcer that is away.
+//!   failure decision is the rule for an enforcer that is away. The one exception is a 401, by
+//!   which the enforcer says that it judged nothing: the same question, with the same ids, goes
+//!   out again with a newer key, where there is one, within the same time.
+//! - Where a key is configured, nothing is sent without one, nor with one that is revoked.
 //! - A redirection is never followed: the key and the question go where they were meant to go.
 //! - Every question ends within its timeout, its wait for a place among the
 //!   [`MAX_IN_FLIGHT`] included; an answer takes at most [`MAX_ANSWER`] bytes of memory.
@@ -26,14 +29,16 @@ use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hyper::Method;
+use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::config::settings::{self, Environment, Identity, Tls};
+use crate::credential::{Credential, Flaw, NoCredential};
 use crate::gate::decide::Mode;
 use crate::gate::verdict::{Answer, Hold, Question, Verdict};
 use crate::https::{BadAddress, Limits, Line, NotConnected, Outcome, base, root, segment};
@@ -47,6 +52,9 @@ use wire::{Asker, Expected, NotContext, Particulars};
 pub const MAX_ANSWER: usize = 1024 * 1024;
 /// How many questions are under way at once; further ones wait for a place.
 pub const MAX_IN_FLIGHT: usize = 64;
+/// How often one question is sent at most: with the key there is, and with two newer ones. The
+/// first newer one may be the beginning of the second, read while it was written.
+const MAX_TRIES: usize = 3;
 
 /// The enforcer, and the connections to it. Clones share both.
 #[derive(Clone, Debug)]
@@ -59,8 +67,8 @@ pub struct Enforcer {
 #[derive(Debug)]
 struct Session {
     line: Line,
-    /// The headers thoth authenticates with.
-    credentials: HeaderMap,
+    /// What thoth authenticates with; without one, no header is sent.
+    credential: Option<Credential>,
     asker: Asker,
     step_up_wait: Duration,
     clock: fn() -> Timestamp,
@@ -137,7 +145,7 @@ impl Enforcer {
         Ok(Self {
             session: Arc::new(Session {
                 line: Line::new("the enforcer", url, tls, limits(settings), clock),
-                credentials: credentials(settings.api_key.as_ref()),
+                credential: settings.api_key.clone(),
                 asker,
                 step_up_wait: settings.step_up_wait,
                 clock,
@@ -219,9 +227,11 @@ impl Enforcer {
                 return Answer::Said(Verdict::block("question_unreadable", &error.to_string()));
             }
         };
-        let outcome = session.exchange(Method::POST, "/v1/enforce", body).await;
         let expected = Expected { trace: session.asker.trace(), attestation: Some(&attestation) };
-        let answer = outcome::of_question(outcome, expected);
+        let answer = match session.exchange(Method::POST, "/v1/enforce", body.into()).await {
+            Ok(outcome) => outcome::of_question(outcome, expected),
+            Err(without) => Answer::Said(outcome::unsent(&without)),
+        };
         note(&question, &answer);
         answer
     }
@@ -270,14 +280,10 @@ fn limits(settings: &settings::Enforcer) -> Limits {
     }
 }
 
-fn credentials(key: Option<&ApiKey>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if let Some(key) = key {
-        // Enforcers differ in which one they read.
-        headers.insert(AUTHORIZATION, key.authorization());
-        headers.insert(HeaderName::from_static("x-api-key"), key.api_key());
-    }
-    headers
+/// The headers thoth authenticates with. Enforcers differ in which one they read.
+fn authentication(key: &ApiKey) -> HeaderMap {
+    let api_key = HeaderName::from_static("x-api-key");
+    HeaderMap::from_iter([(AUTHORIZATION, key.authorization()), (api_key, key.api_key())])
 }
 
 /// For people who read the trace; never what was asked about or answered in full.
@@ -299,14 +305,47 @@ impl Session {
         Moment { now: Instant::now(), wall: (self.clock)(), dice: Uuid::new_v4().as_bytes()[0] }
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Outcome {
+    /// Sends a request, and again with a newer key where the enforcer rejects the one there is;
+    /// all of it within the time of one question.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Outcome, NoCredential> {
         let deadline = Instant::now() + self.line.timeout();
-        self.line.exchange(method, path, self.credentials.clone(), body.into(), deadline).await
+        let send =
+            |headers| self.line.exchange(method.clone(), path, headers, body.clone(), deadline);
+        let Some(credential) = &self.credential else {
+            return Ok(send(HeaderMap::new()).await);
+        };
+        let late = |_| Err(NoCredential::Missing(Flaw::Slow));
+        let mut key = timeout_at(deadline, credential.current()).await.unwrap_or_else(late)?;
+        let mut tries = 1;
+        loop {
+            let outcome = send(authentication(&key.secret)).await;
+            let status = match &outcome {
+                Outcome::Answered(reply) => Some(reply.status),
+                Outcome::Distrusted { .. } | Outcome::Lost(_) => None,
+            };
+            if status.is_some_and(|status| status.is_success()) {
+                credential.accepted(key.generation);
+            }
+            if status != Some(StatusCode::UNAUTHORIZED) || tries == MAX_TRIES {
+                return Ok(outcome);
+            }
+            match credential.after_rejection(key.generation, deadline).await {
+                Some(newer) => (key, tries) = (newer, tries + 1),
+                None => return Ok(outcome),
+            }
+        }
     }
 
     async fn look(&self, path: &str) -> Look {
-        let outcome = self.exchange(Method::GET, path, Vec::new()).await;
         let expected = Expected { trace: self.asker.trace(), attestation: None };
-        outcome::of_hold(outcome, expected)
+        match self.exchange(Method::GET, path, Bytes::new()).await {
+            Ok(outcome) => outcome::of_hold(outcome, expected),
+            Err(without) => Look::Refused(Box::new(outcome::unsent(&without))),
+        }
     }
 }

@@ -59,23 +59,33 @@ pub mod clock {
     }
 }
 
+/// The number of a group of which this user is the only member, where its main group is one.
+/// Blocking: asks the system's directory of users.
+#[cfg(unix)]
+pub fn private_group() -> Option<u32> {
+    use nix::unistd::{User, geteuid};
+
+    private_group_of(&User::from_uid(geteuid()).ok()??)
+}
+
+#[cfg(unix)]
+fn private_group_of(user: &nix::unistd::User) -> Option<u32> {
+    let group = nix::unistd::Group::from_gid(user.gid).ok()??;
+    let is_private = group.name == user.name && group.mem.iter().all(|member| *member == user.name);
+    is_private.then_some(user.gid.as_raw())
+}
+
 #[cfg(unix)]
 fn who() -> Machine {
-    use nix::unistd::{Group, User, geteuid, gethostname};
+    use nix::unistd::{User, geteuid, gethostname};
 
     let uid = geteuid();
     let user = User::from_uid(uid).ok().flatten();
-    let private_gid = user.as_ref().and_then(|user| {
-        let group = Group::from_gid(user.gid).ok().flatten()?;
-        let is_private =
-            group.name == user.name && group.mem.iter().all(|member| *member == user.name);
-        is_private.then_some(user.gid.as_raw())
-    });
     Machine {
         hostname: gethostname().ok().and_then(|hostname| hostname.into_string().ok()),
+        private_gid: user.as_ref().and_then(private_group_of),
         user: user.map(|user| user.name),
         uid: Some(uid.as_raw()),
-        private_gid,
         is_root: Some(uid.is_root()),
         ..Machine::default()
     }

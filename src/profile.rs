@@ -10,12 +10,16 @@
 //!
 //! # Invariants
 //!
-//! - An existing file is never changed, nor the mode of an existing directory.
+//! - An existing file is never changed, nor the mode of an existing directory; [`replace`] puts
+//!   another file in its place.
 //! - A file appears under its name complete or not at all.
 
 use std::fs::{self, DirBuilder, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+
+/// The name of the file with the enforcer's key, inside the profile.
+pub const KEY_FILE: &str = "proxy_api_key.json";
 
 /// Why a path is not relied on.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +63,20 @@ pub enum Unsafe {
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+    },
+    /// It is not root's, and root alone may decide what is in it.
+    #[error("{} belongs to uid {owner}, not to root; run chown root", path.display())]
+    NotRoots {
+        /// The path.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+    /// Something else than a file has its name.
+    #[error("{} is not a file of its own; move it away", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
     },
     /// Other users can read a secret.
     #[error("{} can be read by others (mode {mode:o}); run chmod go-rwx", path.display())]
@@ -139,7 +157,7 @@ pub fn furnish(home: &Path, key_id: &str) -> Result<(), Unsafe> {
     open(home)?;
     let key = serde_json::json!({ "api_key": "", "key_id": key_id }).to_string() + "\n";
     put(home, "intent_map.json", b"{}\n")?;
-    put(home, "proxy_api_key.json", key.as_bytes())
+    put(home, KEY_FILE, key.as_bytes())
 }
 
 /// Puts a file in place, 0600, unless there is one: complete, or not at all, also where two
@@ -168,6 +186,33 @@ pub fn put(directory: &Path, name: &str, contents: &[u8]) -> Result<(), Unsafe> 
     placed.map_err(|source| Unsafe::Unmade { path, source })
 }
 
+/// Puts a file in place, 0600, whatever was there before: the old file or the new one is seen,
+/// never a part of it.
+///
+/// # Errors
+///
+/// [`Unsafe::NotAFile`] where the name is a symbolic link or a directory: what a link leads to lies
+/// elsewhere, and is not ours to replace. [`Unsafe::Unmade`].
+pub fn replace(directory: &Path, name: &str, contents: &[u8]) -> Result<(), Unsafe> {
+    let path = directory.join(name);
+    match fs::symlink_metadata(&path) {
+        Ok(facts) if !facts.is_file() => return Err(Unsafe::NotAFile { path }),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(Unsafe::Unseen { path, source }),
+    }
+    let draft = directory.join(format!("{name}.{}.new", uuid::Uuid::new_v4()));
+    let placed = new_file()
+        .write(true)
+        .open(&draft)
+        .and_then(|mut file| file.write_all(contents).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&draft, &path));
+    if placed.is_err() {
+        let _ = fs::remove_file(&draft); // it may never have been made
+    }
+    placed.map_err(|source| Unsafe::Unmade { path, source })
+}
+
 /// Options that make a file, 0600, and refuse any name that is taken, also by a symbolic link
 /// that leads nowhere. Writing or appending is the caller's to ask for.
 pub fn new_file() -> OpenOptions {
@@ -189,11 +234,82 @@ pub fn read_secret(path: &Path, limit: usize) -> Result<Vec<u8>, Unsafe> {
     let facts = file.metadata().map_err(unseen)?;
     unchangeable(path, &facts)?;
     unreadable(path, &facts)?;
+    read_at_most(file, limit).map_err(unseen)
+}
+
+/// Reads a file that the user wrote, of at most `limit` bytes; `None` where there is none. Only
+/// this user and root may be able to change it.
+///
+/// # Errors
+///
+/// [`Unsafe`]; a longer file is [`Unsafe::Unseen`].
+pub fn read_private(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Unsafe> {
+    read_if_there(path, limit, unchangeable)
+}
+
+/// Reads a file that an administrator wrote, of at most `limit` bytes; `None` where there is none.
+/// It and the directory it lies in must be root's, and nobody else may be able to change them.
+/// On Windows neither is judged.
+///
+/// # Errors
+///
+/// [`Unsafe`]; a longer file is [`Unsafe::Unseen`].
+pub fn read_managed(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Unsafe> {
+    let contents = read_if_there(path, limit, roots)?;
+    if contents.is_some() {
+        check_folders(path)?;
+    }
+    Ok(contents)
+}
+
+/// Checks that root alone can change a file, if there is one, or put another in its place.
+///
+/// # Errors
+///
+/// [`Unsafe`], with what to do about it.
+pub fn check_managed(path: &Path) -> Result<(), Unsafe> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        facts => {
+            roots(path, &seen(path, facts)?)?;
+            check_folders(path)
+        }
+    }
+}
+
+/// The directory a path stands in and, where it is a link, the one it leads to.
+fn check_folders(path: &Path) -> Result<(), Unsafe> {
+    let real = seen(path, path.canonicalize())?;
+    for folder in [path.parent(), real.parent()].into_iter().flatten() {
+        roots(folder, &seen(folder, fs::metadata(folder))?)?;
+    }
+    Ok(())
+}
+
+fn read_if_there(
+    path: &Path,
+    limit: usize,
+    check: fn(&Path, &Metadata) -> Result<(), Unsafe>,
+) -> Result<Option<Vec<u8>>, Unsafe> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        facts => seen(path, facts)?,
+    };
+    // Opening anything but a file could wait for somebody to write into it.
+    if !seen(path, fs::metadata(path))?.is_file() {
+        return Err(Unsafe::NotAFile { path: path.to_owned() });
+    }
+    let file = seen(path, fs::File::open(path))?;
+    check(path, &seen(path, file.metadata())?)?;
+    seen(path, read_at_most(file, limit)).map(Some)
+}
+
+fn read_at_most(file: fs::File, limit: usize) -> io::Result<Vec<u8>> {
     let mut contents = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(most).read_to_end(&mut contents).map_err(unseen)?;
+    file.take(most).read_to_end(&mut contents)?;
     if contents.len() > limit {
-        return Err(unseen(io::ErrorKind::FileTooLarge.into()));
+        return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(contents)
 }
@@ -208,8 +324,8 @@ fn make(path: &Path) -> Result<(), Unsafe> {
     }
 }
 
-fn seen(path: &Path, facts: io::Result<Metadata>) -> Result<Metadata, Unsafe> {
-    facts.map_err(|source| Unsafe::Unseen { path: path.to_owned(), source })
+fn seen<T>(path: &Path, seen: io::Result<T>) -> Result<T, Unsafe> {
+    seen.map_err(|source| Unsafe::Unseen { path: path.to_owned(), source })
 }
 
 fn unchangeable(path: &Path, facts: &Metadata) -> Result<(), Unsafe> {
@@ -219,6 +335,18 @@ fn unchangeable(path: &Path, facts: &Metadata) -> Result<(), Unsafe> {
         Err(Unsafe::Foreign { path, owner })
     } else if mode & 0o022 != 0 {
         let path = path.to_owned();
+        Err(Unsafe::Writable { path, mode })
+    } else {
+        Ok(())
+    }
+}
+
+fn roots(path: &Path, facts: &Metadata) -> Result<(), Unsafe> {
+    let (owner, mode) = rights::of(facts);
+    let path = path.to_owned();
+    if owner != 0 {
+        Err(Unsafe::NotRoots { path, owner })
+    } else if mode & 0o022 != 0 {
         Err(Unsafe::Writable { path, mode })
     } else {
         Ok(())

@@ -7,7 +7,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// The key thoth authenticates to the enforcer with.
+/// What thoth authenticates with: the enforcer's key, the GovAPI's token or key.
 #[derive(Clone, Debug)]
 pub struct ApiKey(SecretString);
 
@@ -40,6 +40,13 @@ impl ApiKey {
         self.header(self.0.expose_secret())
     }
 
+    /// Its SHA-256: tells one key from another.
+    pub fn sha256(&self) -> [u8; 32] {
+        use sha2::{Digest, Sha256};
+
+        Sha256::digest(self.0.expose_secret()).into()
+    }
+
     #[expect(clippy::unused_self, reason = "reads as what it is: one of this key's headers")]
     fn header(&self, text: &str) -> hyper::header::HeaderValue {
         let mut value = hyper::header::HeaderValue::try_from(text)
@@ -54,8 +61,12 @@ impl ApiKey {
 pub fn fingerprint(secret: &str) -> String {
     use sha2::{Digest, Sha256};
 
-    let digest = hex::encode(Sha256::digest(secret.trim()));
-    format!("sha256:{}", &digest[..8])
+    fingerprint_of(&Sha256::digest(secret.trim()).into())
+}
+
+/// The same, of a SHA-256 that was computed already.
+pub fn fingerprint_of(sha256: &[u8; 32]) -> String {
+    format!("sha256:{}", hex::encode(&sha256[..4]))
 }
 
 #[cfg(test)]
@@ -73,6 +84,7 @@ mod tests {
     #[test]
     fn a_fingerprint_is_the_start_of_the_hash() {
         assert_eq!(fingerprint(" abc\n"), "sha256:ba7816bf");
+        assert_eq!(fingerprint_of(&ApiKey::parse("abc").unwrap().sha256()), "sha256:ba7816bf");
     }
 
     #[test]

@@ -13,9 +13,10 @@ use super::fault::{Fault, chain};
 use super::paint::Paint;
 use super::{doctor_tls, exit, local, remote};
 use crate::config::flags::RunFlags;
+use crate::config::layers::{Layers, MANAGED};
 use crate::config::settings::Config;
 use crate::config::variables::Env;
-use crate::config::{Origin, Problem, Reading, read};
+use crate::config::{Overridden, Problem, Reading, read};
 use crate::machine::Machine;
 use crate::preflight::{Facts, Finding, check};
 
@@ -76,8 +77,11 @@ struct Check<'a> {
 struct Setting<'a> {
     name: &'a str,
     value: &'a str,
-    /// The flag or variable it was found in; `null` where it is what holds without.
+    /// The flag or variable it was found in, `managed` or `profile`; `null` where it is what holds
+    /// without.
     from: Option<&'a str>,
+    /// Whether the managed file alone may say it.
+    locked: bool,
 }
 
 impl Args {
@@ -92,7 +96,7 @@ impl Args {
         paint: Paint,
         out: &mut impl Write,
     ) -> Result<ExitCode, Fault> {
-        let reading = self.read(env);
+        let reading = self.read(env, &Layers::of_system(env));
         let config = reading.draft();
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
@@ -133,8 +137,8 @@ impl Args {
     }
 
     /// Reads the configuration as `thoth run` would.
-    pub fn read(&self, env: &Env) -> Reading {
-        read(&self.flags, self.command.first().map(OsString::as_os_str), env)
+    pub fn read(&self, env: &Env, layers: &Layers) -> Reading {
+        read(&self.flags, self.command.first().map(OsString::as_os_str), env, layers)
     }
 
     /// Tells what was found. `also` are the findings of other checks, such as of the policies.
@@ -154,6 +158,7 @@ impl Args {
         if findings.is_empty() {
             findings.push(Finding::fine("configuration", "every setting can be used"));
         }
+        findings.extend(reading.overridden().iter().map(overridden));
         findings.push(who_decides(reading.draft()));
         findings.extend(check(reading.draft(), facts));
         findings.extend(also);
@@ -170,12 +175,21 @@ impl Args {
 }
 
 fn unusable(problem: &Problem) -> Finding {
-    let text = format!("{}: {}", problem.origin, problem.wrong.what);
-    Finding::configuration("configuration", text, problem.wrong.fix)
+    let text = format!("{}: {}", problem.place(), problem.what());
+    Finding::configuration("configuration", text, problem.fix())
+}
+
+fn overridden(attempt: &Overridden) -> Finding {
+    let Overridden { name, by } = attempt;
+    Finding::configuration(
+        "locked",
+        format!("{by} says something else than {MANAGED}, which locks {name} and counts"),
+        format!("remove {by}; to change the setting, ask whoever manages this machine"),
+    )
 }
 
 fn who_decides(config: &Config) -> Finding {
-    let rules = match config.policies.len() {
+    let rules = match config.packs.len() + config.policies.len() {
         0 => None,
         1 => Some("one policy on this machine".to_owned()),
         count => Some(format!("{count} policies on this machine")),
@@ -204,10 +218,8 @@ impl<'a> Report<'a> {
         let settings = reading.shown().iter().map(|shown| Setting {
             name: shown.name,
             value: &shown.value,
-            from: match shown.origin {
-                Origin::Flag(name) | Origin::Variable(name) => Some(name),
-                Origin::Default => None,
-            },
+            from: shown.origin.layer(),
+            locked: shown.locked,
         });
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -248,11 +260,12 @@ impl<'a> Report<'a> {
         let (idle, set): (Vec<_>, Vec<_>) = self
             .settings
             .iter()
-            .partition(|setting| setting.from.is_none() && setting.value == "-");
+            .partition(|setting| setting.from.is_none() && !setting.locked && setting.value == "-");
         for setting in set {
             let value = one_line(setting.value);
             let from = setting.from.unwrap_or("default");
-            writeln!(out, "  {:<40} {value}  ({from})", setting.name)?;
+            let locked = if setting.locked { ", locked" } else { "" };
+            writeln!(out, "  {:<40} {value}  ({from}{locked})", setting.name)?;
         }
         let idle: Vec<_> = idle.iter().map(|setting| setting.name).collect();
         writeln!(out, "  not set: {}", idle.join(", "))?;
@@ -299,7 +312,7 @@ mod tests {
             is_root: Some(false),
             ..Machine::default()
         };
-        let reading = args.read(&env);
+        let reading = args.read(&env, &Layers::default());
         let facts = Facts::gather(reading.draft(), machine, None);
         let mut out = Vec::new();
         let code = args.report(&reading, &facts, Vec::new(), Paint::default(), &mut out).unwrap();
@@ -363,7 +376,7 @@ mod tests {
     #[test]
     fn the_findings_of_others_count() {
         let args = Line::parse_from(["doctor"]).args;
-        let reading = args.read(&Env::from_iter([("HOME", "/nowhere")]));
+        let reading = args.read(&Env::from_iter([("HOME", "/nowhere")]), &Layers::default());
         let broken = Finding::configuration("policy", "does not parse", "mend it");
         let code = args.report(
             &reading,

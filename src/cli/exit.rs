@@ -16,6 +16,8 @@ pub struct Exit {
 pub const OK: u8 = 0;
 /// The question was answered, and the answer is no: something to fix, a case that failed.
 pub const NO: u8 = 1;
+/// `health`: something is wrong that calls depend on. `audit`: there was nothing to read.
+pub const UNHEALTHY: u8 = 2;
 /// The command line cannot be read.
 pub const USAGE: u8 = 64;
 /// The server went away, or was never there, for a reason outside thoth.
@@ -36,8 +38,9 @@ pub const ALL: &[Exit] = &[
     Exit { code: "0", meaning: "all is well; for `run`: the server ended with 0" },
     Exit {
         code: "1",
-        meaning: "the answer is no: `doctor` found something to fix, a case failed, a journal is broken",
+        meaning: "the answer is no: `doctor` found something to fix, `health` says degraded, a case failed, a journal is broken",
     },
+    Exit { code: "2", meaning: "`health` says unhealthy; `audit` could not read or answer" },
     Exit { code: "64", meaning: "the command line cannot be read" },
     Exit { code: "69", meaning: "the server is unavailable for a reason outside thoth" },
     Exit { code: "77", meaning: "preflight refused; the server was never started" },
@@ -54,7 +57,17 @@ mod tests {
 
     #[test]
     fn the_table_holds_the_constants() {
-        let codes = [OK, NO, USAGE, UNAVAILABLE, REFUSED, CONFIGURATION, NOT_RUNNABLE, NOT_FOUND];
+        let codes = [
+            OK,
+            NO,
+            UNHEALTHY,
+            USAGE,
+            UNAVAILABLE,
+            REFUSED,
+            CONFIGURATION,
+            NOT_RUNNABLE,
+            NOT_FOUND,
+        ];
         for (code, exit) in codes.iter().zip(ALL) {
             assert_eq!(code.to_string(), exit.code);
         }

@@ -53,6 +53,9 @@ pub(super) enum Unusable {
 pub(super) fn judge(config: &Config, machine: &Machine, server: &str) -> Result<Judge, Unusable> {
     let mut notices = Vec::new();
     let mut policies = Vec::new();
+    for pack in &config.packs {
+        policies.push(pack.policy().map_err(Unusable::Problems)?);
+    }
     for path in &config.policies {
         policies.push(read(path)?);
     }

@@ -33,6 +33,11 @@ impl Paint {
         self.coloured("31", if self.unicode { "✗" } else { "no" })
     }
 
+    /// The mark before something that is neither.
+    pub fn doubtful(self) -> String {
+        self.coloured("33", if self.unicode { "!" } else { "--" })
+    }
+
     /// A heading.
     pub fn heading(self, text: &str) -> String {
         self.coloured("1", text)
@@ -61,5 +66,6 @@ mod tests {
             let paint = Paint::new(&env.iter().copied().collect(), is_terminal);
             assert_eq!((&*paint.fine(), &*paint.wrong()), (fine, wrong), "{env:?}");
         }
+        assert_eq!(Paint::default().doubtful(), "--");
     }
 }

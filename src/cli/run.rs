@@ -10,20 +10,24 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
 
 use tokio::runtime;
 use uuid::Uuid;
 
 use self::record::Journalist;
 use super::exit;
-use super::fault::Fault;
+use super::fault::{Fault, chain};
 use super::local::{self, Judge};
 use super::remote;
 use crate::child::{Child, Exit, Ladder, Launch};
-use crate::config;
 use crate::config::flags::RunFlags;
+use crate::config::layers::Layers;
 use crate::config::settings::{Config, StepUp};
 use crate::config::variables::Env;
+use crate::config::{self, Reading};
+use crate::credential::GRACE;
 use crate::enforcer::Enforcer;
 use crate::gate::decide::Rules;
 use crate::gate::session::{Session, Settings};
@@ -31,8 +35,12 @@ use crate::gate::verdict::{Answer, Hold, Question};
 use crate::journal::{Header, Journal};
 use crate::machine::{Machine, clock};
 use crate::preflight::{self, Facts, Kind};
+use crate::profile;
 use crate::pump::{self, Ask, Pipes, Signals};
 use crate::{pipe, stop, trace};
+
+/// How soon a credential's file that is not there yet is looked for again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Run an MCP server behind the gate
 ///
@@ -69,7 +77,7 @@ impl Args {
     ///
     /// Why the server was not started, with the exit code that says so.
     pub fn run(self, env: &Env) -> Result<ExitCode, Fault> {
-        let reading = config::read(&self.flags, self.command.first().map(OsString::as_os_str), env);
+        let reading = self.read(env);
         let config = reading.into_config().map_err(Fault::of(exit::CONFIGURATION))?;
         let flush = trace::init(config.log);
         let runtime = runtime::Builder::new_current_thread()
@@ -81,6 +89,20 @@ impl Args {
         runtime.shutdown_background();
         drop(flush);
         ended.map(ExitCode::from)
+    }
+
+    /// Reads the configuration; again where a credential's file is just being replaced, until the
+    /// grace for that is over. Blocking.
+    fn read(&self, env: &Env) -> Reading {
+        let command = self.command.first().map(OsString::as_os_str);
+        let mut reading = config::read(&self.flags, command, env, &Layers::of_system(env));
+        let mut left = GRACE;
+        while reading.is_awaiting() && !left.is_zero() {
+            thread::sleep(AGAIN);
+            left = left.saturating_sub(AGAIN);
+            reading = config::read(&self.flags, command, env, &Layers::of_system(env));
+        }
+        reading
     }
 
     async fn session(self, config: Config) -> Result<u8, Fault> {
@@ -161,6 +183,7 @@ async fn prepare(config: Config, command: &[OsString]) -> Result<Parts, Fault> {
         };
         Fault::new(code, refusal)
     })?;
+    furnish(&config, &facts.machine);
     let judge =
         local::judge(&config, &facts.machine, &server).map_err(Fault::of(exit::CONFIGURATION))?;
     let header = Header {
@@ -173,6 +196,15 @@ async fn prepare(config: Config, command: &[OsString]) -> Result<Parts, Fault> {
     let journal =
         Journal::create(&config.home, agent, &session_id, config.journal, header, clock::now());
     Ok(Parts { config, judge, enforcer, journal })
+}
+
+/// Makes the profile's files on first use. A session needs none of them, so one that cannot be
+/// made is no reason not to start.
+fn furnish(config: &Config, machine: &Machine) {
+    let key_id = machine.hostname.as_deref().unwrap_or_default();
+    if let Err(error) = profile::furnish(&config.home, key_id) {
+        tracing::warn!("the profile is not complete: {}", chain(&error));
+    }
 }
 
 /// Ends the server: when it has ended by itself, or once nothing it says is waited for.

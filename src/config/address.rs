@@ -1,13 +1,13 @@
-//! Reads the address of the enforcer. Pure.
+//! Reads the address of the enforcer or the GovAPI. Pure.
 
 use std::net::IpAddr;
 
 use super::parse::Wrong;
 
-/// An address to send questions to, in normal form: without a slash at the end.
+/// An address to send requests to, in normal form: without a slash at the end.
 ///
 /// `https`; plain `http` only where the bytes stay on this machine.
-pub(super) fn enforcer_url(value: &str) -> Result<String, Wrong> {
+pub(super) fn base_url(value: &str) -> Result<String, Wrong> {
     const WANTED: Wrong = Wrong::new("is not an address", "write https://HOST");
     let uri: hyper::Uri = value.parse().map_err(|_| WANTED)?;
     let scheme = uri.scheme_str().ok_or(WANTED)?;
@@ -36,11 +36,11 @@ pub(super) fn enforcer_url(value: &str) -> Result<String, Wrong> {
     Ok(format!("{scheme}://{authority}{path}"))
 }
 
-/// The address that a tenant has under an apex domain.
+/// The address of a tenant's service under an apex domain: `enforce` or `grid`.
 ///
 /// Both become part of a host name, so both are held to its letters: a tenant such as
 /// `a.example/` must not lead elsewhere.
-pub(super) fn derived_url(tenant: &str, apex: &str) -> Option<String> {
+pub(super) fn derived_url(service: &str, tenant: &str, apex: &str) -> Option<String> {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -48,7 +48,7 @@ pub(super) fn derived_url(tenant: &str, apex: &str) -> Option<String> {
             && !label.ends_with('-')
     };
     let fits = is_label(tenant) && apex.contains('.') && apex.split('.').all(is_label);
-    fits.then(|| format!("https://enforce.{tenant}.{apex}").to_ascii_lowercase())
+    fits.then(|| format!("https://{service}.{tenant}.{apex}").to_ascii_lowercase())
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -75,7 +75,7 @@ mod tests {
             ("http://localhost:1/x", "http://localhost:1/x"),
             ("http://LocalHost", "http://LocalHost"),
         ] {
-            assert_eq!(enforcer_url(written).as_deref(), Ok(read), "{written}");
+            assert_eq!(base_url(written).as_deref(), Ok(read), "{written}");
         }
         for refused in [
             "",
@@ -100,14 +100,14 @@ mod tests {
             "https:///x",
             "https://e example",
         ] {
-            assert!(enforcer_url(refused).is_err(), "{refused}");
+            assert!(base_url(refused).is_err(), "{refused}");
         }
     }
 
     #[test]
     fn a_tenant_cannot_lead_to_another_host() {
         assert_eq!(
-            derived_url("Acme", "example.com").as_deref(),
+            derived_url("enforce", "Acme", "example.com").as_deref(),
             Some("https://enforce.acme.example.com")
         );
         for (tenant, apex) in [
@@ -122,7 +122,7 @@ mod tests {
             ("a", ".com"),
             ("a", "example.com:1"),
         ] {
-            assert_eq!(derived_url(tenant, apex), None, "{tenant} {apex}");
+            assert_eq!(derived_url("enforce", tenant, apex), None, "{tenant} {apex}");
         }
     }
 }

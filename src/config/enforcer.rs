@@ -1,18 +1,19 @@
 //! Reads what is said about the remote enforcer: its address, the key, its failures, and what is
 //! sent along.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::address;
+use super::credential::{self, Given, Ways};
 use super::flags::RunFlags;
 use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::settings::{Enforcer, Identity, RequestContext};
-use super::sources::{Found, Origin, Setting, Unusable};
+use super::sources::Setting;
 use super::variables as name;
-use super::{address, key};
+use super::variables::Env;
+use crate::credential::{Credential, Revocations};
 use crate::gate::decide::Outage;
-use crate::secret::ApiKey;
 
 /// The longest a question to the enforcer may take. The public SDKs wait as long.
 pub const ENFORCER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,7 +27,7 @@ pub(super) fn read(
     flags: &RunFlags,
     identity: &Identity,
     strict: bool,
-    api_key: Option<ApiKey>,
+    api_key: Option<Credential>,
 ) -> Option<Enforcer> {
     let url = url(read, flags, identity);
     let outage = outage(read, strict);
@@ -51,84 +52,26 @@ pub(super) fn read(
     })
 }
 
-/// The key, and the file it was read from. A flag goes before a variable; of two that stand at the
-/// same place, the key itself goes before a file.
+/// The key for the enforcer.
 pub(super) fn api_key(
     read: &mut Reader<'_>,
     flags: &RunFlags,
-) -> (Option<ApiKey>, Option<PathBuf>) {
+    env: &Env,
+    revocations: &Revocations,
+) -> Given {
     let given = flags.api_key.as_ref().map(|key| &key.0);
-    let of_key = Setting::of(&[&name::API_KEY]).or_flag("--api-key", given).secret();
-    let of_file =
-        Setting::of(&[&name::API_KEY_FILE]).or_flag("--api-key-file", flags.api_key_file.as_ref());
-    let (key, file) = the_one_that_counts(read, of_key, of_file);
-
-    let key = match (key, &file) {
-        (None, Some(file)) => match key::read(Path::new(&file.text)) {
-            Ok(text) => {
-                read.show(of_file, file);
-                let origin = file.origin;
-                Some(Found { text, origin })
-            }
-            Err(wrong) => {
-                let origin = file.origin;
-                read.unusable(of_file, Unusable { origin, wrong });
-                None
-            }
-        },
-        (key, _) => {
-            read.show_default(of_file);
-            key
-        }
+    let ways = Ways {
+        called: "api_key",
+        value: Setting::of(&[&name::API_KEY]).or_flag("--api-key", given).secret(),
+        file: Setting::of(&[&name::API_KEY_FILE])
+            .or_flag("--api-key-file", flags.api_key_file.as_ref()),
+        command: Some(
+            Setting::of(&[&name::API_KEY_COMMAND])
+                .or_flag("--api-key-command", flags.api_key_command.as_ref()),
+        ),
+        key_id: Some(Setting::of(&[&name::API_KEY_ID])),
     };
-    let path = file.map(|file| PathBuf::from(file.text));
-    let Some(key) = key else {
-        read.show_default(of_key);
-        return (None, path);
-    };
-    let Ok(parsed) = ApiKey::parse(&key.text) else {
-        let origin = key.origin;
-        let wrong = Wrong::new(
-            "holds a character that cannot be sent in an HTTP header",
-            "write the key alone",
-        );
-        read.unusable(of_key, Unusable { origin, wrong });
-        return (None, path);
-    };
-    read.show(of_key, &key);
-    (Some(parsed), path)
-}
-
-fn the_one_that_counts(
-    read: &mut Reader<'_>,
-    of_key: Setting<'_>,
-    of_file: Setting<'_>,
-) -> (Option<Found>, Option<Found>) {
-    let (key, file) = (read.find(of_key), read.find(of_file));
-    if let Some(Found { origin, .. }) = &key
-        && matches!(origin, Origin::Flag(_))
-    {
-        read.notice(
-            *origin,
-            "everybody on this machine can see it in the list of processes; use --api-key-file",
-        );
-    }
-    match (key, file) {
-        (Some(key), Some(file)) => {
-            let is_weaker =
-                matches!((key.origin, file.origin), (Origin::Variable(_), Origin::Flag(_)));
-            if is_weaker {
-                let notice = format!("is not used, since {} is given", file.origin);
-                read.notice(key.origin, notice);
-                (None, Some(file))
-            } else {
-                let notice = format!("is not used, since {} is given", key.origin);
-                read.notice(file.origin, notice);
-                (Some(key), None)
-            }
-        }
-        either => either,
-    }
+    credential::read(read, env, &ways, revocations)
 }
 
 /// The address that was given, or else the tenant's under the apex domain that was given.
@@ -136,12 +79,12 @@ fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<S
     let setting = Setting::of(&[&name::ENFORCER_URL, &name::API_URL])
         .or_flag("--enforcer-url", flags.enforcer_url.as_ref());
     let is_given = read.is_given(setting);
-    let url = read.optional(setting, address::enforcer_url);
+    let url = read.optional(setting, address::base_url);
     let apex = read.optional(Setting::of(&[&name::APEX_DOMAIN]), parse::text);
     let (false, Some(apex)) = (is_given, apex) else {
         return url;
     };
-    let origin = Origin::Variable(name::APEX_DOMAIN.name);
+    let origin = read.origin(name::APEX_DOMAIN.name);
     let Some(tenant) = &identity.tenant_id else {
         read.problem(
             origin,
@@ -152,7 +95,7 @@ fn url(read: &mut Reader<'_>, flags: &RunFlags, identity: &Identity) -> Option<S
         );
         return None;
     };
-    let url = address::derived_url(tenant, &apex);
+    let url = address::derived_url("enforce", tenant, &apex);
     if let Some(url) = &url {
         read.follows(setting, url, origin);
     } else {
@@ -174,7 +117,7 @@ fn outage(read: &mut Reader<'_>, strict: bool) -> Outage {
         (Some(said), fail_open) => {
             if fail_open == Some(true) && said != Outage::Allow {
                 read.notice(
-                    Origin::Variable(name::FAIL_OPEN.name),
+                    read.origin(name::FAIL_OPEN.name),
                     "is not used, since THOTH_ENFORCER_FAILURE_DECISION is given",
                 );
             }
@@ -185,7 +128,7 @@ fn outage(read: &mut Reader<'_>, strict: bool) -> Outage {
     };
     if outage == Outage::Allow && strict && overridden != Some(true) {
         read.notice(
-            Origin::Variable(origin),
+            read.origin(origin),
             "allowing is ignored in staging and prod: calls are blocked while the enforcer is \
              silent; to allow them, set THOTH_ENFORCER_ALLOW_FALLBACK_OVERRIDE=true",
         );

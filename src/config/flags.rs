@@ -46,9 +46,13 @@ pub struct RunFlags {
     #[arg(long, value_name = "KEY", conflicts_with = "api_key_file")]
     pub api_key: Option<KeyText>,
 
-    /// A file with the key: as it is, or as JSON `{"api_key": "..."}`
+    /// A file with the key, read at every use: as it is, or as JSON `{"api_key": "..."}`
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<OsString>,
+
+    /// A command that prints the key, run without a shell: `vault read -field=key "secret/a b"`
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["api_key", "api_key_file"])]
+    pub api_key_command: Option<OsString>,
 
     /// The shape of a refusal: auto, error, result [default: auto]
     #[arg(long, value_name = "SHAPE")]
@@ -82,6 +86,13 @@ pub struct RunFlags {
 /// A key as it stood on the command line. Does not print.
 #[derive(Clone)]
 pub struct KeyText(pub(super) OsString);
+
+impl KeyText {
+    /// The key, to be written to a key file and nowhere else; `None` where it is not UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        self.0.to_str()
+    }
+}
 
 impl From<OsString> for KeyText {
     fn from(text: OsString) -> Self {
@@ -122,7 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn a_key_and_a_key_file_are_one_too_many() {
+    fn of_a_key_a_file_and_a_command_there_is_one() {
         assert!(Line::try_parse_from(["thoth", "--api-key", "k", "--api-key-file", "f"]).is_err());
+        for other in ["--api-key", "--api-key-file"] {
+            assert!(Line::try_parse_from(["thoth", "--api-key-command", "c", other, "k"]).is_err());
+        }
     }
 }

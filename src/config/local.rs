@@ -7,8 +7,12 @@ use super::flags::RunFlags;
 use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::settings::{Identity, Journal, Log};
-use super::sources::{Origin, Setting};
+use super::sources::{Found, Origin, Overridden, Setting};
 use super::variables as name;
+use crate::policy::Pack;
+
+const FLAG: Origin = Origin::Flag("--policy");
+const PROFILE: Origin = Origin::Profile("policy");
 
 /// The longest line that is read, in bytes, where nothing else is said: 64 MiB.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
@@ -62,6 +66,49 @@ fn named_after(command: Option<&OsStr>) -> String {
     command
         .and_then(|command| Path::new(command).file_name())
         .map_or_else(|| "agent".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The policies of all layers: they add up, since of several the strictest verdict counts. Where
+/// the managed file locks them, it is the only one to say any.
+pub(super) fn policies(read: &mut Reader<'_>, flags: &RunFlags) -> (Vec<Pack>, Vec<PathBuf>) {
+    let setting = Setting::flag_only("--policy", None, "-");
+    let layers = read.layers();
+    let managed = layers.managed().policies();
+    let mut given: Vec<(PathBuf, Origin)> = Vec::new();
+    let mut add = |path: PathBuf, origin| {
+        if given.iter().all(|(known, _)| *known != path) {
+            given.push((path, origin));
+        }
+    };
+    for entry in managed {
+        add(entry.into(), Origin::Managed("policy"));
+    }
+    let others = layers.profile().policies().iter().map(|entry| (entry.into(), PROFILE));
+    let others = others.chain(flags.policy.iter().map(|path| (path.clone(), FLAG)));
+    for (path, origin) in others {
+        if read.is_locked(setting) {
+            if !managed.iter().any(|entry| Path::new(entry) == path) {
+                read.overrides(Overridden { name: "policy", by: origin });
+            }
+        } else {
+            add(path, origin);
+        }
+    }
+    if given.is_empty() {
+        read.show_default(setting);
+    }
+    for (path, origin) in &given {
+        let text = path.to_string_lossy().into_owned();
+        read.show(setting, &Found { text, origin: *origin });
+    }
+    let (mut packs, mut files) = (Vec::new(), Vec::new());
+    for (path, origin) in given {
+        match path.to_str().and_then(Pack::named) {
+            Some(pack) if origin != FLAG => packs.push(pack),
+            _ => files.push(path),
+        }
+    }
+    (packs, files)
 }
 
 pub(super) fn journal(read: &mut Reader<'_>, flags: &RunFlags) -> Journal {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::value::RawValue;
 
-use super::settings::{Environment, LogFormat, LogLevel, Pin, StepUp};
+use super::settings::{Enrollment, Environment, LogFormat, LogLevel, Pin, StepUp};
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
 
@@ -44,6 +44,16 @@ pub(super) fn environment(value: &str) -> Parsed<Environment> {
         "staging" | "stage" => Ok(Environment::Staging),
         "prod" | "production" => Ok(Environment::Prod),
         _ => Err(Wrong::new("is no environment", "write dev, staging or prod")),
+    }
+}
+
+pub(super) fn enrollment(value: &str) -> Parsed<Enrollment> {
+    match folded(value).as_str() {
+        "intune" => Ok(Enrollment::Intune),
+        "jamf" => Ok(Enrollment::Jamf),
+        "manual" => Ok(Enrollment::Manual),
+        "unmanaged" => Ok(Enrollment::Unmanaged),
+        _ => Err(Wrong::new("is no way to enroll", "write jamf, intune, manual or unmanaged")),
     }
 }
 
@@ -230,7 +240,8 @@ impl Wrong {
     }
 }
 
-fn entries(value: &str) -> impl Iterator<Item = &str> {
+/// The entries of a list separated by commas: without blanks, and none that is empty.
+pub(super) fn entries(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
 
@@ -245,7 +256,7 @@ fn some<T>(entries: Vec<T>) -> Parsed<Vec<T>> {
 }
 
 /// Words are read in any case, and with `-` or `_`.
-fn folded(value: &str) -> String {
+pub(super) fn folded(value: &str) -> String {
     value.to_ascii_lowercase().replace('-', "_")
 }
 

@@ -8,18 +8,24 @@
 
 use std::fmt;
 
+use super::layers::{FileProblem, Layers, MANAGED};
 use super::parse::Wrong;
-use super::sources::{Found, Origin, Setting, Sources, Unusable};
+use super::sources::{Found, Origin, Overridden, Setting, Sources, Unusable};
 use super::variables::{self, Env, Used};
 use crate::secret::fingerprint;
 
 /// Something that is wrong with the configuration.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Problem {
-    /// Where it stands.
-    pub origin: Origin,
-    /// What is wrong with it.
-    pub wrong: Wrong,
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Problem {
+    /// A setting that cannot be used.
+    Setting {
+        /// Where it stands.
+        origin: Origin,
+        /// What is wrong with it.
+        wrong: Wrong,
+    },
+    /// A configuration file that cannot be used.
+    File(FileProblem),
 }
 
 /// One setting as it was found, for people.
@@ -31,6 +37,8 @@ pub struct Shown {
     pub value: String,
     /// Where it was found.
     pub origin: Origin,
+    /// Whether the managed file alone may say it.
+    pub locked: bool,
 }
 
 pub(super) struct Reader<'a> {
@@ -38,16 +46,28 @@ pub(super) struct Reader<'a> {
     pub(super) problems: Vec<Problem>,
     pub(super) notices: Vec<String>,
     pub(super) shown: Vec<Shown>,
+    pub(super) overridden: Vec<Overridden>,
+    /// Whether a credential's file looks as it does while it is being replaced.
+    pub(super) is_awaiting: bool,
 }
 
+// === impl Reader ===
+
 impl<'a> Reader<'a> {
-    pub(super) fn new(env: &'a Env) -> Self {
+    pub(super) fn new(env: &'a Env, layers: &'a Layers) -> Self {
         Self {
-            sources: Sources::new(env),
-            problems: Vec::new(),
-            notices: Vec::new(),
+            sources: Sources::new(env, layers),
+            problems: layers.problems().iter().cloned().map(Problem::File).collect(),
+            notices: layers.notices.clone(),
             shown: Vec::new(),
+            overridden: Vec::new(),
+            is_awaiting: false,
         }
+    }
+
+    /// The files below the environment.
+    pub(super) fn layers(&self) -> &'a Layers {
+        self.sources.layers
     }
 
     /// Reads a setting that may be missing.
@@ -56,6 +76,7 @@ impl<'a> Reader<'a> {
         setting: Setting<'_>,
         parse: impl FnOnce(&str) -> Result<T, Wrong>,
     ) -> Option<T> {
+        self.tell_of_attempts(setting);
         let found = match self.sources.find(setting) {
             Ok(Some(found)) => found,
             Ok(None) => {
@@ -87,6 +108,7 @@ impl<'a> Reader<'a> {
         setting: Setting<'_>,
         parse: impl FnOnce(&str) -> Result<T, Wrong>,
     ) -> Option<T> {
+        self.tell_of_attempts(setting);
         let found = self.sources.find(setting).ok()??;
         let value = parse(&found.text).ok()?;
         self.show(setting, &found);
@@ -95,12 +117,18 @@ impl<'a> Reader<'a> {
 
     /// Finds a setting without reading it yet.
     pub(super) fn find(&mut self, setting: Setting<'_>) -> Option<Found> {
+        self.tell_of_attempts(setting);
         self.sources.find(setting).map_err(|unusable| self.unusable(setting, unusable)).ok()?
     }
 
     /// Whether a setting is there at all, readable or not.
     pub(super) fn is_given(&self, setting: Setting<'_>) -> bool {
         !matches!(self.sources.find(setting), Ok(None))
+    }
+
+    /// Whether the managed file alone may say a setting.
+    pub(super) fn is_locked(&self, setting: Setting<'_>) -> bool {
+        self.sources.lock(setting).is_some()
     }
 
     /// Where a setting that was read already came from.
@@ -113,35 +141,36 @@ impl<'a> Reader<'a> {
 
     pub(super) fn show(&mut self, setting: Setting<'_>, found: &Found) {
         let value = if setting.is_secret { fingerprint(&found.text) } else { found.text.clone() };
-        self.shown.push(Shown { name: setting.name, value, origin: found.origin });
+        self.push(setting, value, found.origin);
     }
 
     pub(super) fn show_default(&mut self, setting: Setting<'_>) {
-        self.shown.push(Shown {
-            name: setting.name,
-            value: setting.default.replace('`', ""),
-            origin: Origin::Default,
-        });
+        self.push(setting, setting.default.replace('`', ""), Origin::Default);
     }
 
     /// Shows what a setting comes to, where that follows from others.
     pub(super) fn follows(&mut self, setting: Setting<'_>, value: &str, origin: Origin) {
         self.shown.retain(|shown| shown.name != setting.name);
-        self.shown.push(Shown { name: setting.name, value: value.to_owned(), origin });
+        self.push(setting, value.to_owned(), origin);
     }
 
     /// Reports a setting that cannot be used. It is not shown, either: who knows what it is.
     pub(super) fn unusable(&mut self, setting: Setting<'_>, unusable: Unusable) {
         self.problem(unusable.origin, unusable.wrong);
-        self.shown.push(Shown {
-            name: setting.name,
-            value: "cannot be used".into(),
-            origin: unusable.origin,
-        });
+        self.push(setting, "cannot be used".into(), unusable.origin);
     }
 
     pub(super) fn problem(&mut self, origin: Origin, wrong: Wrong) {
-        self.problems.push(Problem { origin, wrong });
+        self.problems.push(Problem::Setting { origin, wrong });
+    }
+
+    /// Remembers that somebody said something else than what is locked, and tells it once.
+    pub(super) fn overrides(&mut self, attempt: Overridden) {
+        if !self.overridden.contains(&attempt) {
+            self.overridden.push(attempt);
+            let key = attempt.name;
+            self.notice(attempt.by, format!("is not used, since {key} is locked by {MANAGED}"));
+        }
     }
 
     pub(super) fn notice(&mut self, origin: Origin, what: impl fmt::Display) {
@@ -170,6 +199,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn push(&mut self, setting: Setting<'_>, value: String, origin: Origin) {
+        let locked = self.sources.lock(setting).is_some();
+        self.shown.push(Shown { name: setting.name, value, origin, locked });
+    }
+
+    fn tell_of_attempts(&mut self, setting: Setting<'_>) {
+        for attempt in self.sources.attempts(setting) {
+            self.overrides(attempt);
+        }
+    }
+
     /// Where two names of one setting say different things, the weaker one is reported.
     fn tell_of_namesakes(&mut self, setting: Setting<'_>, found: &Found) {
         for variable in setting.variables {
@@ -178,6 +218,7 @@ impl<'a> Reader<'a> {
                 continue;
             };
             let is_weaker = matches!(found.origin, Origin::Variable(_))
+                && matches!(other.origin, Origin::Variable(_))
                 && other.origin != found.origin
                 && other.text != found.text;
             if is_weaker {
@@ -188,9 +229,36 @@ impl<'a> Reader<'a> {
     }
 }
 
+// === impl Problem ===
+
+impl Problem {
+    /// Where it is: a flag, a variable, a key, or a place in a file.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Setting { origin, .. } => origin.to_string(),
+            Self::File(problem) => problem.place.clone(),
+        }
+    }
+
+    /// What is wrong.
+    pub fn what(&self) -> &str {
+        match self {
+            Self::Setting { wrong, .. } => wrong.what,
+            Self::File(problem) => &problem.what,
+        }
+    }
+
+    /// What to do about it.
+    pub fn fix(&self) -> &str {
+        match self {
+            Self::Setting { wrong, .. } => wrong.fix,
+            Self::File(problem) => &problem.fix,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Wrong { what, fix } = self.wrong;
-        write!(f, "{}: {what}; {fix}", self.origin)
+        write!(f, "{}: {}; {}", self.place(), self.what(), self.fix())
     }
 }

@@ -1,14 +1,16 @@
 //! What `thoth run` can be told, as types: the outcome of reading the configuration.
 //!
-//! Values only. A value of these types is valid; how it is written in a flag, a variable or a
-//! file is the business of the other files of this folder.
+//! Values only, but for credentials, which are handles: what they hold may change while thoth
+//! runs. A value of these types is valid; how it is written in a flag, a variable or a file is the
+//! business of the other files of this folder.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::credential::{Credential, Revocations};
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
-use crate::secret::ApiKey;
+use crate::policy::Pack;
 
 /// Everything `thoth run` was told.
 #[derive(Clone, Debug)]
@@ -19,10 +21,20 @@ pub struct Config {
     pub environment: Environment,
     /// How verdicts are enforced.
     pub mode: Mode,
-    /// The local rule files, in the order given.
+    /// The built-in packs that a configuration file names. They are never looked for as files,
+    /// which whoever owns the current directory could put there.
+    pub packs: Vec<Pack>,
+    /// The local rule files: those of the managed file, of the profile, and of the flags. All are
+    /// in force together.
     pub policies: Vec<PathBuf>,
     /// The remote enforcer, where one is configured.
     pub enforcer: Option<Enforcer>,
+    /// What this machine says of itself to whoever manages it.
+    pub endpoint: Endpoint,
+    /// The GovAPI, where one is configured.
+    pub govapi: Option<GovApi>,
+    /// The keys that are not to be used: one list for all credentials.
+    pub revocations: Revocations,
     /// How TLS peers are verified.
     pub tls: Tls,
     /// The shape of a refusal.
@@ -79,7 +91,7 @@ pub struct Enforcer {
     /// Base URL without a trailing slash, `https`, or `http` to a loopback address.
     pub url: String,
     /// What thoth authenticates with; without one, no header is sent.
-    pub api_key: Option<ApiKey>,
+    pub api_key: Option<Credential>,
     /// The longest one question may take in all. Default 5 s.
     pub timeout: Duration,
     /// The longest connecting may take. Default 2 s.
@@ -137,6 +149,52 @@ pub struct RequestContext {
     pub endpoint_id: Option<String>,
 }
 
+/// What this machine says of itself to whoever manages it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Endpoint {
+    /// Its name in the device management: `THOTH_INTUNE_DEVICE_ID` and its like.
+    pub managed_id: Option<String>,
+    /// `THOTH_ENDPOINT_ID`.
+    pub own_id: Option<String>,
+    /// How it came under management.
+    pub enrollment: Enrollment,
+    /// The fleet it belongs to.
+    pub fleet_id: Option<String>,
+}
+
+/// How a machine came under management.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Enrollment {
+    /// By Intune.
+    Intune,
+    /// By Jamf.
+    Jamf,
+    /// By hand.
+    Manual,
+    /// It did not.
+    #[default]
+    Unmanaged,
+}
+
+/// The GovAPI: where this machine registers and checks in.
+#[derive(Clone, Debug)]
+pub struct GovApi {
+    /// Base URL without a trailing slash, `https`, or `http` to a loopback address.
+    pub url: String,
+    /// The tenant, a part of every path.
+    pub tenant: String,
+    /// Sent as `Authorization: Bearer`.
+    pub bearer_token: Option<Credential>,
+    /// Sent as `X-Api-Key`.
+    pub api_key: Option<Credential>,
+    /// The enforcer's key, sent as both, where there is neither of the two.
+    pub fallback_key: Option<Credential>,
+    /// How often this machine checks in. Default 60 s.
+    pub heartbeat: Duration,
+    /// Whether the lists of tools are reported. Default yes.
+    pub tool_inventory: bool,
+}
+
 /// How TLS peers are verified.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tls {
@@ -184,8 +242,8 @@ pub struct Preflight {
     pub expected_uid: Option<u32>,
     /// The enforcer's pins must match before the first call. On in staging and prod.
     pub probe_pins: bool,
-    /// The file the enforcer's key was read from: nobody else may read or write it.
-    pub key_file: Option<PathBuf>,
+    /// The files that credentials are read from: nobody else may read or write them.
+    pub key_files: Vec<PathBuf>,
 }
 
 /// What thoth logs on stderr, and how.
@@ -242,6 +300,20 @@ impl Environment {
         match self {
             Self::Dev => false,
             Self::Prod | Self::Staging => true,
+        }
+    }
+}
+
+// === impl Enrollment ===
+
+impl Enrollment {
+    /// The word for it in variables and on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Intune => "intune",
+            Self::Jamf => "jamf",
+            Self::Manual => "manual",
+            Self::Unmanaged => "unmanaged",
         }
     }
 }

@@ -1,5 +1,9 @@
 //! Reading the whole configuration: precedence, what follows from what, and what is said.
 
+mod credentials;
+mod files;
+mod govapi;
+mod locks;
 mod rules;
 
 use std::ffi::OsStr;
@@ -10,13 +14,16 @@ use clap::Parser;
 use proptest::prelude::*;
 
 use super::flags::RunFlags;
+use super::layers::Layers;
 use super::settings::{
     Config, Environment, Journal, Log, LogFormat, LogLevel, Pin, Preflight, StepUp, Tls,
 };
 use super::variables::{ALL, Env, Used};
 use super::{InvalidConfig, Origin, Reading, read};
+use crate::credential::Credential;
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
+use crate::secret::fingerprint;
 
 const URL: (&str, &str) = ("THOTH_ENFORCER_URL", "https://e.example");
 const PROD: (&str, &str) = ("THOTH_ENV", "prod");
@@ -56,6 +63,20 @@ const RIGHT: &[(&str, &str)] = &[
     ("THOTH_ENFORCEMENT_TRACE_ID", "trace"),
     ("THOTH_ACTION_ATTESTATION_ID", "attestation"),
     ("THOTH_ENDPOINT_ID", "mac-7"),
+    ("THOTH_INTUNE_DEVICE_ID", "B2-7"),
+    ("INTUNE_DEVICE_ID", "B2-7"),
+    ("THOTH_JAMF_COMPUTER_ID", "B2-7"),
+    ("JAMF_COMPUTER_ID", "B2-7"),
+    ("THOTH_FLEET_ID", "laptops"),
+    ("THOTH_ENROLLMENT_SOURCE", "manual"),
+    ("THOTH_GOVAPI_URL", "https://g.example/"),
+    ("THOTH_GOV_API_URL", "https://g.example/"),
+    ("THOTH_GOVAPI_BEARER_TOKEN", "eyJ0"),
+    ("THOTH_GOVAPI_BEARER_TOKEN_FILE", "/run/token"),
+    ("THOTH_GOVAPI_API_KEY", "thoth_live_2"),
+    ("THOTH_GOVAPI_API_KEY_FILE", "/run/key"),
+    ("THOTH_HEARTBEAT_INTERVAL_SECONDS", "5"),
+    ("THOTH_TOOL_INVENTORY", "off"),
     ("THOTH_TLS_VERIFY", "yes"),
     ("THOTH_TLS_CA_BUNDLE", "/etc/ca.pem"),
     (
@@ -76,10 +97,19 @@ const RIGHT: &[(&str, &str)] = &[
     ("THOTH_LOG_LEVEL", "debug"),
     ("LOG_LEVEL", "debug"),
     ("THOTH_LOG_FORMAT", "json"),
+    ("THOTH_API_KEY_COMMAND", "print-key"),
+    ("THOTH_API_KEY_ID", "key-1"),
 ];
 
-/// Read by the subcommands that print, in `cli::paint`, or with a file of its own, below.
-const READ_ELSEWHERE: &[&str] = &["LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "THOTH_API_KEY_FILE"];
+/// Read by the subcommands that print, in `cli::paint`, or with files of their own, below.
+const READ_ELSEWHERE: &[&str] = &[
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "NO_COLOR",
+    "THOTH_API_KEY_FILE",
+    "THOTH_REVOKED_API_KEY_IDS_FILE",
+];
 
 #[derive(Parser)]
 struct Line {
@@ -94,11 +124,18 @@ fn flags(words: &[&str]) -> RunFlags {
 fn reading(words: &[&str], env: &[(&str, &str)]) -> Reading {
     let home = ("HOME", "/home/a");
     let env: Env = [home].iter().chain(env).copied().collect();
-    read(&flags(words), Some(OsStr::new("/usr/bin/npx")), &env)
+    read(&flags(words), Some(OsStr::new("/usr/bin/npx")), &env, &Layers::default())
 }
 
 fn config(words: &[&str], env: &[(&str, &str)]) -> Config {
     reading(words, env).into_config().unwrap()
+}
+
+/// The fingerprint of the key, and its name at the issuer.
+fn known(config: &Config) -> (Option<String>, Option<String>) {
+    let key = config.enforcer.as_ref().and_then(|enforcer| enforcer.api_key.as_ref());
+    let standing = key.map(Credential::standing);
+    standing.map_or((None, None), |standing| (standing.fingerprint, standing.key_id))
 }
 
 fn refused(words: &[&str], env: &[(&str, &str)]) -> String {
@@ -157,9 +194,9 @@ fn every_variable_arrives_where_it_belongs() {
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(config.log.format, LogFormat::Json);
 
+    assert_eq!(known(&config), (Some(fingerprint("thoth_live_1")), Some("key-1".to_owned())));
     let enforcer = config.enforcer.unwrap();
     assert_eq!(enforcer.url, "https://e.example/base");
-    assert_eq!(enforcer.api_key.unwrap().api_key(), "thoth_live_1");
     assert_eq!(enforcer.outage, Outage::StepUp);
     let context = enforcer.context;
     for (found, right) in [
@@ -199,7 +236,7 @@ fn every_variable_arrives_where_it_belongs() {
             expected_user: Some("thoth".into()),
             expected_uid: Some(501),
             probe_pins: true,
-            key_file: None,
+            key_files: Vec::new(),
         }
     );
 }
@@ -240,9 +277,9 @@ fn every_flag_arrives_where_it_belongs_and_goes_before_its_variable() {
     assert_eq!(config.max_message_bytes, 2048);
     let journal = config.journal;
     assert!(journal.best_effort && journal.full_arguments);
+    assert_eq!(known(&config).0, Some(fingerprint("f-key")));
     let enforcer = config.enforcer.unwrap();
     assert_eq!(enforcer.url, "http://localhost:1");
-    assert_eq!(enforcer.api_key.unwrap().api_key(), "f-key");
     assert_eq!(enforcer.step_up, StepUp::Wait);
     assert_eq!(enforcer.step_up_wait, Duration::from_secs(60));
     assert!(
@@ -266,7 +303,8 @@ fn a_variable_that_is_said_to_be_read_is_read() {
         if variable.name.starts_with("HOME") {
             env.extend([("HOMEDRIVE", "C:"), ("HOMEPATH", "/home/a")]);
         }
-        let reading = read(&RunFlags::default(), None, &env.into_iter().collect());
+        let reading =
+            read(&RunFlags::default(), None, &env.into_iter().collect(), &Layers::default());
         let origin = Origin::Variable(variable.name);
         assert!(
             reading.shown().iter().any(|shown| shown.origin == origin),
@@ -339,8 +377,8 @@ proptest! {
         ),
         flag in prop::sample::select(vec![
             "agent-id", "tenant-id", "user-id", "policy", "enforcer-url", "enforcement-mode",
-            "session-intent", "approved-scope", "api-key", "api-key-file", "denial", "step-up",
-            "step-up-wait", "max-message-bytes", "journal", "journal-arguments", "env",
+            "session-intent", "approved-scope", "api-key", "api-key-file", "api-key-command",
+            "denial", "step-up", "step-up-wait", "max-message-bytes", "journal", "journal-arguments", "env",
         ]),
         (given, flag_token) in odd_value(),
         strict in any::<bool>(),
@@ -350,7 +388,7 @@ proptest! {
             .map(|(name, (value, _))| (*name, value.as_str()))
             .chain(strict.then_some(PROD))
             .collect();
-        let reading = read(&flags(&[&format!("--{flag}={given}")]), None, &env);
+        let reading = read(&flags(&[&format!("--{flag}={given}")]), None, &env, &Layers::default());
         let mut told = reading.draft().notices.clone();
         told.extend(reading.problems().iter().map(ToString::to_string));
         let told = told.join("\n");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::parse::{self, Wrong};
 use super::reader::Reader;
-use super::settings::{Enforcer, Identity, Preflight, Tls};
+use super::settings::{Enforcer, Preflight, Tls};
 use super::sources::{Origin, Setting};
 use super::variables as name;
 
@@ -21,7 +21,7 @@ pub(super) fn tls(read: &mut Reader<'_>, strict: bool, enforcer: Option<&Enforce
         aws_private_ca_arn: read.optional(Setting::of(&[&name::TLS_AWS_PCA]), parse::text),
     };
 
-    let verify = Origin::Variable(name::TLS_VERIFY.name);
+    let verify = read.origin(name::TLS_VERIFY.name);
     if tls.unverified && strict {
         read.problem(
             verify,
@@ -35,7 +35,7 @@ pub(super) fn tls(read: &mut Reader<'_>, strict: bool, enforcer: Option<&Enforce
     }
     if !tls.pins.is_empty() && enforcer.is_some_and(|enforcer| !is_https(enforcer)) {
         read.notice(
-            Origin::Variable(name::TLS_PINS.name),
+            read.origin(name::TLS_PINS.name),
             "has no effect: the enforcer is not asked over TLS",
         );
     }
@@ -47,7 +47,7 @@ pub(super) fn preflight(
     strict: bool,
     enforcer: Option<&Enforcer>,
     tls: &Tls,
-    key_file: Option<PathBuf>,
+    key_files: Vec<PathBuf>,
 ) -> Preflight {
     let non_root = Setting::of(&[&name::REQUIRE_NON_ROOT]);
     let require_non_root = read.optional(non_root, parse::boolean);
@@ -59,17 +59,17 @@ pub(super) fn preflight(
         expected_user: read.optional(Setting::of(&[&name::EXPECTED_USER]), parse::text),
         expected_uid: read.optional(Setting::of(&[&name::EXPECTED_UID]), parse::uid),
         probe_pins: strict && !tls.pins.is_empty() && enforcer.is_some_and(is_https),
-        key_file,
+        key_files,
     }
 }
 
 /// Without an enforcer, local rules decide: in staging and prod there must be some, on a
-/// developer's machine the built-in ones will do.
+/// developer's machine the built-in ones will do. `tenant` is one that nobody else is told, either.
 pub(super) fn nobody_remote(
     read: &mut Reader<'_>,
     strict: bool,
     no_rules: bool,
-    identity: &Identity,
+    tenant: Option<&str>,
 ) {
     // An address that was given and cannot be read is a problem of its own already.
     if strict && no_rules && read.problems.is_empty() {
@@ -81,7 +81,7 @@ pub(super) fn nobody_remote(
             ),
         );
     }
-    if identity.tenant_id.is_some() {
+    if tenant.is_some() {
         read.notice(
             read.origin(name::TENANT_ID.name),
             "has no effect without an enforcer: only the rules on this machine decide; \

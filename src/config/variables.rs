@@ -80,9 +80,12 @@ variables! {
     // The enforcer.
     ENFORCER_URL "THOTH_ENFORCER_URL" Read "-" "base address of the enforcer: `https`, or `http` to this machine"
     API_URL "THOTH_API_URL" Read "-" "another name for `THOTH_ENFORCER_URL`, which goes first"
-    APEX_DOMAIN "THOTH_APEX_DOMAIN" Read "-" "with a tenant and no address: the enforcer is `https://enforce.TENANT.APEX`"
+    APEX_DOMAIN "THOTH_APEX_DOMAIN" Read "-" "with a tenant: the enforcer is `https://enforce.TENANT.APEX` and the GovAPI `https://grid.TENANT.APEX`, where no address says otherwise"
     API_KEY "THOTH_API_KEY" Read "-" "the key for the enforcer; goes before `THOTH_API_KEY_FILE`"
-    API_KEY_FILE "THOTH_API_KEY_FILE" Read "-" "a file with the key: as it is, or as JSON `{\"api_key\": \"...\"}`"
+    API_KEY_FILE "THOTH_API_KEY_FILE" Read "-" "a file with the key, read at every use: as it is, or as JSON `{\"api_key\": \"...\"}`"
+    API_KEY_COMMAND "THOTH_API_KEY_COMMAND" Read "-" "a command that prints the key, run without a shell; the last of the three"
+    API_KEY_ID "THOTH_API_KEY_ID" Read "-" "the key's name at its issuer, where the file with the key says none"
+    REVOKED_API_KEY_IDS "THOTH_REVOKED_API_KEY_IDS_FILE" Read "-" "a file with the ids of revoked keys, read at every use"
     FAILURE_DECISION "THOTH_ENFORCER_FAILURE_DECISION" Read "`block`" "what an enforcer's silence means: `block`, `step_up` or `allow`"
     FAIL_OPEN "THOTH_FAIL_OPEN" Read "`false`" "true is another spelling of failure decision `allow`, which goes first"
     ALLOW_FALLBACK_OVERRIDE "THOTH_ENFORCER_ALLOW_FALLBACK_OVERRIDE" Read "`false`" "true lets failure decision `allow` count in staging and prod"
@@ -99,7 +102,23 @@ variables! {
     MODEL_ARTIFACT_VERSION "THOTH_MODEL_ARTIFACT_VERSION" Read "-" "sent as `model_artifact_version`"
     ENFORCEMENT_TRACE_ID "THOTH_ENFORCEMENT_TRACE_ID" Read "the session's id" "sent as `enforcement_trace_id`"
     ACTION_ATTESTATION_ID "THOTH_ACTION_ATTESTATION_ID" Read "a new id for each call" "sent as `action_attestation_id`"
-    ENDPOINT_ID "THOTH_ENDPOINT_ID" Read "-" "the name of this machine, sent as `endpoint_id`"
+
+    // This machine in a fleet, and the GovAPI.
+    THOTH_INTUNE_DEVICE_ID "THOTH_INTUNE_DEVICE_ID" Read "-" "this machine's name in Intune: its name in the GovAPI"
+    INTUNE_DEVICE_ID "INTUNE_DEVICE_ID" Read "-" "the same where it is not set"
+    THOTH_JAMF_COMPUTER_ID "THOTH_JAMF_COMPUTER_ID" Read "-" "this machine's name in Jamf: its name in the GovAPI, where Intune gives none"
+    JAMF_COMPUTER_ID "JAMF_COMPUTER_ID" Read "-" "the same where it is not set"
+    ENDPOINT_ID "THOTH_ENDPOINT_ID" Read "made of the system's machine id" "this machine's name in the GovAPI, where neither gives one; sent to the enforcer as `endpoint_id`"
+    FLEET_ID "THOTH_FLEET_ID" Read "-" "the fleet this machine belongs to"
+    ENROLLMENT_SOURCE "THOTH_ENROLLMENT_SOURCE" Read "by the names above, or `unmanaged`" "`jamf`, `intune`, `manual` or `unmanaged`"
+    GOVAPI_URL "THOTH_GOVAPI_URL" Read "with a tenant and `THOTH_APEX_DOMAIN`: `https://grid.TENANT.APEX`" "base address of the GovAPI: `https`, or `http` to this machine"
+    GOV_API_URL "THOTH_GOV_API_URL" Read "-" "another name for `THOTH_GOVAPI_URL`, which goes first"
+    GOVAPI_BEARER_TOKEN "THOTH_GOVAPI_BEARER_TOKEN" Read "-" "token for the GovAPI, sent as `Authorization: Bearer`"
+    GOVAPI_TOKEN_FILE "THOTH_GOVAPI_BEARER_TOKEN_FILE" Read "-" "a file with that token, read at every use"
+    GOVAPI_API_KEY "THOTH_GOVAPI_API_KEY" Read "-" "key for the GovAPI, sent as `X-Api-Key`; with neither, the enforcer's key is sent"
+    GOVAPI_KEY_FILE "THOTH_GOVAPI_API_KEY_FILE" Read "-" "a file with that key, read at every use"
+    HEARTBEAT_INTERVAL "THOTH_HEARTBEAT_INTERVAL_SECONDS" Read "`60`" "how often this machine checks in, in seconds: 1 to 86400"
+    TOOL_INVENTORY "THOTH_TOOL_INVENTORY" Read "`on`" "`off`: the lists of tools are not reported to the GovAPI"
 
     // TLS.
     TLS_VERIFY "THOTH_TLS_VERIFY" Read "`true`" "false leaves chain and name unverified; refused in staging and prod"
@@ -130,20 +149,7 @@ variables! {
     LOCALE "LANG" Read "-" "the same where neither is set"
 
     // Known, for later versions.
-    GOVAPI_URL "THOTH_GOVAPI_URL" Reserved "-" "base address of the GovAPI"
-    GOV_API_URL "THOTH_GOV_API_URL" Reserved "-" "another name for `THOTH_GOVAPI_URL`"
-    GOVAPI_BEARER_TOKEN "THOTH_GOVAPI_BEARER_TOKEN" Reserved "-" "token for the GovAPI"
-    GOVAPI_API_KEY "THOTH_GOVAPI_API_KEY" Reserved "-" "key for the GovAPI"
-    ENROLLMENT_SOURCE "THOTH_ENROLLMENT_SOURCE" Reserved "-" "`jamf`, `intune`, `manual` or `unmanaged`"
-    HEARTBEAT_INTERVAL "THOTH_HEARTBEAT_INTERVAL_SECONDS" Reserved "-" "how often this machine reports"
-    API_KEY_ID "THOTH_API_KEY_ID" Reserved "-" "the key's name"
-    REVOKED_API_KEY_IDS "THOTH_REVOKED_API_KEY_IDS_FILE" Reserved "-" "a file with the names of revoked keys"
-    THOTH_INTUNE_DEVICE_ID "THOTH_INTUNE_DEVICE_ID" Reserved "-" "this machine's name in Intune"
-    INTUNE_DEVICE_ID "INTUNE_DEVICE_ID" Reserved "-" "the same"
-    THOTH_JAMF_COMPUTER_ID "THOTH_JAMF_COMPUTER_ID" Reserved "-" "this machine's name in Jamf"
-    JAMF_COMPUTER_ID "JAMF_COMPUTER_ID" Reserved "-" "the same"
     EVENT_INGEST_TOKEN "THOTH_EVENT_INGEST_TOKEN" Reserved "-" "token for sending events"
-    TOOL_INVENTORY "THOTH_TOOL_INVENTORY" Reserved "-" "whether the list of tools is reported"
     BATON_EVENT_SINK "BATON_EVENT_SINK" Reserved "-" "friction events: where they go"
     BATON_TENANT_ID "BATON_TENANT_ID" Reserved "-" "friction events: the tenant"
     BATON_CONSENT_TOKEN "BATON_CONSENT_TOKEN" Reserved "-" "friction events: consent to send them"
@@ -188,7 +194,7 @@ pub fn nearest(name: &str) -> Option<&'static Variable> {
 }
 
 /// How many single edits lead from one name to the other (optimal string alignment).
-fn distance(one: &str, other: &str) -> usize {
+pub(super) fn distance(one: &str, other: &str) -> usize {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();
@@ -236,6 +242,12 @@ impl Env {
     /// Whether a variable is set to more than blanks.
     pub fn has(&self, variable: &Variable) -> bool {
         self.get(variable).is_some_and(|value| !value.to_string_lossy().trim().is_empty())
+    }
+
+    /// The names of those that are set and are thoth's own, which no program it runs is to see.
+    pub fn ours(&self) -> Vec<String> {
+        let is_ours = |name: &&str| name.starts_with("THOTH_") || name.starts_with("BATON_");
+        self.names().filter(is_ours).map(str::to_owned).collect()
     }
 
     /// Every name that is set, in order.

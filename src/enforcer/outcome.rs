@@ -10,6 +10,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 
 use super::wire::{self, Expected, MALFORMED, Members, Standing, complaint, plain, read_answer};
+use crate::credential::NoCredential;
 use crate::gate::verdict::{Answer, Grounds, Verdict};
 use crate::https::{Cut, Outcome, Reply};
 use crate::tls::Distrust;
@@ -65,6 +66,16 @@ pub(super) fn of_hold(outcome: Outcome, expected: Expected<'_>) -> Look {
         },
         _ => Look::Refused(Box::new(rejected(&reply))),
     }
+}
+
+/// What it means that there was no key to ask with: nothing was sent. That is no outage, or
+/// removing the key would be a way to have every call allowed.
+pub(super) fn unsent(without: &NoCredential) -> Verdict {
+    let code = match without {
+        NoCredential::Missing(_) => "enforcer_auth_failed",
+        NoCredential::Revoked { .. } => "api_key_revoked",
+    };
+    Verdict::block(code, &format!("the API key cannot be used: {without}"))
 }
 
 fn is_trouble(status: StatusCode) -> bool {

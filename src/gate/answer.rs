@@ -202,6 +202,9 @@ fn sentence(tool: &str, verdict: &Verdict, basis: Basis) -> String {
             "`{tool}` was not run: no decision about it could be had{why}. \
              Call it again later, or tell the user that the policy enforcer is away."
         ),
+        Effect::Allow | Effect::Modify(_) | Effect::Block if basis == Basis::Ordered => {
+            format!("`{tool}` was not run{why}. No call is, until that is over; tell the user.")
+        }
         Effect::Allow | Effect::Modify(_) | Effect::Block => format!(
             "`{tool}` was blocked by {by}{why}. Do not call it again with these arguments; \
              find another way or tell the user."
@@ -220,7 +223,7 @@ fn by_whom(grounds: &Grounds, basis: Basis) -> Cow<'static, str> {
             format!("the default{policy}").into()
         }
         (None, Basis::Enforcer | Basis::Approved) => "the policy enforcer".into(),
-        (None, Basis::Rules | Basis::Observed | Basis::Outage) => "thoth".into(),
+        (None, Basis::Rules | Basis::Observed | Basis::Ordered | Basis::Outage) => "thoth".into(),
     }
 }
 

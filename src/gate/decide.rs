@@ -8,7 +8,8 @@
 //! - A [`Permit`] is made in this file and nowhere else, and [`super::message::Outbound`] asks for
 //!   one. A call that was not decided cannot be forwarded: it does not compile.
 //! - The strictest verdict wins: block > defer > `step_up` > modify > allow.
-//! - [`Mode::Observe`] never refuses and never modifies.
+//! - [`Mode::Observe`] never refuses and never modifies; an order ([`ordered`]) is no decision about
+//!   a call, and holds in every mode.
 //! - With no verdict at all, nothing is forwarded.
 
 use super::record::Ticket;
@@ -60,6 +61,8 @@ pub enum Basis {
     Outage,
     /// Observe mode: forwarded whatever was decided.
     Observed,
+    /// An order for this machine: refused whatever would have been decided.
+    Ordered,
     /// The local rules decided.
     Rules,
 }
@@ -132,6 +135,13 @@ pub fn decide(ticket: Ticket, rules: Rules, opinions: Opinions) -> Ruling {
         (_, Effect::StepUp(_) | Effect::Defer(_) | Effect::Block) => (Decision::Refuse, basis),
     };
     Ruling { decision, verdict, basis, modified }
+}
+
+/// Refuses a call because of an order for this machine ([`super::verdict::Judge::order`]): in every
+/// mode, and whatever else was said about the call.
+pub fn ordered(grounds: Grounds) -> Ruling {
+    let verdict = Verdict { effect: Effect::Block, grounds };
+    Ruling { decision: Decision::Refuse, verdict, basis: Basis::Ordered, modified: None }
 }
 
 /// Decides about a held call, once asking about its hold has ended.
@@ -242,6 +252,7 @@ impl Basis {
             Self::Approved => "approved",
             Self::Enforcer => "enforcer",
             Self::Observed => "observed",
+            Self::Ordered => "ordered",
             Self::Outage => "outage",
             Self::Rules => "rules",
         }

@@ -17,6 +17,12 @@ pub struct Ticket(pub u64);
 pub trait Recorder {
     /// Writes one record; `false` where a call must not go on because it could not be written.
     fn record(&mut self, record: &Record) -> bool;
+
+    /// Told of what passes by, and of no call: the server has listed tools. `result` is the text of
+    /// one answer to `tools/list`, which may be one page of several.
+    fn listed(&mut self, result: &[u8]) {
+        let _ = result;
+    }
 }
 
 /// One thing to write down.

@@ -161,7 +161,7 @@ impl Session {
             Input::ClientClosed => self.client_closed(now),
             Input::Asked(ticket, answer) => self.asked(ticket, answer, now, recorder),
             Input::Waited(ticket, answer) => self.waited(ticket, answer, now, recorder),
-            Input::Server(Ok(line)) => self.server_line(line, now),
+            Input::Server(Ok(line)) => self.server_line(line, now, recorder),
             Input::Server(Err(long)) => self.server_too_long(&long, now),
             Input::ServerClosed => self.server_closed(now),
             Input::Stop => self.stop(now),

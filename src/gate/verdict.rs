@@ -42,6 +42,12 @@ pub trait Judge {
     /// Judges one call. Always comes to a verdict; what cannot be evaluated counts against the
     /// call.
     fn judge(&self, facts: &Facts<'_>) -> Verdict;
+
+    /// Why every call is refused at present, whatever it is: an order for this machine, asked for
+    /// when a call arrives and again when its decision does. No mode softens it.
+    fn order(&self) -> Option<Grounds> {
+        None
+    }
 }
 
 /// What a remote enforcer is asked about one call.

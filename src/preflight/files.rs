@@ -1,6 +1,6 @@
 //! The files thoth depends on, and who else can get at them.
 //!
-//! Nobody else may read the key. Nobody else may write the key, a policy, the roots or thoth's own
+//! Nobody else may read the key, unless the system itself put it there (`/run/secrets`). Nobody else may write the key, a policy, the roots or thoth's own
 //! directory, or replace one of them in the directory it stands in. "Else" is everybody but this
 //! user and root; a group in which this user is alone is no one else (many systems create files
 //! writable by such a group). Whether a file *belongs* to somebody else counts in staging and prod
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Facts, Finding};
 use crate::config::settings::Config;
+use crate::credential::is_secret_place;
 use crate::machine::Machine;
 use crate::policy::Pack;
 
@@ -61,7 +62,7 @@ impl Facts {
         let is_file =
             |path: &&PathBuf| path.exists() || path.to_str().and_then(Pack::named).is_none();
         let policies = config.policies.iter().filter(is_file).map(|path| (Role::Policy, path));
-        let key = config.preflight.key_file.iter().map(|path| (Role::Key, path));
+        let key = config.preflight.key_files.iter().map(|path| (Role::Key, path));
         let roots = config.tls.ca_bundle.iter().map(|path| (Role::CaBundle, path));
         let files = key
             .chain(policies)
@@ -134,7 +135,8 @@ impl FileFacts {
             Role::CaBundle | Role::Policy => "644",
         };
         let chmod = || format!("chmod {least} {path}");
-        if self.role == Role::Key && access.opens(0o044, machine) {
+        let is_kept = is_secret_place(&self.path);
+        if self.role == Role::Key && access.opens(0o044, machine) && !is_kept {
             return Finding::refused(id, format!("others can read {what} {path}"), chmod());
         }
         if access.opens(0o022, machine) {

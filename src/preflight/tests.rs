@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use super::*;
 use crate::config::flags::RunFlags;
+use crate::config::layers::Layers;
 use crate::config::settings::Pin;
 use crate::config::variables::Env;
 
@@ -27,7 +28,7 @@ fn config(strict: bool) -> Config {
         ("THOTH_ENV", environment),
         ("THOTH_ENFORCER_URL", "https://e.example"),
     ]);
-    crate::config::read(&RunFlags::default(), None, &env).into_config().unwrap()
+    crate::config::read(&RunFlags::default(), None, &env, &Layers::default()).into_config().unwrap()
 }
 
 /// The kind of failure that `check` finds for one requirement.

@@ -51,13 +51,23 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "credential",
-        modules: &["profile", "secret"],
-        crates: &["jiff", "nix", "serde", "serde_json", "thiserror", "tokio", "tracing"],
+        modules: &["machine", "profile", "secret"],
+        crates: &[
+            "hex",
+            "jiff",
+            "nix",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "tokio_util",
+            "tracing",
+        ],
         pure: false,
     },
     Layer {
         module: "config",
-        modules: &["credential", "gate", "machine", "profile", "secret"],
+        modules: &["credential", "gate", "machine", "policy", "profile", "secret"],
         crates: &["clap", "hex", "hyper", "nix", "serde", "serde_json", "thiserror", "toml"],
         pure: false,
     },
@@ -151,7 +161,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "endpoint",
-        modules: &["config", "credential", "gate", "machine", "profile"],
+        modules: &["config", "credential", "gate", "machine", "profile", "seal"],
         crates: &[
             "hex",
             "jiff",
@@ -180,10 +190,12 @@ pub(crate) const LAYERS: &[Layer] = &[
         ],
         crates: &[
             "bytes",
+            "hex",
             "hyper",
             "jiff",
             "serde",
             "serde_json",
+            "sha2",
             "thiserror",
             "tokio",
             "tokio_util",
@@ -224,7 +236,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "preflight",
-        modules: &["config", "gate", "machine", "policy", "profile", "secret", "tls"],
+        modules: &["config", "credential", "gate", "machine", "policy", "profile", "secret", "tls"],
         crates: &["nix", "thiserror", "tokio", "tracing"],
         pure: false,
     },

@@ -23,6 +23,7 @@ use std::time::Duration;
 use hyper::{HeaderMap, Version};
 use serde_json::Value;
 use thoth::config::settings::{self, Environment, Identity, Pin, Tls};
+use thoth::credential::{Credential, Source};
 use thoth::enforcer::{Enforcer, EnforcerError};
 use thoth::gate::decide::{Mode, Outage};
 use thoth::gate::record::Ticket;
@@ -221,7 +222,7 @@ impl FakeEnforcer {
     pub(crate) fn settings(&self) -> settings::Enforcer {
         settings::Enforcer {
             url: self.url(),
-            api_key: Some(ApiKey::parse(KEY).unwrap()),
+            api_key: Some(key(KEY)),
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(30),
             outage: Outage::Block,
@@ -262,6 +263,13 @@ pub(crate) fn enforcer(
     let identity = Identity { agent_id: "test-agent".to_owned(), ..Identity::default() };
     let (environment, mode) = (Environment::Dev, Mode::Progressive);
     Enforcer::new(settings, tls, &identity, environment, mode, "s-1", noon)
+}
+
+/// The API key, as it is given in a variable.
+pub(crate) fn key(text: &str) -> Credential {
+    let secret = ApiKey::parse(text).unwrap();
+    let source = Source::Value { secret, from: "THOTH_API_KEY", key_id: None };
+    Credential::new("api_key", source, noon)
 }
 
 /// A clock that stands still.

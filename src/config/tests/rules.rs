@@ -31,7 +31,8 @@ fn staging_and_prod_are_strict_without_being_asked() {
 
 #[test]
 fn pins_are_probed_where_they_matter() {
-    let pin = ("THOTH_TLS_PINNED_CERT_SHA256", RIGHT[35].1);
+    let hash = "ab".repeat(32);
+    let pin = ("THOTH_TLS_PINNED_CERT_SHA256", &*hash);
     let local = ("THOTH_ENFORCER_URL", "http://127.0.0.1:1");
     for (env, probed) in [
         (&[PROD, URL, pin][..], true),
@@ -94,33 +95,6 @@ fn a_tenant_alone_makes_no_address() {
 }
 
 #[test]
-fn the_key_that_stands_nearest_counts() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("key.json");
-    std::fs::write(&path, r#"{"api_key": "of-file", "key_id": "x"}"#).unwrap();
-    let file = path.to_str().unwrap();
-    let file_flag = format!("--api-key-file={file}");
-    let (key, in_file) = (("THOTH_API_KEY", "of-variable"), ("THOTH_API_KEY_FILE", file));
-
-    for (words, env, expected) in [
-        (&[][..], &[][..], None),
-        (&[], &[key], Some(("of-variable", None))),
-        (&[], &[in_file], Some(("of-file", Some(&*path)))),
-        (&[], &[key, in_file], Some(("of-variable", None))),
-        (&[&*file_flag], &[key], Some(("of-file", Some(&*path)))),
-        (&["--api-key=of-flag"], &[key, in_file], Some(("of-flag", None))),
-        (&["--api-key=of-flag"], &[in_file], Some(("of-flag", None))),
-    ] {
-        let config = config(words, &[env, &[URL]].concat());
-        let key = config.enforcer.unwrap().api_key;
-        let header = expected.map(|(key, _)| hyper::header::HeaderValue::from_static(key));
-        assert_eq!(key.map(|key| key.api_key()), header, "{words:?} {env:?}");
-        let from = expected.and_then(|(_, file)| file);
-        assert_eq!(config.preflight.key_file.as_deref(), from);
-    }
-}
-
-#[test]
 fn a_key_is_shown_as_a_fingerprint_and_what_cannot_be_used_not_at_all() {
     let missing = ("THOTH_API_KEY_FILE", "/nowhere/hunter2");
     let url = ("THOTH_ENFORCER_URL", "https://hunter2@e.example");
@@ -165,7 +139,7 @@ fn what_does_nothing_is_said() {
         &[
             ("THOTH_ENFORCR_URL", "https://e.example"),
             ("THOTH_SOMETHING", "x"),
-            ("THOTH_GOVAPI_URL", "https://g.example"),
+            ("THOTH_EVENT_INGEST_TOKEN", "x"),
             ("BATON_DSN", "x"),
             ("BATON_FOO", "x"),
             ("THOTH_USER_ID", " "),
@@ -185,7 +159,7 @@ fn what_does_nothing_is_said() {
             "THOTH_ENFORCEMENT: says something else than THOTH_ENFORCEMENT_MODE, which counts",
             "BATON_DSN: is not read by this version of thoth",
             "THOTH_ENFORCR_URL: is no variable that thoth knows; was THOTH_ENFORCER_URL meant?",
-            "THOTH_GOVAPI_URL: is not read by this version of thoth",
+            "THOTH_EVENT_INGEST_TOKEN: is not read by this version of thoth",
             "THOTH_SOMETHING: is no variable that thoth knows",
             "THOTH_USER_ID: is empty, which counts as not set",
         ]
@@ -203,7 +177,7 @@ fn an_enforcer_without_a_word_on_the_environment_is_noticed() {
 fn the_home_is_found_as_the_installers_find_it() {
     let home = |env: &[(&str, &str)]| {
         let env = env.iter().copied().collect();
-        read(&RunFlags::default(), None, &env)
+        read(&RunFlags::default(), None, &env, &Layers::default())
             .into_config()
             .map(|config| config.home)
             .map_err(|error| error.to_string())

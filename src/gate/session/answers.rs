@@ -9,7 +9,7 @@ use super::super::framing::{Line, TooLong};
 use super::super::message::client::Method;
 use super::super::message::overlong_id;
 use super::super::message::server::{self, Body};
-use super::super::record::End;
+use super::super::record::{End, Recorder};
 use super::super::waiting::Open;
 use super::{Note, Session};
 
@@ -17,7 +17,7 @@ use super::{Note, Session};
 const MOST_ASKED: usize = 4096;
 
 impl Session {
-    pub(super) fn server_line(&mut self, line: Line, now: Instant) {
+    pub(super) fn server_line(&mut self, line: Line, now: Instant, recorder: &mut impl Recorder) {
         match server::read(&line) {
             server::Message::Ambiguous => self.note(Note::AmbiguousAnswer),
             server::Message::Other => self.send_client(line.into_wire()),
@@ -28,11 +28,17 @@ impl Session {
                 self.asked.insert(id);
                 self.send_client(line.into_wire());
             }
-            server::Message::Answer(answer) => self.answered(answer, line, now),
+            server::Message::Answer(answer) => self.answered(answer, line, now, recorder),
         }
     }
 
-    pub(super) fn answered(&mut self, answer: server::Answer, line: Line, now: Instant) {
+    pub(super) fn answered(
+        &mut self,
+        answer: server::Answer,
+        line: Line,
+        now: Instant,
+        recorder: &mut impl Recorder,
+    ) {
         let open = match self.requests.get(&answer.id) {
             Some(Open::Waiting(_)) | None => return self.note(Note::UnexpectedAnswer),
             Some(_) => self.requests.close(&answer.id),
@@ -49,7 +55,9 @@ impl Session {
                 self.forwarded_ended(forwarded, end, now);
             }
             (Some(Open::Request(Method::ListTools, _)), Body::Result { range, .. }) => {
-                self.tools.listed(&line.as_bytes()[range]);
+                let result = &line.as_bytes()[range];
+                self.tools.listed(result);
+                recorder.listed(result);
                 self.send_client(line.into_wire());
             }
             _ => self.send_client(line.into_wire()),

@@ -26,6 +26,9 @@ impl Session {
         let replaced = self.requests.open(call.id().clone(), Open::Waiting(ticket));
         self.settle_cancelled(replaced, now);
 
+        if let Some(ruling) = self.ordered() {
+            return self.ruled(ticket, call, ruling, [now, now], recorder);
+        }
         let local = self.judged(&call);
         let mode = self.settings.rules.mode;
         let blocked = local.as_ref().is_some_and(|local| decide::is_final(mode, local));
@@ -51,6 +54,11 @@ impl Session {
         let call = call.detached();
         let waiting = Waiting { call, since: now, local, calls_before, held: None };
         self.requests.wait(ticket, waiting);
+    }
+
+    /// Where an order refuses every call at present.
+    fn ordered(&self) -> Option<Ruling> {
+        self.judge.as_ref()?.order().map(decide::ordered)
     }
 
     /// What the local rules say, about the arguments that would be sent if they modify them.
@@ -119,6 +127,9 @@ impl Session {
         let Some(waiting) = self.requests.take(ticket) else {
             return;
         };
+        if let Some(ruling) = self.ordered() {
+            return self.ruled(ticket, waiting.call, ruling, [waiting.since, now], recorder);
+        }
         let overtaken = self.overtaken(&waiting);
         let Waiting { call, since, mut local, .. } = waiting;
         if overtaken.is_some() {
@@ -144,6 +155,9 @@ impl Session {
         let Some(waiting) = self.requests.take(ticket) else {
             return;
         };
+        if let Some(ruling) = self.ordered() {
+            return self.ruled(ticket, waiting.call, ruling, [waiting.since, now], recorder);
+        }
         let overtaken = self.overtaken(&waiting);
         let Waiting { call, since, held, .. } = waiting;
         let modified = held.and_then(|held| held.modified);

@@ -2,6 +2,7 @@
 
 mod chance;
 mod ending;
+mod orders;
 
 use bytes::BufMut;
 

@@ -1,0 +1,226 @@
+//! Every state a machine can be in, and what is said of it.
+
+use thoth::credential::{self, State as KeyState};
+use thoth::endpoint::sidecar::{Contact, Sidecar};
+use thoth::endpoint::state::{Directives, State};
+
+use crate::machine::{Machine, SECRET};
+
+const ENFORCER: &str = "https://enforce.example";
+
+/// A state, how to come by it, and what is said of it.
+type Row = (&'static str, Machine, &'static str);
+
+fn hold(rows: Vec<Row>) {
+    for (state, machine, expected) in rows {
+        let told = machine.health(&[]);
+        assert_eq!(told.in_short(), expected, "{state}: {:#}", told.report);
+    }
+}
+
+/// A machine that is told of a GovAPI.
+fn reporting() -> Machine {
+    Machine::new()
+        .variable("THOTH_TENANT_ID", "acme")
+        .variable("THOTH_GOVAPI_URL", "https://grid.example")
+        .variable("THOTH_GOVAPI_API_KEY", SECRET)
+}
+
+fn asking() -> Machine {
+    Machine::new().variable("THOTH_ENFORCER_URL", ENFORCER).variable("THOTH_API_KEY", SECRET)
+}
+
+#[test]
+fn without_anything_to_govern() {
+    let denying = "[policy]\nid = 'p'\nversion = 3\ndefault = 'block'\n";
+    hold(vec![
+        ("fresh", Machine::new(), "healthy 0 []"),
+        ("no home", Machine::new().without("HOME"), "unhealthy 2 [configuration_invalid]"),
+        (
+            "a relative home",
+            Machine::new().variable("HOME", "here"),
+            "unhealthy 2 [configuration_invalid]",
+        ),
+        (
+            "nothing decides",
+            Machine::new().variable("THOTH_ENV", "prod"),
+            "unhealthy 2 [configuration_invalid]",
+        ),
+        (
+            "rules decide",
+            Machine::new()
+                .variable("THOTH_ENV", "prod")
+                .file("rules.toml", denying)
+                .mode("", 0o700)
+                .file(".thoth/thoth-config.json", r#"{"policy": ["HOME/rules.toml"]}"#),
+            "healthy 0 []",
+        ),
+        (
+            "two bad settings",
+            Machine::new().variable("THOTH_ENV", "moon").variable("THOTH_ENFORCER_URL", "moon"),
+            "unhealthy 2 [configuration_invalid configuration_invalid]",
+        ),
+        (
+            "a profile that is not JSON",
+            Machine::new().file(".thoth/thoth-config.json", "{"),
+            "unhealthy 2 [configuration_invalid]",
+        ),
+        (
+            "a policy that does not parse",
+            Machine::new()
+                .file("rules.toml", "[policy")
+                .file(".thoth/thoth-config.json", r#"{"policy": ["HOME/rules.toml"]}"#),
+            "unhealthy 2 [policy_invalid]",
+        ),
+        (
+            "a profile open to others",
+            Machine::new().file(".thoth/intent_map.json", "{}").mode(".thoth", 0o777),
+            "unhealthy 2 [preflight_refused]",
+        ),
+        (
+            "somebody else",
+            Machine::new().variable("THOTH_EXPECTED_PROXY_USER", "nobody-at-all"),
+            "unhealthy 2 [preflight_refused]",
+        ),
+        (
+            "a CA bundle without certificates",
+            asking().file("ca.pem", "x").variable("THOTH_TLS_CA_BUNDLE", "/dev/null"),
+            "unhealthy 2 [configuration_invalid]",
+        ),
+    ]);
+}
+
+#[test]
+fn what_the_govapi_said_is_remembered() {
+    let registered = || State {
+        endpoint_id: Some("mac-7".to_owned()),
+        registration_ok: Some(true),
+        last_check_in: Some(jiff::Timestamp::now()),
+        ..State::default()
+    };
+    let failed = State {
+        registration_ok: Some(false),
+        last_error: Some(format!("https://u:{SECRET}@grid.example/?k={SECRET} answered 403")),
+        ..State::default()
+    };
+    let long_ago =
+        State { last_check_in: Some("2020-01-01T00:00:00Z".parse().unwrap()), ..registered() };
+    let directed = |directives| State { directives, ..registered() };
+    let quarantined = directed(Directives { quarantined: true, ..Directives::default() });
+    let ahead =
+        directed(Directives { minimum_version: Some("99.0".to_owned()), ..Directives::default() });
+    hold(vec![
+        ("never registered", reporting(), "degraded 1 [not_registered]"),
+        ("registered", reporting().remembering(&registered()), "healthy 0 []"),
+        ("refused", reporting().remembering(&failed), "degraded 1 [registration_failed]"),
+        (
+            "refused once, and no GovAPI now",
+            Machine::new().remembering(&failed),
+            "degraded 1 [registration_failed]",
+        ),
+        ("idle", reporting().remembering(&long_ago), "healthy 0 []"),
+        (
+            "overdue",
+            reporting().remembering(&long_ago).running(|_| ()),
+            "degraded 1 [check_in_overdue]",
+        ),
+        ("quarantined", reporting().remembering(&quarantined), "unhealthy 2 [quarantined]"),
+        ("too old", reporting().remembering(&ahead), "degraded 1 [version_below_minimum]"),
+        (
+            "garbled",
+            reporting().remembering(&registered()).file(".thoth/run/endpoint.json", "{"),
+            "unhealthy 2 [state_unreadable not_registered]",
+        ),
+        (
+            "open to others",
+            reporting().remembering(&quarantined).mode(".thoth/run/endpoint.json", 0o666),
+            "unhealthy 2 [state_unreadable not_registered]",
+        ),
+    ]);
+}
+
+#[test]
+fn what_sidecars_recorded_counts() {
+    let contact = |reachable, pin_ok| {
+        move |sidecar: &mut Sidecar| {
+            sidecar.enforcer = Some(Contact {
+                url: ENFORCER.to_owned(),
+                asked_at: Some(sidecar.started_at),
+                reachable: Some(reachable),
+                latency_ms: Some(3.25),
+                pin_ok: Some(pin_ok),
+            });
+        }
+    };
+    let rejected = |sidecar: &mut Sidecar| {
+        sidecar.credentials = vec![credential::Standing {
+            name: "api_key".to_owned(),
+            source: "THOTH_API_KEY".to_owned(),
+            fingerprint: Some("sha256:00000000".to_owned()),
+            key_id: Some("k-1".to_owned()),
+            generation: 1,
+            loaded_at: None,
+            expires_at: None,
+            state: KeyState::Rejected,
+        }];
+    };
+    hold(vec![
+        ("one runs", asking().running(|_| ()), "healthy 0 []"),
+        ("it asked", asking().running(contact(true, true)), "healthy 0 []"),
+        ("in vain", asking().running(contact(false, true)), "degraded 1 [enforcer_unreachable]"),
+        (
+            "in vain, and that means allow",
+            asking()
+                .variable("THOTH_ENFORCER_FAILURE_DECISION", "allow")
+                .running(contact(false, true)),
+            "unhealthy 2 [failing_open]",
+        ),
+        ("a stranger", asking().running(contact(false, false)), "unhealthy 2 [pin_mismatch]"),
+        ("its key is rejected", asking().running(rejected), "unhealthy 2 [api_key_rejected]"),
+        (
+            "an older one",
+            asking().running(|sidecar| sidecar.version = "0.0.1".to_owned()),
+            "degraded 1 [mixed_versions]",
+        ),
+    ]);
+    let told = asking().running(contact(true, true)).health(&[]).report;
+    assert_eq!(told["enforcer"]["source"], "recorded");
+    assert_eq!(told["enforcer"]["latency_ms"], 3.25);
+    assert_eq!(told["sidecars"][0]["decisions"]["allow"], 5);
+}
+
+#[test]
+fn a_sidecar_that_has_ended_is_not_told_of() {
+    let machine = Machine::new();
+    let mut machine = machine.running(|_| ()).running(|_| ());
+    assert_eq!(machine.health(&[]).report["sidecars"].as_array().unwrap().len(), 2);
+    machine.end_one();
+    assert_eq!(machine.health(&[]).report["sidecars"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn there_is_always_an_answer() {
+    for (state, machine) in [
+        ("a profile that is a file", Machine::new().file(".thoth", "x")),
+        ("a home that is no directory", Machine::new().variable("HOME", "/dev/null")),
+        ("a home that is not there", Machine::new().variable("HOME", "/nowhere/at/all")),
+        ("a file in place of a directory", Machine::new().file(".thoth/run", "x")),
+        ("a directory in place of a file", Machine::new().file(".thoth/run/endpoint.json/x", "x")),
+        ("a pipe in place of a file", Machine::new().pipe(".thoth/run/endpoint.json")),
+        ("a pipe in place of a sidecar", Machine::new().pipe(".thoth/run/sidecars/s.lock")),
+        ("a pipe in place of a configuration", Machine::new().pipe(".thoth/thoth-config.json")),
+        ("a pipe in place of a key", Machine::new().pipe(".thoth/proxy_api_key.json")),
+        (
+            "garbage",
+            Machine::new()
+                .file(".thoth/run/sidecars/s.json", "{")
+                .file(".thoth/run/sidecars/s.lock", ""),
+        ),
+    ] {
+        let told = machine.health(&[]);
+        let status = machine.thoth(&["status", "--json"]);
+        assert_eq!(status.status.code(), Some(0), "{state}");
+        let proof: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        assert_eq!(proof["clients"], told.report["clients"], "{state}");
+    }
+}
