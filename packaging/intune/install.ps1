@@ -15,7 +15,9 @@ param(
     [ValidateSet('', 'observe', 'progressive', 'step_up', 'block')] [string] $EnforcementMode = '',
     [ValidatePattern('^[A-Za-z0-9:,+/=-]*$')] [string] $Pins = '',
     [ValidatePattern('^(https://\S+)?$')] [string] $GovapiUrl = '',
-    # Keys people cannot override, separated by commas; by default every key that is written.
+    # Rule files that only administrators may write, and names of packs, separated by commas.
+    [string] $Policy = '',
+    # Keys people cannot override, separated by commas, or all; by default every key that is written.
     [ValidatePattern('^[a-z0-9_,]*$')] [string] $Locked = ''
 )
 $ErrorActionPreference = 'Stop'
@@ -34,8 +36,9 @@ if ($EnforcerUrl) { $settings['enforcer_url'] = $EnforcerUrl }
 if ($EnforcementMode) { $settings['enforcement_mode'] = $EnforcementMode }
 if ($Pins) { $settings['tls_pinned_cert_sha256'] = $Pins }
 if ($GovapiUrl) { $settings['govapi_url'] = $GovapiUrl }
+if ($Policy) { $settings['policy'] = @($Policy -split ',') }
 if ($settings.Count -gt 0) {
-    $names = if ($Locked) { $Locked -split ',' } else { @($settings.Keys) }
+    $names = if ($Locked -eq 'all') { @('*') } elseif ($Locked) { $Locked -split ',' } else { @($settings.Keys) }
     $settings['enrollment_source'] = 'intune'
     $settings['locked'] = @($names)
 

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Runs a command on a machine whose /etc/thoth holds the files of a directory. Started inside a mount
 # namespace of its own, where it may mount; the real /etc is never touched.
 #

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
+use thoth::config::layers::Layers;
 
 use crate::mac::{Ended, Mac};
 
@@ -108,6 +109,8 @@ fn an_audit_passes_only_where_everybody_is_governed() {
 
 fn configuration(mac: &Mac) -> Option<Value> {
     let text = fs::read_to_string(mac.path(CONFIGURATION)).ok()?;
+    let layers = Layers::of_text(Some(text.as_bytes()), None);
+    assert!(layers.problems().is_empty(), "{text}: {:?}", layers.problems());
     Some(serde_json::from_str(&text).unwrap())
 }
 
@@ -123,7 +126,7 @@ fn the_managed_configuration_holds_what_was_given_and_locks_it() {
         "env": "prod",
         "enforcer_url": "https://enforce.acme.example/",
         "enforcement_mode": "block",
-        "tls_pinned_cert_sha256": "sha256:ab,spki-sha256:cd",
+        "tls_pinned_cert_sha256": ["sha256:ab", "spki-sha256:cd"],
         "enrollment_source": "jamf",
         "locked": ["tenant_id", "env", "enforcer_url", "enforcement_mode", "tls_pinned_cert_sha256"],
     });
@@ -139,11 +142,18 @@ fn the_managed_configuration_holds_what_was_given_and_locks_it() {
 #[test]
 fn only_the_named_keys_are_locked() {
     let mac = Mac::new();
-    let given = ["acme", "dev", "", "", "", "", "60", "env,enforcement_mode"];
+    let given = ["acme", "dev", "", "", "", "", "", "env,enforcement_mode"];
     assert_eq!(mac.run("jamf/policies/configure.sh", &given).code, 0);
     let found = configuration(&mac).unwrap();
     assert_eq!(found["locked"], json!(["env", "enforcement_mode"]));
-    assert_eq!(found["heartbeat_interval_seconds"], "60");
+    let given = ["", "", "", "", "", "", "/Rules of ours/a.toml,filesystem", "all"];
+    assert_eq!(mac.run("jamf/policies/configure.sh", &given).code, 0);
+    let expected = json!({
+        "policy": ["/Rules of ours/a.toml", "filesystem"],
+        "enrollment_source": "jamf",
+        "locked": ["*"],
+    });
+    assert_eq!(configuration(&mac).unwrap(), expected);
 }
 
 #[test]
@@ -159,7 +169,7 @@ fn a_value_that_cannot_be_right_changes_nothing() {
         &["acme", "prod", "https://e/\", \"env\": \"dev"],
         &["acme", "prod", "", "blocks"],
         &["acme", "prod", "", "block", "", "ftp://x"],
-        &["acme", "prod", "", "block", "", "", "6o"],
+        &["acme", "prod", "", "block", "", "", "a\"b"],
         &["acme", "prod", "", "block", "", "", "", "env; rm"],
     ] {
         let mac = Mac::new();

@@ -8,8 +8,8 @@
 # $7  enforcement_mode: observe, progressive, step_up, block
 # $8  tls_pinned_cert_sha256: pins, separated by commas
 # $9  govapi_url: https://...
-# $10 heartbeat_interval_seconds
-# $11 the keys that are locked, separated by commas; empty: every key that is written
+# $10 policy: rule files of root's and names of packs, separated by commas
+# $11 the keys that are locked, separated by commas, or all; empty: every key that is written
 #
 # A key for the enforcer does not belong here: this file is for everybody to read. See set-key.sh.
 set -eu
@@ -57,12 +57,16 @@ file="$directory/thoth-config.json"
 
 fail() { echo "thoth: $*; nothing was changed" >&2; exit 1; }
 
-# member NAME VALUE: another line of the file. Nothing that JSON would want escaped is let in.
+# text VALUE, list VALUES: as JSON writes it, of values that JSON wants nothing escaped of.
+text() { printf '"%s"' "$1"; }
+list() { printf '["%s"]' "$(printf '%s' "$1" | sed 's/,/", "/g')"; }
+
+# member NAME KIND VALUE: another line of the file.
 members='' names=''
 member() {
-    [ -n "$2" ] || return 0
-    case "$2" in *[!A-Za-z0-9._:/,@%+~-]*) fail "$1 has a character that does not belong there" ;; esac
-    members="$members  \"$1\": \"$2\",
+    [ -n "$3" ] || return 0
+    case "$3" in *[!A-Za-z0-9._:/,@%+~\ -]*) fail "$1 has a character that does not belong there" ;; esac
+    members="$members  \"$1\": $("$2" "$3"),
 "
     names="$names${names:+,}$1"
 }
@@ -83,26 +87,27 @@ one_of env "${5:-}" dev staging prod
 one_of enforcement_mode "$mode" observe progressive step_up block
 https enforcer_url "${6:-}"
 https govapi_url "${9:-}"
-case "${10:-}" in *[!0-9]*) fail 'heartbeat_interval_seconds must be a number' ;; esac
 
-member tenant_id "${4:-}"
-member env "${5:-}"
-member enforcer_url "${6:-}"
-member enforcement_mode "$mode"
-member tls_pinned_cert_sha256 "${8:-}"
-member govapi_url "${9:-}"
-member heartbeat_interval_seconds "${10:-}"
+member tenant_id text "${4:-}"
+member env text "${5:-}"
+member enforcer_url text "${6:-}"
+member enforcement_mode text "$mode"
+member tls_pinned_cert_sha256 list "${8:-}"
+member govapi_url text "${9:-}"
+member policy list "${10:-}"
 [ -n "$names" ] || fail 'no parameter is set'
 locked="${11:-$names}"
-member enrollment_source jamf
-case "$locked" in *[!a-z0-9_,]*) fail 'the locked keys are names, separated by commas' ;; esac
-locked="\"$(printf '%s' "$locked" | sed 's/,/", "/g')\""
+case "$locked" in
+    all) locked='*' ;;
+    *[!a-z0-9_,]*) fail 'the locked keys are names, separated by commas' ;;
+esac
+member enrollment_source text jamf
 
 install -d -o root -g wheel -m 755 "$directory"
 # Not the umask's: thoth refuses a file that others may write.
 new="$(mktemp "$directory/.thoth-config.XXXXXX")"
 trap 'rm -f "$new"' EXIT
-printf '{\n%s  "locked": [%s]\n}\n' "$members" "$locked" >"$new"
+printf '{\n%s  "locked": %s\n}\n' "$members" "$(list "$locked")" >"$new"
 chown root:wheel "$new"
 chmod 644 "$new"
 if cmp -s "$new" "$file"; then
