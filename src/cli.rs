@@ -16,6 +16,8 @@ mod remote;
 pub mod run;
 mod set_api_key;
 mod status;
+mod unwrap_config;
+mod wrap_config;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -47,6 +49,8 @@ enum Command {
     Doctor(doctor::Args),
     Health(health::Args),
     Status(status::Args),
+    WrapConfig(Box<wrap_config::Args>),
+    UnwrapConfig(unwrap_config::Args),
     Demo(demo::Args),
     SetApiKey(set_api_key::Args),
     Manual(manual::Args),
@@ -100,6 +104,8 @@ impl Cli {
             Command::Doctor(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Health(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Status(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::WrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::UnwrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Demo(args) => args.run(env, out).map_err(Fault::of(exit::UNAVAILABLE)),
             Command::SetApiKey(args) => args.run(env, out, &mut io::stderr()),
             Command::DemoServer(args) => args.run(out).map_err(Fault::of(exit::UNAVAILABLE)),

@@ -42,11 +42,13 @@ use self::settings::{Config, Environment, Log};
 use self::sources::Setting;
 use self::variables as name;
 use self::variables::Env;
+use crate::secret::ApiKey;
 
 pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT, STEP_UP_WAIT};
 pub use self::govapi::HEARTBEAT;
 pub use self::local::MAX_MESSAGE_BYTES;
 pub use self::parse::Wrong;
+pub use self::parse::{environment as read_environment, mode as read_mode};
 pub use self::reader::{Problem, Shown};
 pub use self::sources::{Origin, Overridden};
 
@@ -147,6 +149,25 @@ pub fn read_log(env: &Env) -> Log {
 /// thoth's own directory, which no file can move; empty where there is no home directory.
 pub fn home(env: &Env) -> PathBuf {
     local::home(&mut Reader::new(env, &Layers::default()))
+}
+
+/// The keys that are known here: of the environment, and of the key file. For keeping them out of
+/// what is written; what cannot be read counts as not there.
+pub fn known_keys(env: &Env) -> Vec<ApiKey> {
+    let told = env.get(&name::API_KEY).and_then(|text| text.to_str().map(str::to_owned));
+    let usual = || home(env).join(crate::profile::KEY_FILE);
+    let file = env.get(&name::API_KEY_FILE).map_or_else(usual, PathBuf::from);
+    // A pipe could be read once only, and not by us.
+    let kept = file.is_file().then(|| key_of(&file)).flatten();
+    told.into_iter().chain(kept).filter_map(|text| ApiKey::parse(&text).ok()).collect()
+}
+
+/// The key in a file: its text, or the member `api_key` where that is JSON.
+fn key_of(file: &std::path::Path) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let json = serde_json::from_str::<serde_json::Value>(&text).ok();
+    let member = json.and_then(|json| Some(json.get("api_key")?.as_str()?.to_owned()));
+    Some(member.unwrap_or(text))
 }
 
 // === impl Reading ===

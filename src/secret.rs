@@ -47,6 +47,19 @@ impl ApiKey {
         Sha256::digest(self.0.expose_secret()).into()
     }
 
+    /// How often this key stands in a text. A key of less than 8 characters is not looked for: it
+    /// would be found by accident.
+    pub fn occurrences(&self, text: &str) -> usize {
+        let key = self.0.expose_secret();
+        if key.len() < 8 { 0 } else { text.matches(key).count() }
+    }
+
+    /// The key as the value of a variable in a client's configuration: for `--embed-api-key`, and
+    /// for nothing else.
+    pub fn embedded(&self) -> String {
+        self.0.expose_secret().to_owned()
+    }
+
     #[expect(clippy::unused_self, reason = "reads as what it is: one of this key's headers")]
     fn header(&self, text: &str) -> hyper::header::HeaderValue {
         let mut value = hyper::header::HeaderValue::try_from(text)

@@ -18,6 +18,8 @@ pub const OK: u8 = 0;
 pub const NO: u8 = 1;
 /// `health`: something is wrong that calls depend on. `audit`: there was nothing to read.
 pub const UNHEALTHY: u8 = 2;
+/// `wrap-config --check`: some server is not governed.
+pub const DRIFT: u8 = 10;
 /// The command line cannot be read.
 pub const USAGE: u8 = 64;
 /// The server went away, or was never there, for a reason outside thoth.
@@ -38,9 +40,10 @@ pub const ALL: &[Exit] = &[
     Exit { code: "0", meaning: "all is well; for `run`: the server ended with 0" },
     Exit {
         code: "1",
-        meaning: "the answer is no: `doctor` found something to fix, `health` says degraded, a case failed, a journal is broken",
+        meaning: "the answer is no: `doctor` found something to fix, `health` says degraded, a case failed, a journal is broken, a client's file could not be wrapped or unwrapped",
     },
     Exit { code: "2", meaning: "`health` says unhealthy; `audit` could not read or answer" },
+    Exit { code: "10", meaning: "`wrap-config --check`: some server is not governed" },
     Exit { code: "64", meaning: "the command line cannot be read" },
     Exit { code: "69", meaning: "the server is unavailable for a reason outside thoth" },
     Exit { code: "77", meaning: "preflight refused; the server was never started" },
@@ -61,6 +64,7 @@ mod tests {
             OK,
             NO,
             UNHEALTHY,
+            DRIFT,
             USAGE,
             UNAVAILABLE,
             REFUSED,

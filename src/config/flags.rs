@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::secret::{ApiKey, NotAKey};
+
 /// The flags that `thoth run` and `thoth doctor` share.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RunFlags {
@@ -81,6 +83,10 @@ pub struct RunFlags {
     /// Where this machine stands: dev, staging, prod [default: dev]
     #[arg(long, value_name = "ENVIRONMENT")]
     pub env: Option<OsString>,
+
+    /// What `thoth unwrap-config` has to undo; `run` ignores it
+    #[arg(long, value_name = "LIST", hide = true)]
+    pub undo: Vec<OsString>,
 }
 
 /// A key as it stood on the command line. Does not print.
@@ -97,6 +103,17 @@ impl KeyText {
 impl From<OsString> for KeyText {
     fn from(text: OsString) -> Self {
         Self(text)
+    }
+}
+
+impl KeyText {
+    /// The key.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAKey`]; never the text.
+    pub fn key(&self) -> Result<ApiKey, NotAKey> {
+        ApiKey::parse(self.0.to_str().ok_or(NotAKey)?)
     }
 }
 

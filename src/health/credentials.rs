@@ -2,6 +2,7 @@
 //!
 //! Only a sidecar learns that a key was rejected. What it says counts unless the key it speaks of
 //! has been replaced since, which the fingerprints show, and it will read the new one by itself.
+//! What a program prints is known to sidecars alone, too: it may ask a person for a finger.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -32,8 +33,8 @@ pub struct Held {
     pub source: String,
     /// The start of its SHA-256.
     pub fingerprint: Option<String>,
-    /// How it is.
-    pub state: State,
+    /// How it is; `null` where only a program could tell, and no sidecar has run it yet.
+    pub state: Option<State>,
     /// When it was read.
     pub loaded_at: Option<Timestamp>,
     /// When it ends, where its source says so.
@@ -46,11 +47,12 @@ pub(super) fn judge(facts: &Facts, problems: &mut Vec<Problem>) -> (Option<Held>
     for other in facts.sidecars.iter().flat_map(|sidecar| &sidecar.credentials) {
         match standings.iter_mut().find(|standing| standing.name == other.name) {
             None => standings.push(other.clone()),
+            Some(standing) if is_unknown(standing) => standing.clone_from(other),
             Some(standing) if is_outdated(other, standing) => {}
             Some(standing) => standing.state = worse(standing.state, other.state),
         }
     }
-    for standing in &standings {
+    for standing in standings.iter().filter(|standing| !is_unknown(standing)) {
         problems.extend(if standing.name == API_KEY {
             of_key(standing, facts)
         } else {
@@ -72,6 +74,11 @@ fn is_outdated(theirs: &Standing, ours: &Standing) -> bool {
         (None, _) | (_, None) => false,
     };
     differ && theirs.source == ours.source && matches!(&*theirs.source, "file" | "command")
+}
+
+/// Whether nobody has run the program yet that prints it.
+fn is_unknown(standing: &Standing) -> bool {
+    standing.source == "command" && standing.generation == 0 && standing.state == State::Missing
 }
 
 /// The graver of two.
@@ -158,7 +165,7 @@ impl Held {
             key_id: standing.key_id.clone(),
             source: standing.source.clone(),
             fingerprint: standing.fingerprint.clone(),
-            state: standing.state,
+            state: (!is_unknown(standing)).then_some(standing.state),
             loaded_at: standing.loaded_at,
             expires_at: standing.expires_at,
         }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::problem::Code;
 use super::report::{Report, Status};
+use crate::credential::State;
 
 /// What a Jamf Pro extension attribute stores: `<result>healthy</result>`, or
 /// `<result>unhealthy: pin_mismatch, config_drifted</result>`, the codes in the order of
@@ -32,7 +33,7 @@ pub fn intune(report: &Report) -> String {
         "ThothUngovernedServers": report.ungoverned,
         "ThothGovernedServers": report.governed,
         "ThothEnforcerPinOk": !mismatched,
-        "ThothApiKeyState": report.api_key.as_ref().map_or("none", |key| key.state.word()),
+        "ThothApiKeyState": key(report),
         "ThothEnvironment": report.environment,
         "ThothProblems": codes(report).join(", "),
     })
@@ -49,4 +50,11 @@ fn codes(report: &Report) -> Vec<&'static str> {
 /// The numbers alone: a version of .NET, as Intune compares them, has nothing else.
 fn release(version: &str) -> &str {
     version.split(['-', '+']).next().unwrap_or_default()
+}
+
+fn key(report: &Report) -> &'static str {
+    match &report.api_key {
+        None => "none",
+        Some(key) => key.state.map_or("unknown", State::word),
+    }
 }

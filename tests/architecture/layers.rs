@@ -144,9 +144,11 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "clients",
-        modules: &["config", "machine", "profile"],
+        modules: &["config", "gate", "machine", "profile"],
         crates: &[
+            "clap",
             "hex",
+            "jiff",
             "jsonc_parser",
             "nix",
             "saphyr_parser",

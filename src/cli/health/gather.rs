@@ -11,8 +11,9 @@ use crate::clients::table::Places;
 use crate::config::flags::RunFlags;
 use crate::config::layers::{FileProblem, Layers};
 use crate::config::settings::Config;
-use crate::config::variables::Env;
-use crate::config::{self, HEARTBEAT, Overridden, Problem, Reading};
+use crate::config::variables::{self as name, Env, Variable};
+use crate::config::{self, HEARTBEAT, Origin, Overridden, Problem, Reading};
+use crate::credential::{Credential, Standing};
 use crate::endpoint::{identity, sidecar, state};
 use crate::gate::decide::Outage;
 use crate::gate::verdict::PolicyRef;
@@ -27,7 +28,7 @@ const LONGEST: usize = 1024 * 1024;
 
 /// The settings of this machine, as `thoth run` would read them without flags.
 pub(super) struct Setup {
-    managed: PathBuf,
+    managed_file: PathBuf,
     layers: Layers,
     reading: Reading,
     places: Places,
@@ -40,7 +41,7 @@ impl Setup {
     pub(super) fn read(env: &Env, managed: &Path) -> Self {
         let layers = Layers::read(managed, &config::home(env));
         let reading = config::read(&RunFlags::default(), None, env, &layers);
-        Self { managed: managed.to_owned(), layers, reading, places: Places::of(env) }
+        Self { managed_file: managed.to_owned(), layers, reading, places: Places::of(env) }
     }
 
     /// The settings that can be used.
@@ -68,19 +69,21 @@ impl Setup {
                 state::State::default()
             }
         };
+        config.revocations.set(state.directives.revoked_key_ids.iter().cloned());
+        let expected = self.expected(&machine);
         let configured = |url: &str, probed| Configured { url: url.to_owned(), probed };
         Facts {
             now: clock::now(),
             version: env!("CARGO_PKG_VERSION"),
-            endpoint_id: name(config, &machine),
+            endpoint_id: called(config, &machine),
             hostname: machine.hostname,
             os: machine.os,
             enrollment: Some(config.endpoint.enrollment.word().to_owned()),
             environment: config.environment,
             troubles,
             managed: Some(Managed {
-                path: self.managed.clone(),
-                present: self.managed.symlink_metadata().is_ok(),
+                path: self.managed_file.clone(),
+                present: self.managed_file.symlink_metadata().is_ok(),
                 locked: self.layers.locked().map(str::to_owned).collect(),
             }),
             policies,
@@ -89,10 +92,38 @@ impl Setup {
             govapi: config.govapi.as_ref().map(|it| configured(&it.url, probed.govapi)),
             heartbeat: config.govapi.as_ref().map_or(HEARTBEAT, |it| it.heartbeat),
             state,
-            credentials: Vec::new(),
+            credentials: credentials(config),
             sidecars: home.map(sidecar::list).unwrap_or_default(),
-            coverage: scan::scan(&self.places, &Expected::default()),
+            coverage: scan::scan(&self.places, &expected),
         }
+    }
+
+    /// What a wrapped entry is held against: what the managed file says, as far as it counts here.
+    fn expected(&self, machine: &Machine) -> Expected {
+        let config = self.config();
+        let is_managed = |variable: &Variable| self.managed(variable.name).next().is_some();
+        let policies: Vec<_> = self.managed("--policy").map(PathBuf::from).collect();
+        let enforcer_url = config.enforcer.as_ref().map(|enforcer| enforcer.url.clone());
+        Expected {
+            program: machine.executable.clone().unwrap_or_default(),
+            private_gid: machine.private_gid,
+            mode: is_managed(&name::ENFORCEMENT_MODE).then_some(config.mode),
+            environment: is_managed(&name::ENV).then_some(config.environment),
+            enforcer_url: enforcer_url.filter(|_| is_managed(&name::ENFORCER_URL)),
+            tenant_id: config.identity.tenant_id.clone().filter(|_| is_managed(&name::TENANT_ID)),
+            policies: (!policies.is_empty()).then_some(policies),
+            journal_required: self.managed("--journal").next().is_some()
+                && !config.journal.best_effort,
+        }
+    }
+
+    /// What the managed file says of a setting, where that counts.
+    fn managed(&self, setting: &str) -> impl Iterator<Item = &str> {
+        let shown = self.reading.shown().iter().filter(move |shown| shown.name == setting);
+        shown.filter_map(|shown| match shown.origin {
+            Origin::Managed(_) => Some(&*shown.value),
+            Origin::Flag(_) | Origin::Variable(_) | Origin::Profile(_) | Origin::Default => None,
+        })
     }
 
     /// What `thoth run` would not start with, or not heed.
@@ -139,12 +170,12 @@ impl Setup {
 
     /// What is wrong with the managed file, and with the profile's.
     fn of_files(&self) -> Vec<Trouble> {
-        let is_unsafe = match profile::read_managed(&self.managed, LONGEST) {
+        let is_unsafe = match profile::read_managed(&self.managed_file, LONGEST) {
             Ok(_) | Err(Unsafe::Unseen { .. } | Unsafe::NotAFile { .. }) => false,
             Err(_) => true,
         };
         // Without a home, the managed file is the only one.
-        let alone = Layers::read(&self.managed, Path::new(""));
+        let alone = Layers::read(&self.managed_file, Path::new(""));
         let problems = self.layers.problems().iter();
         let troubles = problems.map(|problem| {
             let kind = match (alone.problems().contains(problem), is_unsafe) {
@@ -159,9 +190,19 @@ impl Setup {
     }
 }
 
+/// How the configured credentials stand. What a command would print is not known: it is run by
+/// those who need the secret.
+fn credentials(config: &Config) -> Vec<Standing> {
+    let govapi = config.govapi.iter();
+    let govapi = govapi.flat_map(|govapi| [&govapi.bearer_token, &govapi.api_key]);
+    let enforcer = config.enforcer.iter().map(|enforcer| &enforcer.api_key);
+    let credentials = enforcer.chain(govapi).flatten();
+    credentials.map(Credential::standing).collect()
+}
+
 /// What somebody called this machine. What the system calls it may take a program to find out; the
 /// sidecars do, and remember it.
-fn name(config: &Config, machine: &Machine) -> Option<String> {
+fn called(config: &Config, machine: &Machine) -> Option<String> {
     let (managed, own) = (config.endpoint.managed_id.as_deref(), config.endpoint.own_id.as_deref());
     managed.or(own)?;
     let hostname = machine.hostname.as_deref();

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::cli::paint::Paint;
 use crate::cli::printable::Printable;
+use crate::credential::State;
 use crate::health::Severity;
 use crate::health::report::{Peer, Report};
 
@@ -71,7 +72,8 @@ fn key(report: &Report) -> String {
     };
     let named = key.key_id.as_deref().unwrap_or("without a name");
     let fingerprint = key.fingerprint.as_deref().unwrap_or("not read");
-    format!("{named}, from {} ({fingerprint}): {}", key.source, key.state.word())
+    let state = key.state.map_or("not known yet", State::word);
+    format!("{named}, from {} ({fingerprint}): {}", key.source, state)
 }
 
 fn govapi(report: &Report) -> String {

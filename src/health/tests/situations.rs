@@ -123,6 +123,19 @@ fn keys() -> Vec<Row> {
         let name = "govapi_bearer_token".into();
         facts.credentials.push(credential::Standing { name, ..key(KeyState::Rejected) });
     });
+    let printed = |change: fn(&mut credential::Standing)| {
+        with(|facts| {
+            let unused = credential::Standing {
+                source: "command".into(),
+                generation: 0,
+                fingerprint: None,
+                ..key(KeyState::Missing)
+            };
+            facts.sidecars[0].credentials = vec![unused.clone()];
+            facts.credentials = vec![unused];
+            change(&mut facts.sidecars[0].credentials[0]);
+        })
+    };
     let elsewhere = with(|facts| facts.credentials.clear());
     vec![
         ("no key", without(|_| ()), Unhealthy, &[ApiKeyMissing]),
@@ -138,6 +151,13 @@ fn keys() -> Vec<Row> {
         ("refused", rejected("file", "sha256:ba7816bf"), Unhealthy, &[ApiKeyRejected]),
         ("refused, replaced since", rejected("file", "sha256:00000000"), Healthy, &[]),
         ("refused for good", rejected("THOTH_API_KEY", "sha256:0"), Unhealthy, &[ApiKeyRejected]),
+        ("a program's key", printed(|_| ()), Healthy, &[]),
+        (
+            "the same, used",
+            printed(|it| it.state = KeyState::Rejected),
+            Unhealthy,
+            &[ApiKeyRejected],
+        ),
         ("a bad token", token, Degraded, &[GovapiCredential]),
     ]
 }
