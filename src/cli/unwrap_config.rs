@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use super::exit;
 use super::fault::Fault;
 use super::paint::Paint;
+use super::wrap_config::rows::State;
 use super::wrap_config::select::Selection;
-use super::wrap_config::work::{State, Task, Work};
+use super::wrap_config::work::{Task, Work};
 use super::wrap_config::{Manner, code};
 use crate::config::variables::Env;
 use crate::machine::clock;
@@ -41,10 +42,12 @@ impl Args {
         out: &mut impl Write,
     ) -> Result<ExitCode, Fault> {
         let home = crate::config::home(env);
-        let goal = self.manner.goal(&self.selection, false)?;
-        let meant = self.selection.files(env).map_err(Fault::of(exit::USAGE))?;
-        let work = Work { task: Task::Unwrap, goal, home: &home, secrets: &[], now: clock::now() };
-        let report = self.manner.work(&work, meant, |done| done);
+        let goal = self.manner.goal(&self.selection)?;
+        let places = self.selection.places(env).map_err(Fault::of(exit::USAGE))?;
+        let files = self.selection.files(&places).map_err(Fault::of(exit::USAGE))?;
+        let (task, now) = (Task::Unwrap, clock::now());
+        let work = Work { task, goal, places: &places, home: &home, secrets: &[], now };
+        let report = self.manner.work(&work, files);
         let err = &mut io::stderr();
         let tense = self.manner.tense();
         self.manner.tell(&report, tense, paint, out, err).map_err(Fault::of(exit::NO))?;

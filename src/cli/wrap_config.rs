@@ -8,6 +8,7 @@ mod diff;
 mod intents;
 mod program;
 pub(super) mod report;
+pub(super) mod rows;
 pub(super) mod select;
 mod wish;
 pub(super) mod work;
@@ -20,13 +21,15 @@ use std::process::ExitCode;
 use self::intents::Intents;
 use self::program::Program;
 use self::report::{Report, Tense, Told};
-use self::select::{Lost, Meant, Selection};
+use self::rows::Row;
+use self::select::{Lost, Selection};
 use self::wish::Wish;
-use self::work::{Done, Goal, Task, Work};
+use self::work::{Done, Goal, Task, Trouble, Work};
 use super::fault::Fault;
 use super::paint::Paint;
 use super::{exit, policy};
-use crate::clients::table::Places;
+use crate::clients::scan::{self, Expected};
+use crate::clients::table::{File, Places};
 use crate::config;
 use crate::config::flags::{KeyText, RunFlags};
 use crate::config::layers::Layers;
@@ -177,29 +180,49 @@ impl Args {
         if self.api_key.is_some() && !self.embed_api_key {
             note(err, "--api-key is not written into any file; `thoth set-api-key` keeps it");
         }
+        if !Path::new(&wish.program.path).exists() {
+            let path = &wish.program.path;
+            note(err, &format!("there is no {path} yet; until there is, no wrapped server starts"));
+        }
         if !wish.program.stays {
             let path = &wish.program.path;
             note(err, &format!("entries start {path}, which may not stay; see --thoth-bin"));
         }
 
-        let goal = self.manner.goal(&self.selection, self.check)?;
-        let meant = self.selection.files(env).map_err(Fault::of(exit::USAGE))?;
-        let task = Task::Wrap(&wish);
-        let work = Work { task, goal, home: &home, secrets: &secrets, now: clock::now() };
-        let look = |done: Done| if self.check { done.looked_at() } else { done };
-        let report = self.manner.work(&work, meant, look);
-
-        let tense = if self.check { Tense::Looked } else { self.manner.tense() };
-        self.manner.tell(&report, tense, paint, out, err).map_err(Fault::of(exit::NO))?;
-        if !self.check {
-            if let Some(line) = report::loud(&report) {
-                let _ = writeln!(err, "{line}");
-            }
-            return Ok(code(&report));
+        let goal = self.manner.goal(&self.selection)?;
+        let places = self.selection.places(env).map_err(Fault::of(exit::USAGE))?;
+        let files = self.selection.files(&places).map_err(Fault::of(exit::USAGE))?;
+        if self.check {
+            let report = look(files, &places, &self.expected(&wish));
+            self.manner
+                .tell(&report, Tense::Looked, paint, out, err)
+                .map_err(Fault::of(exit::NO))?;
+            let minded = |row: &Row| !row.state.is_governed() && (row.mendable || !self.drift);
+            let drifted = report.troubles() > 0 || report.rows().any(|(_, row)| minded(row));
+            return Ok(ExitCode::from(if drifted { exit::DRIFT } else { exit::OK }));
         }
-        let drifted = report.ungoverned().any(|(_, row)| row.mendable || !self.drift);
-        let drifted = drifted || report.troubles() > 0;
-        Ok(ExitCode::from(if drifted { exit::DRIFT } else { exit::OK }))
+        let (task, now) = (Task::Wrap(&wish), clock::now());
+        let work = Work { task, goal, places: &places, home: &home, secrets: &secrets, now };
+        let report = self.manner.work(&work, files);
+        self.manner
+            .tell(&report, self.manner.tense(), paint, out, err)
+            .map_err(Fault::of(exit::NO))?;
+        if let Some(line) = report::loud(&report) {
+            let _ = writeln!(err, "{line}");
+        }
+        Ok(code(&report))
+    }
+
+    /// What wrapped entries are held against: this program, and what is asked for now.
+    fn expected(&self, wish: &Wish) -> Expected {
+        let text = |flag: &Option<OsString>| Some(flag.as_ref()?.to_str()?.trim().to_owned());
+        Expected {
+            program: PathBuf::from(&wish.program.path),
+            private_gid: Machine::gather().private_gid,
+            mode: text(&self.enforcement_mode).and_then(|mode| config::read_mode(&mode).ok()),
+            tenant_id: text(&self.tenant_id),
+            ..Expected::default()
+        }
     }
 
     /// The key that was given, or that of the environment.
@@ -295,9 +318,9 @@ impl Args {
 
 impl Manner {
     /// Where the outcome goes.
-    pub(super) fn goal(&self, selection: &Selection, looks: bool) -> Result<Goal, Fault> {
+    pub(super) fn goal(&self, selection: &Selection) -> Result<Goal, Fault> {
         let Some(output) = &self.output else {
-            return Ok(if looks || self.dry_run { Goal::Nowhere } else { Goal::InPlace });
+            return Ok(if self.dry_run { Goal::Nowhere } else { Goal::InPlace });
         };
         let path = selection.single_path();
         let path = path.ok_or_else(|| Fault::new(exit::USAGE, Unusable::Output))?;
@@ -323,23 +346,16 @@ impl Manner {
     }
 
     /// Does the work with each file.
-    pub(super) fn work(
-        &self,
-        work: &Work<'_>,
-        files: Vec<Result<Meant, Lost>>,
-        look: impl Fn(Done) -> Done,
-    ) -> Report {
-        let told = files.into_iter().map(|meant| match meant {
-            Ok(meant) => {
-                let outcome = work.on(&meant).map(&look);
+    pub(super) fn work(&self, work: &Work<'_>, files: Vec<Result<File, Lost>>) -> Report {
+        let told = files.into_iter().map(|file| match file {
+            Ok(file) => {
+                let outcome = work.on(&file);
                 let diff = outcome.as_ref().ok().filter(|_| self.dry_run);
-                let diff = diff.map(|done| Work::diff(&meant.file, done));
-                let client = Some((meant.file.client.id, meant.file.client.name));
-                Told { client, path: meant.file.path, outcome, diff }
+                let diff = diff.map(|done| Work::diff(&file, done));
+                let client = Some((file.client.id, file.client.name));
+                Told { client, path: file.path, outcome, diff }
             }
-            Err(Lost { path, trouble }) => {
-                Told { client: None, path, outcome: Err(trouble), diff: None }
-            }
+            Err(lost) => lost.into(),
         });
         Report { files: told.collect() }
     }
@@ -367,6 +383,28 @@ impl Manner {
         out.flush()?;
         report.write_troubles(err)
     }
+}
+
+/// Looks at files, and changes nothing.
+fn look(files: Vec<Result<File, Lost>>, places: &Places, expected: &Expected) -> Report {
+    let mut report = Report::default();
+    let mut found = Vec::new();
+    for file in files {
+        match file {
+            Ok(file) => found.push(file),
+            Err(lost) => report.files.push(lost.into()),
+        }
+    }
+    let coverage = scan::scan_files(&found, places, expected);
+    for (file, looked) in found.into_iter().zip(coverage.files) {
+        let outcome = match looked.unreadable {
+            Some(why) => Err(Trouble::Unreadable { path: file.path.clone(), why }),
+            None => Ok(Done::of(looked.servers.into_iter().map(Row::from).collect())),
+        };
+        let client = Some((file.client.id, file.client.name));
+        report.files.push(Told { client, path: file.path, outcome, diff: None });
+    }
+    report
 }
 
 /// 0, or 1 where nothing could be done with a file.

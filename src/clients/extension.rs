@@ -163,10 +163,8 @@ fn effective(manifest: &Value, system: System) -> Effective {
     let own = usual.get("platform_overrides").and_then(|own| own.get(system.platform()));
     // An empty one counts as none for the app, as does null.
     let has = |member| {
-        own.and_then(|own| own.get(member)).is_some_and(|found| match found {
-            Value::String(text) => !text.is_empty(),
-            found => !found.is_null(),
-        })
+        let found = own.and_then(|own| own.get(member));
+        found.is_some_and(|found| !found.is_null() && found.as_str() != Some(""))
     };
     match (has("command"), has("args")) {
         (false, false) => Effective::Usual,

@@ -49,8 +49,8 @@ pub fn scan(places: &Places, expected: &Expected) -> Coverage {
     scan_files(&files(places), places, expected)
 }
 
-/// Looks at some files only. Extensions are told of with their manifests: their list is looked at
-/// for what it has otherwise.
+/// Looks at some files only, and tells of each, in their order. Extensions are told of with their
+/// manifests: of their list, only what it has otherwise.
 pub fn scan_files(files: &[File], places: &Places, expected: &Expected) -> Coverage {
     let mut entries = Entries::new(places);
     let mut judge = Judge::new(places, expected);

@@ -112,22 +112,35 @@ impl Kind {
 // === impl Base ===
 
 impl Base {
-    /// How documents write it, on one system.
-    pub fn written(self, system: System) -> &'static str {
-        match (self, system) {
-            (Self::Home, System::Windows) => "%USERPROFILE%",
-            (Self::Home, _) => "~",
-            (Self::Data, System::Macos) => "~/Library/Application Support",
-            (Self::Data, System::Windows) => "%APPDATA%",
-            (Self::Data | Self::Config, _) => "$XDG_CONFIG_HOME",
-            (Self::Local, _) => "%LOCALAPPDATA%",
-            (Self::Claude, _) => "$CLAUDE_CONFIG_DIR",
-            (Self::Codex, _) => "$CODEX_HOME",
-            (Self::Cline, _) => "$CLINE_DIR",
-            (Self::Root, _) => "",
-            (Self::Programs, _) => "%ProgramFiles%",
-            (Self::Common, _) => "%ProgramData%",
-            (Self::Project, _) => "PROJECT",
+    /// Every base.
+    pub const ALL: [Self; 11] = [
+        Self::Home,
+        Self::Data,
+        Self::Config,
+        Self::Local,
+        Self::Claude,
+        Self::Codex,
+        Self::Cline,
+        Self::Root,
+        Self::Programs,
+        Self::Common,
+        Self::Project,
+    ];
+
+    /// Its word in documents.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Home => "HOME",
+            Self::Data => "DATA",
+            Self::Config => "CONFIG",
+            Self::Local => "LOCAL",
+            Self::Claude => "CLAUDE",
+            Self::Codex => "CODEX",
+            Self::Cline => "CLINE",
+            Self::Root => "ROOT",
+            Self::Programs => "PROGRAMS",
+            Self::Common => "COMMON",
+            Self::Project => "PROJECT",
         }
     }
 }

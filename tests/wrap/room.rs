@@ -7,9 +7,6 @@ use std::process::{Command, Output};
 
 pub(crate) const THOTH: &str = env!("CARGO_BIN_EXE_thoth");
 
-/// The thoth that entries are wrapped with where it does not matter.
-pub(crate) const INSTALLED: &str = "/usr/local/bin/thoth";
-
 /// Two servers that can be wrapped and one that cannot.
 pub(crate) const THREE: &str = r#"{
   "mcpServers": {
@@ -69,9 +66,24 @@ impl Room {
         said(self.thoth(args).output().unwrap())
     }
 
-    /// `thoth wrap-config` with a path to the program that stays.
+    /// thoth, installed in the room.
+    pub(crate) fn installed(&self) -> PathBuf {
+        let path = self.path("bin").join(Path::new(THOTH).file_name().unwrap());
+        if !path.exists() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            #[cfg(unix)]
+            std::os::unix::fs::symlink(THOTH, &path).unwrap();
+            #[cfg(not(unix))]
+            fs::copy(THOTH, &path).unwrap();
+        }
+        path
+    }
+
+    /// `thoth wrap-config`, with the thoth that is installed in the room.
     pub(crate) fn wrap(&self, args: &[&str]) -> Said {
-        self.run([&["wrap-config", "--thoth-bin", INSTALLED], args].concat())
+        let program = self.installed();
+        let program = program.to_str().unwrap();
+        self.run([&["wrap-config", "--thoth-bin", program], args].concat())
     }
 
     pub(crate) fn unwrap(&self, args: &[&str]) -> Said {

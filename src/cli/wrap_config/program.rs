@@ -45,7 +45,8 @@ pub(super) fn given(path: &Path) -> Result<Program, NoProgram> {
     if !path.is_absolute() {
         return Err(NoProgram::Relative(path.to_owned()));
     }
-    named(path)
+    // That it stays is the word of whoever gave it.
+    Ok(Program { stays: true, ..named(path)? })
 }
 
 /// This very program: by a link to it in a directory of `PATH` or a usual one, where there is one.

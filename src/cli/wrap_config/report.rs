@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::work::{Done, Row, State, Trouble};
+use super::rows::{Row, State};
+use super::select::Lost;
+use super::work::{Done, Trouble};
 use crate::cli::fault::chain;
 use crate::cli::paint::Paint;
 use crate::cli::printable::Printable;
@@ -183,4 +185,12 @@ pub(in crate::cli) fn loud(report: &Report) -> Option<String> {
     let servers =
         if names.len() == 1 { "1 server is" } else { &format!("{} servers are", names.len()) };
     (!names.is_empty()).then(|| format!("thoth: {servers} UNGOVERNED: {}", names.join(", ")))
+}
+
+// === impl Told, of what is lost ===
+
+impl From<Lost> for Told {
+    fn from(lost: Lost) -> Self {
+        Self { client: None, path: lost.path, outcome: Err(lost.trouble), diff: None }
+    }
 }

@@ -28,15 +28,6 @@ pub(in crate::cli) struct Selection {
     paths: Vec<PathBuf>,
 }
 
-/// One file that is meant.
-#[derive(Debug)]
-pub(in crate::cli) struct Meant {
-    /// The file.
-    pub(in crate::cli) file: File,
-    /// Whether it may be written: an administrator's is, where it was named.
-    pub(in crate::cli) is_ours: bool,
-}
-
 /// A file that was named and cannot be read.
 #[derive(Debug)]
 pub(in crate::cli) struct Lost {
@@ -81,28 +72,40 @@ impl Selection {
         }
     }
 
-    /// Every file that is meant and is there; a named one that cannot be read is told of.
+    /// The places of this user, with the projects that are named.
     ///
     /// # Errors
     ///
-    /// [`Unclear`]: a mistake in the command line.
-    pub(in crate::cli) fn files(&self, env: &Env) -> Result<Vec<Result<Meant, Lost>>, Unclear> {
+    /// [`Unclear`], where the current directory is not known.
+    pub(in crate::cli) fn places(&self, env: &Env) -> Result<Places, Unclear> {
         let mut places = Places::of(env);
         for project in &self.project {
             let root = std::path::absolute(project)
                 .map_err(|source| Unclear::Nowhere { path: project.clone(), source })?;
             places = places.with_project(root);
         }
+        Ok(places)
+    }
+
+    /// Every file that is meant and is there; a named one that cannot be read is told of.
+    ///
+    /// # Errors
+    ///
+    /// [`Unclear`]: a mistake in the command line.
+    pub(in crate::cli) fn files(
+        &self,
+        places: &Places,
+    ) -> Result<Vec<Result<File, Lost>>, Unclear> {
         if !self.paths.is_empty() {
             if self.client.len() > 1 {
                 return Err(Unclear::Clients);
             }
-            return self.paths.iter().map(|path| self.named(&places, path)).collect();
+            return self.paths.iter().map(|path| self.named(places, path)).collect();
         }
         if !self.all && self.client.is_empty() && self.project.is_empty() {
             return Err(Unclear::Nothing);
         }
-        let mut files = table::files(&places);
+        let mut files = table::files(places);
         files.retain(|file| {
             let of_project = self.project.iter().any(|project| {
                 std::path::absolute(project).is_ok_and(|root| file.path.starts_with(root))
@@ -110,11 +113,10 @@ impl Selection {
             let of_client = self.client.iter().any(|client| client.id == file.client.id);
             self.all || of_client || self.client.is_empty() && of_project
         });
-        let meant = |file: File| Ok(Meant { is_ours: file.kind != Kind::Managed, file });
-        Ok(files.into_iter().map(meant).collect())
+        Ok(files.into_iter().map(Ok).collect())
     }
 
-    fn named(&self, places: &Places, path: &Path) -> Result<Result<Meant, Lost>, Unclear> {
+    fn named(&self, places: &Places, path: &Path) -> Result<Result<File, Lost>, Unclear> {
         let contents = match place::read(path) {
             Ok(contents) => contents,
             Err(error) => {
@@ -126,7 +128,9 @@ impl Selection {
             Some(client) if client.id != guess.client.id => of_client(client, &guess)?,
             _ => guess,
         };
-        Ok(Ok(Meant { file, is_ours: true }))
+        // Whoever names an administrator's file means to write it.
+        let kind = if file.kind == Kind::Managed { Kind::User } else { file.kind };
+        Ok(Ok(File { kind, ..file }))
     }
 }
 

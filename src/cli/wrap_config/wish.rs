@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::intents::Intents;
 use super::program::Program;
-use crate::clients::document::{Server, Transport, Wrapping, wrapped};
+use crate::clients::document::{Transport, Wrapping, wrapped};
 
 /// What [`crate::clients::document`] tells itself in an entry; it is not for us to hand on.
 const UNDO: &str = "--undo";
@@ -117,18 +117,19 @@ impl Wish {
     /// variables that it was given when it was wrapped before.
     pub(super) fn wrapping(
         &self,
-        server: &Server,
+        name: &str,
+        transport: &Transport,
         added: Vec<(String, String)>,
     ) -> Option<Wrapping> {
-        let Transport::Stdio { command, args, .. } = &server.transport else { return None };
+        let Transport::Stdio { command, args, .. } = transport else { return None };
         let had = wrapped(command, args).map(|wrapped| wrapped.flags).unwrap_or_default();
         let mut given: Vec<(&str, Vec<String>)> = Vec::new();
         if !parse(had).iter().any(|flag| flag.name == "--agent-id") {
-            given.extend(agent(&server.name).map(|agent| ("--agent-id", vec![agent])));
+            given.push(("--agent-id", vec![agent(name)]));
         }
         given.extend(self.flags.iter().map(|(name, values)| (*name, values.clone())));
         if !self.flags.iter().any(|(name, _)| *name == "--session-intent") {
-            let intent = self.intents.of(&server.name);
+            let intent = self.intents.of(name);
             given.extend(intent.map(|intent| ("--session-intent", vec![intent.to_owned()])));
         }
         let mut env = added;
@@ -142,11 +143,10 @@ impl Wish {
     }
 }
 
-/// A server's name as an agent's; `None` where `thoth run` would not take it, and call the agent
-/// after the command instead.
-fn agent(name: &str) -> Option<String> {
-    let usable = !name.trim().is_empty() && !name.chars().any(char::is_control);
-    usable.then(|| name.to_owned())
+/// A server's name as an agent's: without what `thoth run` would not take.
+fn agent(name: &str) -> String {
+    let name = name.replace(char::is_control, "_");
+    if name.trim().is_empty() { "server".to_owned() } else { name }
 }
 
 /// The path of a policy as an entry needs it: whole, since clients start it from anywhere. A name
@@ -221,10 +221,15 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_run_would_not_take_is_no_agent() {
-        for (name, taken) in [("files", true), ("", false), (" ", false), ("a\nb", false)] {
-            assert_eq!(agent(name).is_some(), taken, "{name:?}");
+    fn an_agent_is_called_as_run_takes_it() {
+        for (name, called) in [
+            ("files", "files"),
+            ("Dateien 工具", "Dateien 工具"),
+            ("a\nb", "a_b"),
+            ("", "server"),
+            (" ", "server"),
+        ] {
+            assert_eq!(agent(name), called);
         }
-        assert_eq!(agent("Dateien 工具").as_deref(), Some("Dateien 工具"));
     }
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::Syntax;
 use super::edit::Edits;
 use super::tree::{Layout, List, Map, Member, Node, Value};
+use super::{Syntax, text};
 
 /// A text, and the changes to it so far.
 #[derive(Debug)]
@@ -383,21 +383,7 @@ impl<'a> Pen<'a> {
 
     /// The first comma of a part that has nothing else but space and comments.
     fn comma(&self, part: Range<usize>) -> Option<usize> {
-        let mut at = part.start;
-        while at < part.end {
-            let rest = &self.text[at..part.end];
-            let json = self.syntax == Syntax::Json;
-            at += if rest.starts_with(',') {
-                return Some(at);
-            } else if json && rest.starts_with("/*") {
-                rest.find("*/").map_or(rest.len(), |end| end + 2)
-            } else if rest.starts_with(if json { "//" } else { "#" }) {
-                rest.find(['\n', '\r']).unwrap_or(rest.len())
-            } else {
-                rest.chars().next().map_or(1, char::len_utf8)
-            };
-        }
-        None
+        text::find(self.text, part, ',', self.syntax)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Bytes as text: the byte order mark, other encodings, and places as people count them.
 
-use super::Malformed;
+use std::ops::Range;
+
+use super::{Malformed, Syntax};
 
 /// The byte order mark of UTF-8.
 pub(super) const MARK: &str = "\u{feff}";
@@ -33,6 +35,25 @@ fn looks_wide(bytes: &[u8]) -> bool {
         }
         _ => false,
     }
+}
+
+/// The first of a mark in a part of a text that has no strings in it, comments aside.
+pub(super) fn find(text: &str, part: Range<usize>, mark: char, syntax: Syntax) -> Option<usize> {
+    let mut at = part.start;
+    while at < part.end {
+        let rest = &text[at..part.end];
+        let json = syntax == Syntax::Json;
+        at += if rest.starts_with(mark) {
+            return Some(at);
+        } else if json && rest.starts_with("/*") {
+            rest.find("*/").map_or(rest.len(), |end| end + 2)
+        } else if rest.starts_with(if json { "//" } else { "#" }) {
+            rest.find(['\n', '\r']).unwrap_or(rest.len())
+        } else {
+            rest.chars().next().map_or(1, char::len_utf8)
+        };
+    }
+    None
 }
 
 // === impl Malformed ===

@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::Malformed;
 use super::tree::{Layout, List, Map, Member, Node, Value};
+use super::{Malformed, Syntax, text};
 
 /// How deeply lists and maps may be nested.
 const DEPTH: usize = 128;
@@ -49,6 +49,7 @@ struct Reader<'a> {
 /// A list or a map that has not ended yet.
 struct Open {
     start: usize,
+    layout: Layout,
     attached: Option<&'static str>,
     parts: Parts,
 }
@@ -63,7 +64,8 @@ enum Parts {
 
 impl Reader<'_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Malformed> {
-        let place = self.byte(span.start.index())..self.byte(span.end.index());
+        let start = self.byte(span.start.index());
+        let place = start..self.byte(span.end.index()).max(start);
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
             Event::DocumentStart(_) => {
@@ -85,44 +87,54 @@ impl Reader<'_> {
                 self.put(Node { attached, ..node });
             }
             Event::SequenceStart(anchor, tag) => {
-                self.open(place.start, attached(anchor, tag.is_some()), Parts::List(Vec::new()))?;
+                self.open(place, attached(anchor, tag.is_some()), Parts::List(Vec::new()))?;
             }
             Event::MappingStart(anchor, tag) => {
                 let parts = Parts::Map(Vec::new(), None);
-                self.open(place.start, attached(anchor, tag.is_some()), parts)?;
+                self.open(place, attached(anchor, tag.is_some()), parts)?;
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(place),
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
         }
         Ok(())
     }
 
+    /// Begins a list or a map. The place of one in brackets ends with the bracket, and it begins
+    /// with what is attached.
     fn open(
         &mut self,
-        start: usize,
+        place: Range<usize>,
         attached: Option<&'static str>,
         parts: Parts,
     ) -> Result<(), Malformed> {
         if self.open.len() == DEPTH {
-            return Err(self.malformed(start, "nested too deeply"));
+            return Err(self.malformed(place.start, "nested too deeply"));
         }
-        self.open.push(Open { start, attached, parts });
+        let opened = self.text[place.clone()].trim_end().ends_with(['[', '{']);
+        let layout = if opened { Layout::Flow } else { Layout::Lines };
+        let inside = self.open.last().map_or(Layout::Lines, |open| open.layout);
+        let bare = inside == Layout::Flow && layout == Layout::Lines;
+        let attached = attached.or(bare.then_some("it is a pair without braces"));
+        self.open.push(Open { start: place.start, layout, attached, parts });
         Ok(())
     }
 
-    /// Ends what was opened last. A bracket has a place of its own; lines end with the last value.
-    fn close(&mut self, end: Range<usize>) {
-        let Some(Open { start, attached, parts }) = self.open.pop() else { return };
-        let layout = if end.is_empty() { Layout::Lines } else { Layout::Flow };
-        let last = match &parts {
-            Parts::List(items) => items.last().map(|item| item.span.end),
-            Parts::Map(members, _) => members.last().map(|member| member.value.span.end),
+    /// Ends what was opened last. Where, is told by what is in it: the parser's place for an end is
+    /// at times a comma's.
+    fn close(&mut self) {
+        let Some(Open { start, layout, attached, parts }) = self.open.pop() else { return };
+        let (last, bracket) = match &parts {
+            Parts::List(items) => (items.last().map(|item| item.span.end), ']'),
+            Parts::Map(members, _) => (members.last().map(|member| member.value.span.end), '}'),
         };
+        let last = last.unwrap_or(start).max(start);
         let end = match layout {
-            // The parser's place for it has what follows on the line as well.
-            Layout::Flow => end.start + 1,
-            Layout::Lines => last.unwrap_or(start).max(start),
+            Layout::Flow => {
+                let end = text::find(self.text, last..self.text.len(), bracket, Syntax::Yaml);
+                end.map_or(last, |end| end + 1)
+            }
+            Layout::Lines => start + self.text[start..last].trim_end().len(),
         };
-        let span = start..start + self.text[start..end].trim_end().len();
+        let span = start..end;
         let value = match parts {
             Parts::List(items) => Value::List(List { span: span.clone(), layout, items }),
             Parts::Map(members, _) => Value::Map(Map { span: span.clone(), layout, members }),

@@ -9,7 +9,7 @@ use super::program::Programs;
 use super::{Entry, Expected};
 use crate::clients::coverage::{FoundServer, Standing};
 use crate::clients::document::{Document, Transport, Wrapped, wrapped};
-use crate::clients::table::Places;
+use crate::clients::table::{Places, System};
 use crate::config::flags::RunFlags;
 use crate::config::settings::Environment;
 use crate::config::variables::{
@@ -21,6 +21,7 @@ use crate::gate::decide::Mode;
 /// Judges entries, and remembers what it has seen of programs.
 #[derive(Debug)]
 pub(super) struct Judge<'a> {
+    system: System,
     expected: &'a Expected,
     programs: Programs<'a>,
     run: Command,
@@ -40,6 +41,7 @@ struct Told<'a> {
     flags: &'a RunFlags,
     document: &'a Document,
     server: usize,
+    system: System,
 }
 
 // === impl Judge ===
@@ -47,7 +49,7 @@ struct Told<'a> {
 impl<'a> Judge<'a> {
     pub(super) fn new(places: &'a Places, expected: &'a Expected) -> Self {
         let run = RunFlags::augment_args(Command::new("run").no_binary_name(true));
-        Self { expected, programs: Programs::new(places, expected), run }
+        Self { system: places.system, expected, programs: Programs::new(places, expected), run }
     }
 
     /// Tells how a server stands, and whether `thoth wrap-config` would do something about it.
@@ -125,7 +127,7 @@ impl<'a> Judge<'a> {
         if flags.agent_id.is_none() {
             return Err("it has no --agent-id, so its calls have no name".to_owned());
         }
-        let told = Told { flags: &flags, document, server: at };
+        let told = Told { flags: &flags, document, server: at, system: self.system };
         match told.weaker(self.expected) {
             Some(setting) => Err(format!("{setting} is not what is managed, or weaker")),
             None => Ok(note),
@@ -190,12 +192,23 @@ impl Told<'_> {
         let enough = enough?;
         let (found_in, text) = match flag {
             Some(text) => (name, text.to_string_lossy()),
-            None => variables.iter().find_map(|variable| {
-                let text = self.document.variable(self.server, variable.name)?;
-                Some((variable.name, text.into()))
-            })?,
+            None => variables
+                .iter()
+                .find_map(|variable| Some((variable.name, self.variable(variable.name)?.into())))?,
         };
         (!enough(text.trim())).then_some(found_in)
+    }
+
+    /// The value of a variable that the entry is given. On Windows, names have no case.
+    fn variable(&self, name: &str) -> Option<&str> {
+        let Transport::Stdio { env, .. } = &self.document.servers()[self.server].transport else {
+            return None;
+        };
+        let is_it = |given: &&String| match self.system {
+            System::Windows => given.eq_ignore_ascii_case(name),
+            System::Macos | System::Linux => *given == name,
+        };
+        self.document.variable(self.server, env.iter().find(is_it)?)
     }
 }
 

@@ -136,6 +136,7 @@ mod rights {
     use std::os::unix::fs::MetadataExt as _;
 
     use super::Expected;
+    use crate::config::settings::Environment;
 
     pub(super) fn is_executable(facts: &Metadata) -> bool {
         facts.mode() & 0o111 != 0
@@ -152,7 +153,7 @@ mod rights {
         expected: &Expected,
     ) -> Option<&'static str> {
         const STICKY: u32 = 0o1000;
-        let is_strict = expected.environment.is_some_and(|environment| environment.is_strict());
+        let is_strict = expected.environment.is_some_and(Environment::is_strict);
         let me = nix::unistd::geteuid().as_raw();
         let by_group = facts.mode() & 0o020 != 0 && Some(facts.gid()) != expected.private_gid;
         let by_directory =

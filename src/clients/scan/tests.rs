@@ -307,6 +307,16 @@ fn what_is_told_less_than_what_is_managed_is_tampered_with() {
 }
 
 #[test]
+fn on_windows_a_variable_counts_in_any_case() {
+    let mut home = Home::new();
+    home.expected.mode = Some(Mode::Block);
+    let env = json!({"Thoth_Enforcement_Mode": "observe"});
+    assert_eq!(home.wrapped(&["--agent-id", "s"], &env).standing, Wrapped);
+    home.places.system = System::Windows;
+    assert_eq!(home.wrapped(&["--agent-id", "s"], &env).standing, Tampered);
+}
+
+#[test]
 fn a_program_that_is_not_expected_is_not_held_against_anything() {
     let mut home = Home::new();
     home.expected.program = PathBuf::new();

@@ -58,8 +58,9 @@ pub(super) fn paths(spot: &Spot, places: &Places, projects: &[PathBuf]) -> Vec<P
     }
 }
 
-/// The projects whose files are looked at: those that the caller named and those that Claude Code
-/// has been used in, which it writes down in `~/.claude.json`. No other client does in a file.
+/// The projects whose files are looked at, as far as they are still there: those that the caller
+/// named and those that Claude Code has been used in, which it writes down in `~/.claude.json`. No
+/// other client does in a file.
 pub fn projects(places: &Places) -> Vec<PathBuf> {
     #[derive(Deserialize)]
     struct Known {
@@ -76,7 +77,7 @@ pub fn projects(places: &Places) -> Vec<PathBuf> {
         projects.extend(known.projects.into_keys().map(PathBuf::from));
     }
     let mut seen = HashSet::new();
-    projects.retain(|project| project.has_root() && seen.insert(project.clone()));
+    projects.retain(|root| root.has_root() && seen.insert(root.clone()) && may_be_there(root));
     projects
 }
 
@@ -121,6 +122,9 @@ fn open(path: &Path) -> io::Result<Open> {
 
 /// The paths a pattern stands for, in order, as far as there is something.
 pub(in crate::clients) fn present(pattern: &Path) -> Vec<PathBuf> {
+    if !pattern.as_os_str().as_encoded_bytes().contains(&b'*') {
+        return Vec::from_iter(may_be_there(pattern).then(|| pattern.to_owned()));
+    }
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
         let name = component.as_os_str();
@@ -130,13 +134,15 @@ pub(in crate::clients) fn present(pattern: &Path) -> Vec<PathBuf> {
             Some(ends) => found.iter().flat_map(|path| matching(path, ends)).collect(),
         };
     }
-    found.retain(|path| match fs::metadata(path) {
-        Ok(_) => true,
-        Err(error) => {
-            !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-        }
-    });
+    found.retain(|path| may_be_there(path));
     found
+}
+
+/// Whether there is something, or nobody can tell.
+fn may_be_there(path: &Path) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+
+    !fs::metadata(path).is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
 }
 
 /// The entries of a directory whose names begin and end like this, sorted.

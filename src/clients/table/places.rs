@@ -49,6 +49,9 @@ pub struct Places {
 // === impl System ===
 
 impl System {
+    /// Every system.
+    pub const ALL: [Self; 3] = [Self::Macos, Self::Linux, Self::Windows];
+
     /// The system this program was built for.
     pub fn here() -> Self {
         if cfg!(windows) {
@@ -57,6 +60,15 @@ impl System {
             Self::Macos
         } else {
             Self::Linux
+        }
+    }
+
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Macos => "macOS",
+            Self::Linux => "Linux",
+            Self::Windows => "Windows",
         }
     }
 
@@ -153,8 +165,8 @@ impl Places {
         self.path.iter().cloned().chain(own).chain(shared)
     }
 
-    /// The directories that paths of one kind begin in.
-    pub(super) fn of_base(&self, base: Base, project: Option<&Path>) -> Vec<PathBuf> {
+    /// The directories that paths of one kind begin in; a project's root is that project's.
+    pub fn of_base(&self, base: Base, project: Option<&Path>) -> Vec<PathBuf> {
         let data = match self.system {
             System::Macos => (None, "Library/Application Support"),
             System::Linux => (self.xdg_config.as_ref(), ".config"),

@@ -31,6 +31,8 @@ pub const ALL: &[Client] = &[
             // Installed from the Store, the usual way since 2026; the app's own "Edit config"
             // opens the other one.
             user(WINDOWS, Local, MSIX_CONFIG, &MCP_SERVERS),
+            // As some installers for Linux write it, where there is no app of the maker's.
+            user(LINUX, Data, "claude/claude_desktop_config.json", &MCP_SERVERS),
             extension(ANY, Data, "Claude/Claude Extensions/*/manifest.json", &MANIFEST),
             extension(WINDOWS, Local, MSIX_MANIFESTS, &MANIFEST),
             extension(ANY, Data, "Claude/extensions-installations.json", &INSTALLATIONS),

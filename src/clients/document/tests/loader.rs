@@ -4,7 +4,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Value};
 
 pub(super) fn load(text: &str) -> Value {
-    let events = Parser::new_from_str(text).map(|event| event.unwrap().0);
+    let events = Parser::new_from_str(text)
+        .map(|event| event.unwrap_or_else(|error| panic!("{error}:\n{text}")).0);
     let mut events =
         events.filter(|event| !matches!(event, Event::StreamStart | Event::DocumentStart(_)));
     let first = events.next().unwrap();

@@ -242,11 +242,9 @@ fn some_env() -> &'static [(&'static str, &'static str)] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
-
     #[test]
     fn a_wrapped_file_means_the_same_and_can_be_unwrapped(
-        dice in proptest::collection::vec(any::<u8>(), 0..300),
+        dice in proptest::collection::vec(any::<u8>(), 0..1000),
         with_env in any::<bool>(),
     ) {
         holds(&dice, if with_env { some_env() } else { NO_ENV });

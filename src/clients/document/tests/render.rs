@@ -277,7 +277,7 @@ fn is_plain(text: &str, in_flow: bool) -> bool {
     let word = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     first
         && text.chars().all(rest)
-        && !text.ends_with(' ')
+        && !text.ends_with([' ', '-']) // The parser refuses `[a -]`.
         && !word.contains(&text)
         && text.parse::<f64>().is_err()
         && !(in_flow && text.contains(['[', ']', '{', '}', ',']))
