@@ -1,5 +1,6 @@
 # Intune remediation, detection script. Run it with the logged-on credentials: it looks at the files
-# of the person who is logged on. Exit code 1 starts the remediation script.
+# of the person who is logged on. Exit code 1 starts the remediation script. Servers that no wrapping
+# could govern, such as URLs, do not: the compliance policy counts them.
 $ErrorActionPreference = 'Stop'
 
 # Intune may start a 32-bit PowerShell, whose ProgramFiles is another one.
@@ -11,7 +12,7 @@ if (-not (Test-Path -LiteralPath $thoth -PathType Leaf)) {
 }
 # Native programs report by exit code; what they write to standard error is no error of the script.
 $ErrorActionPreference = 'Continue'
-$told = & $thoth wrap-config --all --check 2>&1 | Out-String
+$told = & $thoth wrap-config --all --check --drift 2>&1 | Out-String
 $code = $LASTEXITCODE
 if ($code -eq 0) {
     Write-Output 'governed'

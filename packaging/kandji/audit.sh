@@ -1,6 +1,7 @@
 #!/bin/sh
-# Kandji custom script, audit: exit code 0 where everybody's MCP servers are governed; 1 starts the
-# remediation script. Execution frequency: every 15 minutes or daily.
+# Kandji custom script, audit: exit code 0 where every server is wrapped that can be; 1 starts the
+# remediation script. Execution frequency: every 15 minutes or daily. Servers that cannot be wrapped,
+# such as URLs, are in the log; without --drift below, they fail the audit, too.
 set -eu
 
 # --- people: the same lines in every script; Jamf and Kandji run one file at a time
@@ -46,9 +47,9 @@ as() {
 wanting=0
 for name in $(people); do
     code=0
-    told="$(as "$name" wrap-config --all --check </dev/null 2>&1)" || code=$?
+    told="$(as "$name" wrap-config --all --check --drift </dev/null 2>&1)" || code=$?
     case "$code" in
-        0) echo "$name: governed" ;;
+        0) printf '%s: governed\n%s\n' "$name" "$told" ;;
         10) printf '%s: ungoverned\n%s\n' "$name" "$told"; wanting=1 ;;
         *) printf '%s: cannot be checked, exit code %s\n%s\n' "$name" "$code" "$told"; wanting=1 ;;
     esac

@@ -1,6 +1,5 @@
 #!/bin/sh
-# Kandji custom script, remediation: wraps what the audit found. Kandji audits once more afterwards:
-# servers that cannot be wrapped, such as URLs, keep the item failing, with their names.
+# Kandji custom script, remediation: wraps what the audit found. Kandji audits once more afterwards.
 set -eu
 
 # --- people: the same lines in every script; Jamf and Kandji run one file at a time

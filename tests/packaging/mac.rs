@@ -82,6 +82,15 @@ impl Mac {
         mac
     }
 
+    /// The same with the thoth that was built.
+    pub(crate) fn with_real_thoth() -> Self {
+        let mac = Self::new();
+        let place = mac.path("usr/local/bin/thoth");
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_thoth"), &place).unwrap();
+        mac
+    }
+
     /// A path on this Mac.
     pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.root.path().join(below)

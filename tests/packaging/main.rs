@@ -9,3 +9,4 @@ mod each_user;
 mod files;
 mod mac;
 mod policies;
+mod rollout;

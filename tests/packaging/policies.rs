@@ -59,18 +59,22 @@ fn without_thoth_nothing_pretends_to_work() {
 #[test]
 fn remediation_wraps_only_where_something_has_drifted() {
     // Drifted until it is wrapped.
-    let body = r#"case "$*" in *--check) [ -e "$HOME/wrapped" ] || exit 10 ;; *) : >"$HOME/wrapped" ;; esac"#;
+    let body = r#"case "$*" in
+        *--check*) [ -e "$HOME/wrapped" ] || exit 10 ;;
+        *) : >"$HOME/wrapped" ;;
+    esac"#;
     let mac = Mac::with_thoth(body);
     fs::write(mac.path("Users/bob the second/wrapped"), "").unwrap();
     let ended = mac.run("jamf/policies/remediate.sh", &[]);
     assert_eq!(ended.code, 0);
-    assert_eq!(ended.out, "== alice\nbob: governed\n");
+    assert_eq!(ended.out, "== alice\nbob: nothing to wrap\n");
     assert_eq!(
         calls(&mac),
         [
-            "alice alice wrap-config --all --check",
+            "alice alice wrap-config --all --check --drift",
             "alice alice wrap-config --all",
             "alice alice wrap-config --all --check",
+            "bob bob the second wrap-config --all --check --drift",
             "bob bob the second wrap-config --all --check",
         ]
     );
@@ -82,7 +86,7 @@ fn remediation_tells_what_cannot_be_wrapped_and_fails_where_wrapping_does() {
     let ended = mac.run("jamf/policies/remediate.sh", &[]);
     assert_eq!(ended.code, 0);
     assert!(ended.out.contains("UNGOVERNED remote\nalice: the servers above are left\n"));
-    let mac = Mac::with_thoth(r#"case "$*" in *--check) exit 10 ;; *) exit 74 ;; esac"#);
+    let mac = Mac::with_thoth(r#"case "$*" in *--check*) exit 10 ;; *) exit 1 ;; esac"#);
     assert_eq!(mac.run("jamf/policies/remediate.sh", &[]).code, 1);
     let mac = Mac::with_thoth("exit 78");
     let ended = mac.run("jamf/policies/remediate.sh", &[]);
@@ -101,7 +105,10 @@ fn an_audit_passes_only_where_everybody_is_governed() {
     ] {
         let mac = Mac::with_thoth(body);
         assert_eq!(mac.run("kandji/audit.sh", &[]).code, code, "{body}");
-        assert!(mac.calls().iter().all(|call| !call.ends_with("--all")), "an audit changed a file");
+        assert!(
+            mac.calls().iter().all(|call| !call.ends_with("--all")),
+            "{body}: a file was changed"
+        );
     }
 }
 
