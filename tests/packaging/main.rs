@@ -2,7 +2,7 @@
 //! a Mac played by small scripts, and with a thoth that writes down how it was called.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what broke by panicking")]
 
 mod attributes;
 mod each_user;
