@@ -1,6 +1,9 @@
-//! `thoth manual`: every subcommand's help in one text.
+//! `thoth manual`: every subcommand's help in one text, or as man pages for a package.
 
-use std::io::Write;
+mod page;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::exit;
@@ -10,28 +13,42 @@ use super::fault::Fault;
 ///
 /// Example: `thoth manual | less`
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Write a man page for each subcommand into this directory instead
+    #[arg(long, value_name = "DIR", hide = true)]
+    roff: Option<PathBuf>,
+    /// The day that stands on the man pages
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "roff", default_value = "", hide = true)]
+    date: String,
+}
+
+// === impl Args ===
 
 impl Args {
-    #[expect(clippy::unused_self, reason = "subcommands are run by value, this one has no flags")]
     pub(super) fn run(
         self,
         mut command: clap::Command,
         out: &mut impl Write,
     ) -> Result<ExitCode, Fault> {
-        command.build();
-        print(&mut command, out).map_err(Fault::of(exit::NO))?;
+        if let Some(directory) = &self.roff {
+            page::write_all(command, &self.date, directory).map_err(Fault::of(exit::NO))?;
+        } else {
+            command.build();
+            print(&command, out).map_err(Fault::of(exit::NO))?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn print(command: &mut clap::Command, out: &mut impl Write) -> std::io::Result<()> {
+/// The subcommands that a reader is told of.
+fn shown(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set() && command.get_name() != "help")
+}
+
+fn print(command: &clap::Command, out: &mut impl Write) -> io::Result<()> {
     let title = command.get_bin_name().unwrap_or("thoth").to_uppercase();
-    writeln!(out, "{title}\n\n{}\n", command.render_long_help())?;
-    let shown =
-        |command: &&mut clap::Command| !command.is_hide_set() && command.get_name() != "help";
-    for subcommand in command.get_subcommands_mut().filter(shown) {
-        print(subcommand, out)?;
-    }
-    Ok(())
+    writeln!(out, "{title}\n\n{}\n", command.clone().render_long_help())?;
+    shown(command).try_for_each(|subcommand| print(subcommand, out))
 }

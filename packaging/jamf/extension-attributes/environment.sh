@@ -1,0 +1,60 @@
+#!/bin/sh
+# Jamf Pro extension attribute. Data type: String. Input type: Script.
+# dev, staging or prod.
+set -eu
+
+# --- people: the same lines in every script; Jamf and Kandji run one file at a time
+PATH=/usr/bin:/bin:/usr/sbin:/sbin
+thoth=/usr/local/bin/thoth
+
+# Everybody with an account and a home on this Mac, one name a line.
+people() {
+    dscl . -list /Users UniqueID | awk '$2 >= 501 && $1 !~ /^_/ { print $1 }' |
+        while read -r name; do if [ -d "$(home_of "$name")" ]; then echo "$name"; fi; done
+}
+
+# shellcheck disable=SC2317 # not every script asks for one person
+# The person at the screen or, at the login window, the last who was there; may be nobody.
+person() {
+    name="$(stat -f %Su /dev/console)"
+    case "$name" in
+        root | loginwindow | _mbsetupuser | '')
+            name="$(defaults read /Library/Preferences/com.apple.loginwindow lastUserName \
+                2>/dev/null)" || name='' ;;
+    esac
+    echo "$name"
+}
+
+# A path with a space in it stands on a line of its own.
+home_of() {
+    dscl /Search -read "/Users/$1" NFSHomeDirectory </dev/null |
+        sed 's/^NFSHomeDirectory://; s/^ //; /^$/d'
+}
+
+# as NAME ARGUMENTS...: thoth as that person, in their home, with nothing of root's environment.
+# Never as root: whoever can write to /usr/local/bin would be root, too.
+as() {
+    name="$1"
+    shift
+    sudo -n -u "$name" env -i HOME="$(home_of "$name")" USER="$name" LOGNAME="$name" \
+        PATH=/usr/local/bin:/opt/homebrew/bin:/usr/bin:/bin "$thoth" "$@"
+}
+# --- people end
+
+# Whatever XML would read otherwise is escaped.
+result() { printf '<result>%s</result>\n' "$(printf '%s' "$1" | sed 's/&/\&amp;/g; s/</\&lt;/g')"; }
+
+[ -x "$thoth" ] || { result 'not installed'; exit 0; }
+who="$(person)"
+[ -n "$who" ] || { result 'nobody'; exit 0; }
+
+# field NAME: what `thoth health --intune` says of it. One flat object on one line: a quote inside
+# a text is escaped, so the name with its quotes stands there once.
+field() {
+    printf '%s\n' "$told" |
+        sed -nE 's/.*"'"$1"'":("(([^"\\]|\\.)*)"|[^",}]*).*/\1/p' | sed 's/^"//; s/"$//'
+}
+
+# The exit code is the status, which other attributes tell.
+told="$(as "$who" health --intune)" || true
+result "$(field ThothEnvironment)"
