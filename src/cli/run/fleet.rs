@@ -40,8 +40,8 @@ use crate::machine::clock;
 /// How often a sidecar looks for new orders, and whether the lock has become free.
 const TICK: Duration = Duration::from_secs(2);
 
-/// How long a sidecar runs before it does anything costly: some clients start one only to end it.
-const START: Duration = Duration::from_millis(100);
+/// How long a sidecar runs before it does anything visible: some clients start one only to end it.
+const START: Duration = Duration::from_millis(250);
 
 /// The longest a session's end waits for what is said about it.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -249,9 +249,8 @@ impl Task {
 
     /// Does what is due, again and again. Safe to drop wherever it waits.
     async fn live(&mut self) {
-        self.enter().await;
-        self.write().await;
         sleep(START).await;
+        self.enter().await;
         loop {
             self.write().await;
             self.heed().await;
@@ -399,8 +398,8 @@ impl Task {
         if self.govapi.is_some() {
             self.leave_word().await;
         }
-        self.entry = None;
-        if self.govapi.is_none() {
+        let was_listed = self.entry.take().is_some();
+        if self.govapi.is_none() || !was_listed {
             return;
         }
         if !self.is_alone().await {
