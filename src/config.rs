@@ -47,6 +47,7 @@ pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT, STEP_UP_WAIT};
 pub use self::govapi::HEARTBEAT;
 pub use self::local::MAX_MESSAGE_BYTES;
 pub use self::parse::Wrong;
+pub use self::parse::{environment as read_environment, mode as read_mode};
 pub use self::reader::{Problem, Shown};
 pub use self::sources::{Origin, Overridden};
 

@@ -184,7 +184,9 @@ impl GovApi {
                 Outcome::Distrusted { .. } | Outcome::Lost(_) => None,
             };
             if status.is_some_and(|status| status.is_success()) {
-                sent.iter().for_each(|(_, credential, key)| credential.accepted(key.generation));
+                for (_, credential, key) in &sent {
+                    credential.accepted(key.generation);
+                }
             }
             let is_rejected = status == Some(StatusCode::UNAUTHORIZED);
             if !is_rejected || is_retry || !renewed(&mut sent, deadline).await {

@@ -35,7 +35,8 @@ pub struct FoundServer {
     pub within: Option<String>,
     /// Whether it is governed.
     pub standing: Standing,
-    /// Why it is not.
+    /// Why it is not, or what should be known of how it is. Never a value of the file but the path
+    /// of a program, and the scheme and host of an address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// Whether `thoth wrap-config` would govern it.

@@ -6,9 +6,32 @@
 //! # Invariants
 //!
 //! - Wrapping twice is wrapping once; unwrapping what was wrapped gives the original bytes.
-//! - What cannot be wrapped so that it can be unwrapped is not wrapped, and named.
+//! - What cannot be wrapped so that it can be unwrapped is not wrapped, and named. A result is
+//!   read back before it is given out.
+//! - All takes time linear in the text.
 
+mod edit;
+mod entry;
+mod find;
+mod json;
+mod pen;
+mod quote;
+mod rewrite;
+#[cfg(test)]
+mod tests;
+mod text;
+mod toml;
+mod tree;
+mod undo;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
+
+use self::find::Found;
+use self::pen::Pen;
+use self::toml::read as read_toml;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,10 +69,15 @@ pub struct Words {
 }
 
 /// One file's text, read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Document {
-    text: Vec<u8>,
+    /// Without its byte order mark.
+    text: String,
+    has_mark: bool,
+    shape: Shape,
     servers: Vec<Server>,
+    /// The entries of `servers`, one for one.
+    found: Vec<Found>,
 }
 
 /// One server's entry.
@@ -99,9 +127,10 @@ pub enum Transport {
 pub struct Wrapped<'a> {
     /// The thoth that is started.
     pub program: &'a str,
-    /// What `thoth run` is told: everything between `run` and the first `--`.
+    /// What `thoth run` is told: everything between `run` and the first `--`, but for a list of
+    /// what to undo at the end, which is a note of this module to itself.
     pub flags: &'a [String],
-    /// The server's command.
+    /// The server's command. It may be thoth again, where an entry was wrapped twice.
     pub command: &'a str,
     /// Its arguments.
     pub args: &'a [String],
@@ -112,7 +141,8 @@ pub struct Wrapped<'a> {
 pub struct Wrapping {
     /// The thoth to start.
     pub program: String,
-    /// What `run` is told: everything between `run` and `--`.
+    /// What `run` is told: everything between `run` and `--`. None may be `--` itself: a value
+    /// that may be so is written as `--agent-id=--`.
     pub flags: Vec<String>,
     /// Variables to add to the entry's environment. One that is set already stays as it is.
     pub env: Vec<(String, String)>,
@@ -127,6 +157,8 @@ pub struct Edited {
     pub changed: Vec<usize>,
     /// The entries that were to be changed and cannot be, and why.
     pub refused: Vec<(usize, String)>,
+    /// Variables that were to be added and were there already, so that they stayed as they were.
+    pub kept: Vec<(usize, String)>,
 }
 
 /// Why a text is no document.
@@ -141,6 +173,9 @@ pub struct Malformed {
     pub what: String,
 }
 
+/// Why entries cannot be changed, by their index.
+type Refused = BTreeMap<usize, String>;
+
 // === impl Document ===
 
 impl Document {
@@ -150,8 +185,30 @@ impl Document {
     ///
     /// [`Malformed`], with the place.
     pub fn read(text: &[u8], shape: &Shape) -> Result<Self, Malformed> {
-        let _ = shape; // (to be written)
-        Ok(Self { text: text.to_vec(), servers: Vec::new() })
+        let (has_mark, text) = text::read(text)?;
+        Self::parse(text.to_owned(), has_mark, *shape)
+    }
+
+    fn parse(text: String, has_mark: bool, shape: Shape) -> Result<Self, Malformed> {
+        let root = match shape.syntax {
+            Syntax::Json => json::read(&text)?,
+            Syntax::Toml => Some(read_toml(&text)?),
+            Syntax::Yaml => yaml::read(&text)?,
+        };
+        let found = match root {
+            Some(root) => find::servers(&root, &shape, &text)?,
+            None => Vec::new(),
+        };
+        let shift = if has_mark { text::MARK.len() } else { 0 };
+        let server = |found: &Found| Server {
+            name: found.name.clone(),
+            within: found.within.clone(),
+            disabled: entry::is_disabled(&found.node),
+            transport: entry::transport(&found.node, &shape.words).0,
+            span: found.span.start + shift..found.span.end + shift,
+        };
+        let servers = found.iter().map(server).collect();
+        Ok(Self { text, has_mark, shape, servers, found })
     }
 
     /// Every server, in the order of the file.
@@ -159,17 +216,157 @@ impl Document {
         &self.servers
     }
 
+    /// The value of a variable that a server is given by the file. It may be secret.
+    ///
+    /// `None` where it is given none of that name, or what is given is no string.
+    pub fn variable(&self, server: usize, name: &str) -> Option<&str> {
+        let found = self.found.get(server)?;
+        let (_, stdio) = entry::transport(&found.node, &self.shape.words);
+        stdio?.env()?.get(name)?.text()
+    }
+
     /// Wraps the entries that `choose` gives a wrapping for. An entry that is wrapped already is
-    /// brought up to date: its program and flags become those of the wrapping.
-    pub fn wrap(&self, mut choose: impl FnMut(&Server) -> Option<Wrapping>) -> Edited {
-        let _ = self.servers.iter().map(&mut choose).count(); // (to be written)
-        Edited { text: self.text.clone(), changed: Vec::new(), refused: Vec::new() }
+    /// brought up to date, as if it had been unwrapped and were wrapped anew.
+    pub fn wrap(&self, choose: impl FnMut(&Server) -> Option<Wrapping>) -> Edited {
+        let wrappings: Vec<_> = self.servers.iter().map(choose).collect();
+        let chosen: Vec<_> = wrappings.iter().map(Option::is_some).collect();
+        let (plain, mut refused) = self.strip(&chosen);
+        let Some(plain) = self.reread(plain) else { return self.untouched(&chosen, refused) };
+
+        let (mut pen, mut kept) = (Pen::new(&plain.text, self.shape.syntax), Vec::new());
+        for (at, wrapping) in wrappings.iter().enumerate() {
+            let (Some(wrapping), None) = (wrapping, refused.get(&at)) else { continue };
+            let mark = pen.mark();
+            let written = match entry::transport(&plain.found[at].node, &self.shape.words) {
+                (_, Some(stdio)) => rewrite::wrap(&mut pen, self.shape.syntax, &stdio, wrapping),
+                (Transport::Other { what }, None) => Err(what),
+                (Transport::Remote { .. } | Transport::Stdio { .. }, None) => {
+                    Err("it is reached at an address".to_owned())
+                }
+            };
+            match written {
+                Ok(names) => kept.extend(names.into_iter().map(|name| (at, name))),
+                Err(why) => {
+                    pen.forget(mark);
+                    refused.insert(at, why);
+                }
+            }
+        }
+
+        let done: Vec<_> =
+            (0..chosen.len()).map(|at| chosen[at] && !refused.contains_key(&at)).collect();
+        match self.reread(pen.finish()) {
+            Some(new) if new.undoes_to(&plain, &done, &wrappings) => {
+                self.edited(&new, &chosen, refused, kept)
+            }
+            _ => self.untouched(&chosen, refused),
+        }
     }
 
     /// Unwraps the entries that `choose` picks.
-    pub fn unwrap(&self, mut choose: impl FnMut(&Server) -> bool) -> Edited {
-        let _ = self.servers.iter().filter(|server| choose(server)).count(); // (to be written)
-        Edited { text: self.text.clone(), changed: Vec::new(), refused: Vec::new() }
+    pub fn unwrap(&self, choose: impl FnMut(&Server) -> bool) -> Edited {
+        let chosen: Vec<_> = self.servers.iter().map(choose).collect();
+        let (plain, refused) = self.strip(&chosen);
+        match self.reread(plain) {
+            Some(plain) => self.edited(&plain, &chosen, refused, Vec::new()),
+            None => self.untouched(&chosen, refused),
+        }
+    }
+
+    /// The text with the chosen entries unwrapped, and those that cannot be.
+    fn strip(&self, chosen: &[bool]) -> (String, Refused) {
+        let (mut pen, mut refused) = (Pen::new(&self.text, self.shape.syntax), Refused::new());
+        for (at, found) in self.found.iter().enumerate().filter(|(at, _)| chosen[*at]) {
+            let (_, stdio) = entry::transport(&found.node, &self.shape.words);
+            let Some(stdio) = stdio else { continue };
+            let mark = pen.mark();
+            if let Err(why) = rewrite::unwrap(&mut pen, self.shape.syntax, &stdio) {
+                pen.forget(mark);
+                refused.insert(at, why);
+            }
+        }
+        (pen.finish(), refused)
+    }
+
+    /// Reads a changed text, which must have the same servers.
+    fn reread(&self, text: String) -> Option<Self> {
+        let new = Self::parse(text, self.has_mark, self.shape).ok()?;
+        let alike = |(old, new): (&Server, &Server)| {
+            old.name == new.name && old.within == new.within && old.disabled == new.disabled
+        };
+        let pairs = self.servers.iter().zip(&new.servers);
+        (self.servers.len() == new.servers.len() && pairs.into_iter().all(alike)).then_some(new)
+    }
+
+    /// Whether this is a text with those entries wrapped as told, and the other one is what comes
+    /// of unwrapping them.
+    fn undoes_to(&self, plain: &Self, done: &[bool], wrappings: &[Option<Wrapping>]) -> bool {
+        let servers = self.servers.iter().zip(&plain.servers).zip(done.iter().zip(wrappings));
+        let each = |((new, old), (done, wrapping)): ((&Server, &Server), (&bool, _))| match (
+            &new.transport,
+            &old.transport,
+            wrapping,
+        ) {
+            (
+                Transport::Stdio { command, args, .. },
+                Transport::Stdio { command: inner, args: rest, .. },
+                &Some(Wrapping { ref program, ref flags, .. }),
+            ) if *done => wrapped(command, args).is_some_and(|new| {
+                new.program == program
+                    && *new.flags == undo::without(flags)
+                    && new.command == inner
+                    && new.args == rest
+            }),
+            (new, old, _) => !done && new == old,
+        };
+        servers.into_iter().all(each) && self.strip(done).0 == plain.text
+    }
+
+    fn edited(
+        &self,
+        new: &Self,
+        chosen: &[bool],
+        refused: Refused,
+        kept: Vec<(usize, String)>,
+    ) -> Edited {
+        let differs = |at: &usize| chosen[*at] && self.parts(*at) != new.parts(*at);
+        let changed = (0..self.found.len()).filter(differs).collect();
+        Edited { text: new.bytes(), changed, refused: refused.into_iter().collect(), kept }
+    }
+
+    /// Everything as it was, because what came of it was not what was meant.
+    fn untouched(&self, chosen: &[bool], mut refused: Refused) -> Edited {
+        let why = "the file is written so that the change could not be undone";
+        for (at, _) in chosen.iter().enumerate().filter(|(_, chosen)| **chosen) {
+            refused.entry(at).or_insert_with(|| why.to_owned());
+        }
+        Edited {
+            text: self.bytes(),
+            changed: Vec::new(),
+            refused: refused.into_iter().collect(),
+            kept: Vec::new(),
+        }
+    }
+
+    /// The text of an entry, and that of its environment, which TOML may have elsewhere.
+    fn parts(&self, at: usize) -> (&str, Option<&str>) {
+        let found = &self.found[at];
+        let (_, stdio) = entry::transport(&found.node, &self.shape.words);
+        let env = stdio.and_then(|stdio| stdio.env()).map(|env| &self.text[env.span.clone()]);
+        (&self.text[found.span.clone()], env)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mark = if self.has_mark { text::MARK } else { "" };
+        [mark, &self.text].concat().into_bytes()
+    }
+}
+
+/// The file may hold secrets.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let servers = self.servers.len();
+        f.debug_struct("Document").field("servers", &servers).finish_non_exhaustive()
     }
 }
 
@@ -183,10 +380,9 @@ pub fn wrapped<'a>(command: &'a str, args: &'a [String]) -> Option<Wrapped<'a>> 
     let (run, rest) = args.split_first()?;
     let end = rest.iter().position(|arg| arg == "--")?;
     let (inner, args) = rest[end + 1..].split_first()?;
-    (run == "run").then_some(Wrapped {
-        program: command,
-        flags: &rest[..end],
-        command: inner,
-        args,
-    })
+    let flags = match &rest[..end] {
+        [flags @ .., flag, _] if flag == undo::FLAG => flags,
+        flags => flags,
+    };
+    (run == "run").then_some(Wrapped { program: command, flags, command: inner, args })
 }

@@ -1,16 +1,162 @@
-//! Looks at every client of this machine. (to be written)
+//! Looks at every client of this machine, and tells how each server stands.
+//!
+//! Nothing is started and nothing changed, and nobody is asked: a server is governed where its
+//! entry starts a thoth that can be relied on ([`program`]) and that is told nothing weaker than
+//! what is managed ([`judge`]). No value of a file gets into what is told but names, paths of
+//! programs, and the scheme and host of an address.
 
-use super::coverage::Coverage;
-use super::table::Places;
+mod entry;
+mod judge;
+mod program;
+#[cfg(test)]
+mod tests;
 
-/// What a wrapped entry is held against.
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use self::entry::{Entries, Entry};
+use self::judge::Judge;
+use super::coverage::{Coverage, FoundFile, FoundServer};
+use super::document::{Document, Server, Wrapping};
+use super::extension;
+use super::table::{File, Places, files, read};
+use crate::config::settings::Environment;
+use crate::gate::decide::Mode;
+
+/// What a wrapped entry is held against: where nothing is expected, nothing is too weak.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
-    // (to be written: this program's path, the managed settings a wrapped entry must not weaken)
+    /// This program. Empty: any program called thoth is taken for one.
+    pub program: PathBuf,
+    /// The group of which this user is the only member, if its main group is one.
+    pub private_gid: Option<u32>,
+    /// The managed enforcement mode; another may be stricter.
+    pub mode: Option<Mode>,
+    /// The managed environment; another may be stricter.
+    pub environment: Option<Environment>,
+    /// The managed enforcer's address.
+    pub enforcer_url: Option<String>,
+    /// The managed tenant.
+    pub tenant_id: Option<String>,
+    /// The managed rule files.
+    pub policies: Option<Vec<PathBuf>>,
+    /// Whether calls that cannot be journalled are to be refused.
+    pub journal_required: bool,
 }
 
 /// Looks at every file of every client. Changes nothing; what cannot be read is told.
 pub fn scan(places: &Places, expected: &Expected) -> Coverage {
-    let _ = (places, expected);
-    Coverage::default()
+    scan_files(&files(places), places, expected)
+}
+
+/// Looks at some files only, and tells of each, in their order. Extensions are told of with their
+/// manifests: of their list, only what it has otherwise.
+pub fn scan_files(files: &[File], places: &Places, expected: &Expected) -> Coverage {
+    let mut entries = Entries::new(places);
+    let mut judge = Judge::new(places, expected);
+    let found = files.iter().map(|file| look(file, &mut entries, &mut judge)).collect();
+    let mut coverage = Coverage { files: found };
+    merge_extensions(&mut coverage);
+    coverage
+}
+
+fn look(file: &File, entries: &mut Entries<'_>, judge: &mut Judge<'_>) -> FoundFile {
+    let mut found = FoundFile {
+        client: file.client.id,
+        path: file.path.clone(),
+        unreadable: None,
+        servers: Vec::new(),
+    };
+    let text = match read(&file.path) {
+        Ok(text) => text,
+        Err(error) => {
+            found.unreadable = Some(error.to_string());
+            return found;
+        }
+    };
+    match Document::read(&text, file.shape) {
+        Ok(document) => {
+            let servers = entries.of(file, &document, &text);
+            let at: Vec<_> = servers.iter().map(|entry| entry.server).collect();
+            found.servers =
+                servers.into_iter().map(|entry| judge.judge(entry, &document)).collect();
+            keep_what_would_stay(&document, &at, &mut found.servers);
+        }
+        Err(malformed) => found.unreadable = Some(malformed.to_string()),
+    }
+    if !is_writable(&file.path) {
+        let mendable = found.servers.iter_mut().filter(|server| server.can_be_wrapped);
+        mendable.for_each(|server| stays(server, "the file is read-only"));
+    }
+    found
+}
+
+/// Tries what `wrap-config` would do: what is written in an odd way stays as it is.
+fn keep_what_would_stay(document: &Document, at: &[Option<usize>], servers: &mut [FoundServer]) {
+    let mut mendable: HashMap<_, _> = at
+        .iter()
+        .zip(servers)
+        .filter(|(_, server)| server.can_be_wrapped)
+        .filter_map(|(at, server)| Some(((*at)?, server)))
+        .collect();
+    if mendable.is_empty() {
+        return;
+    }
+    let wrapping = || Wrapping {
+        program: "thoth".to_owned(),
+        flags: ["--agent-id", "agent"].map(str::to_owned).into(),
+        env: Vec::new(),
+    };
+    let mut index = 0..;
+    let chosen = |_: &Server| {
+        let at = index.next()?;
+        mendable.contains_key(&at).then(wrapping)
+    };
+    for (at, why) in document.wrap(chosen).refused {
+        if let Some(server) = mendable.get_mut(&at) {
+            stays(server, &why);
+        }
+    }
+}
+
+fn stays(server: &mut FoundServer, why: &str) {
+    let before = server.why.take().map_or(String::new(), |before| before + "; ");
+    server.why = Some(before + why);
+    server.can_be_wrapped = false;
+}
+
+/// Whether `wrap-config` would write a file: root could write any.
+fn is_writable(path: &Path) -> bool {
+    let is_read_only = fs::metadata(path).is_ok_and(|facts| facts.permissions().readonly());
+    !is_read_only && may_write(path)
+}
+
+#[cfg(unix)]
+fn may_write(path: &Path) -> bool {
+    nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn may_write(_: &Path) -> bool {
+    true
+}
+
+/// An extension is one server, though the app has two manifests of it: what the list has is told
+/// of where it alone is not governed, or where there is no manifest.
+fn merge_extensions(coverage: &mut Coverage) {
+    let stands = |file: &FoundFile| {
+        let server = file.servers.first()?;
+        Some((file.path.clone(), server.standing.is_governed()))
+    };
+    let manifests: HashMap<_, _> = coverage.files.iter().filter_map(stands).collect();
+    for list in coverage.files.iter_mut().filter(|file| file.path.ends_with(extension::LIST)) {
+        let Some(home) = list.path.parent() else { continue };
+        list.servers.retain_mut(|server| {
+            match manifests.get(&extension::manifest_path(home, &server.name)) {
+                None => true,
+                Some(governed) => *governed && !server.standing.is_governed(),
+            }
+        });
+    }
 }

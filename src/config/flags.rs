@@ -81,6 +81,10 @@ pub struct RunFlags {
     /// Where this machine stands: dev, staging, prod [default: dev]
     #[arg(long, value_name = "ENVIRONMENT")]
     pub env: Option<OsString>,
+
+    /// What `thoth unwrap-config` has to undo; `run` ignores it
+    #[arg(long, value_name = "LIST", hide = true)]
+    pub undo: Vec<OsString>,
 }
 
 /// A key as it stood on the command line. Does not print.

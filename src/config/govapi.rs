@@ -122,28 +122,25 @@ fn credential(
 ) -> Option<Credential> {
     let of_value = of_value.secret();
     let file: Option<PathBuf> = read.optional(of_file, parse::path);
-    let source = match read.find(of_value) {
-        Some(found) => {
-            if file.is_some() {
-                let notice = format!("is not used, since {} is given", found.origin);
-                read.notice(read.origin(of_file.name), notice);
-            }
-            let origin = found.origin;
-            let Ok(secret) = ApiKey::parse(&found.text) else {
-                let wrong = Wrong::new(
-                    "holds a character that cannot be sent in an HTTP header",
-                    "write the secret alone",
-                );
-                read.unusable(of_value, Unusable { origin, wrong });
-                return None;
-            };
-            read.show(of_value, &found);
-            Source::Value { secret, from: of_value.name, key_id: None }
+    let source = if let Some(found) = read.find(of_value) {
+        if file.is_some() {
+            let notice = format!("is not used, since {} is given", found.origin);
+            read.notice(read.origin(of_file.name), notice);
         }
-        None => {
-            read.show_default(of_value);
-            Source::File(file?)
-        }
+        let origin = found.origin;
+        let Ok(secret) = ApiKey::parse(&found.text) else {
+            let wrong = Wrong::new(
+                "holds a character that cannot be sent in an HTTP header",
+                "write the secret alone",
+            );
+            read.unusable(of_value, Unusable { origin, wrong });
+            return None;
+        };
+        read.show(of_value, &found);
+        Source::Value { secret, from: of_value.name, key_id: None }
+    } else {
+        read.show_default(of_value);
+        Source::File(file?)
     };
     Some(Credential::new(called, source, clock::now).unless(revocations.clone()))
 }

@@ -38,7 +38,12 @@ pub(super) fn boolean(value: &str) -> Parsed<bool> {
     }
 }
 
-pub(super) fn environment(value: &str) -> Parsed<Environment> {
+/// A word for an environment.
+///
+/// # Errors
+///
+/// [`Wrong`].
+pub fn environment(value: &str) -> Parsed<Environment> {
     match folded(value).as_str() {
         "dev" | "development" => Ok(Environment::Dev),
         "staging" | "stage" => Ok(Environment::Staging),
@@ -57,7 +62,12 @@ pub(super) fn enrollment(value: &str) -> Parsed<Enrollment> {
     }
 }
 
-pub(super) fn mode(value: &str) -> Parsed<Mode> {
+/// A word for an enforcement mode.
+///
+/// # Errors
+///
+/// [`Wrong`].
+pub fn mode(value: &str) -> Parsed<Mode> {
     match folded(value).as_str() {
         "observe" | "shadow" => Ok(Mode::Observe),
         "progressive" => Ok(Mode::Progressive),

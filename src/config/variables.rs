@@ -148,6 +148,17 @@ variables! {
     LOCALE_TYPE "LC_CTYPE" Read "-" "the same where `LC_ALL` is not set"
     LOCALE "LANG" Read "-" "the same where neither is set"
 
+    // Where the files of MCP clients lie.
+    APPDATA "APPDATA" Read "-" "where programs keep a user's settings (Windows): clients' files are looked for there"
+    LOCALAPPDATA "LOCALAPPDATA" Read "-" "the same, for this machine alone"
+    PROGRAM_DATA "PROGRAMDATA" Read "-" "the same, for all users"
+    PROGRAM_FILES "PROGRAMFILES" Read "-" "where programs are (Windows): files of administrators are looked for there"
+    XDG_CONFIG_HOME "XDG_CONFIG_HOME" Read "-" "where programs keep a user's settings (Linux): clients' files are looked for there, and in `~/.config`"
+    CLAUDE_CONFIG_DIR "CLAUDE_CONFIG_DIR" Read "-" "where Claude Code keeps `.claude.json`; it is looked for there, and in the home directory"
+    CODEX_HOME "CODEX_HOME" Read "-" "Codex's directory; its file is looked for there, and in `~/.codex`"
+    CLINE_DIR "CLINE_DIR" Read "-" "Cline's directory; its file is looked for there, and in `~/.cline`"
+    PATH "PATH" Read "-" "where commands are looked for"
+
     // Known, for later versions.
     EVENT_INGEST_TOKEN "THOTH_EVENT_INGEST_TOKEN" Reserved "-" "token for sending events"
     BATON_EVENT_SINK "BATON_EVENT_SINK" Reserved "-" "friction events: where they go"

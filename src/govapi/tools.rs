@@ -146,11 +146,9 @@ fn strip(schema: &mut Value) {
         Value::Object(members) => {
             members.retain(|name, _| !VALUES.contains(&name.as_str()));
             for (name, member) in members {
-                match member {
-                    Value::Object(named) if NAMES.contains(&name.as_str()) => {
-                        named.values_mut().for_each(strip);
-                    }
-                    _ => strip(member),
+                match member.as_object_mut().filter(|_| NAMES.contains(&name.as_str())) {
+                    Some(named) => named.values_mut().for_each(strip),
+                    None => strip(member),
                 }
             }
         }

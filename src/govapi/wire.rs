@@ -142,19 +142,26 @@ pub struct Inventory<'a> {
     pub tools: &'a [super::tools::Tool],
 }
 
-/// What an answer orders. `None`: it says nothing about that.
+/// What an answer orders.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Orders {
-    quarantine: Option<Quarantine>,
-    revoked_key_ids: Option<Vec<String>>,
-    minimum_version: Option<Option<String>>,
-    heartbeat_interval_seconds: Option<Option<u32>>,
+    /// Why, where a quarantine is imposed with a reason.
+    quarantine: Order<Option<String>>,
+    revoked_key_ids: Order<Vec<String>>,
+    minimum_version: Order<String>,
+    heartbeat_interval_seconds: Order<u32>,
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Quarantine {
+/// One directive.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+enum Order<T> {
+    /// Nothing was said about it that could be understood: what holds goes on to hold.
+    #[default]
+    Unsaid,
+    /// It holds no longer.
     Lifted,
-    Imposed(Option<String>),
+    /// It holds from now on.
+    Given(T),
 }
 
 /// A body that is no answer of a GovAPI.
@@ -250,50 +257,73 @@ impl Orders {
         .collect();
         let member = |name: &str| places.iter().find_map(|place| place.get(name));
         Ok(Self {
-            quarantine: member("quarantine").and_then(quarantine),
-            revoked_key_ids: member("revoked_key_ids").and_then(revoked),
-            minimum_version: member("minimum_version").and_then(version),
-            heartbeat_interval_seconds: member("heartbeat_interval_seconds").and_then(interval),
+            quarantine: Order::read(member("quarantine"), quarantine),
+            revoked_key_ids: Order::read(member("revoked_key_ids"), revoked),
+            minimum_version: Order::read(member("minimum_version"), version),
+            heartbeat_interval_seconds: Order::read(member("heartbeat_interval_seconds"), interval),
         })
     }
 
     /// Does what is ordered; what an answer does not mention stays as it was.
     pub fn apply(self, directives: &mut Directives) {
         match self.quarantine {
-            Some(Quarantine::Imposed(reason)) => {
-                directives.quarantined = true;
-                directives.quarantine_reason = reason;
-            }
-            Some(Quarantine::Lifted) => {
+            Order::Unsaid => {}
+            Order::Lifted => {
                 directives.quarantined = false;
                 directives.quarantine_reason = None;
             }
-            None => {}
+            Order::Given(reason) => {
+                directives.quarantined = true;
+                directives.quarantine_reason = reason;
+            }
         }
-        if let Some(revoked) = self.revoked_key_ids {
-            directives.revoked_key_ids = revoked;
+        let revoked = &mut directives.revoked_key_ids;
+        *revoked = self.revoked_key_ids.after(Some(std::mem::take(revoked))).unwrap_or_default();
+        let Directives { minimum_version, heartbeat_interval_seconds, .. } = directives;
+        *minimum_version = self.minimum_version.after(minimum_version.take());
+        *heartbeat_interval_seconds =
+            self.heartbeat_interval_seconds.after(heartbeat_interval_seconds.take());
+    }
+}
+
+// === impl Order ===
+
+impl<T> Order<T> {
+    fn read(value: Option<&Value>, read: impl FnOnce(&Value) -> Self) -> Self {
+        match value {
+            None => Self::Unsaid,
+            Some(Value::Null) => Self::Lifted,
+            Some(value) => read(value),
         }
-        if let Some(minimum) = self.minimum_version {
-            directives.minimum_version = minimum;
-        }
-        if let Some(interval) = self.heartbeat_interval_seconds {
-            directives.heartbeat_interval_seconds = interval;
+    }
+
+    /// What holds, where this held before.
+    fn after(self, before: Option<T>) -> Option<T> {
+        match self {
+            Self::Unsaid => before,
+            Self::Lifted => None,
+            Self::Given(now) => Some(now),
         }
     }
 }
 
-fn quarantine(value: &Value) -> Option<Quarantine> {
+impl<T> From<Option<T>> for Order<T> {
+    fn from(understood: Option<T>) -> Self {
+        understood.map_or(Self::Unsaid, Self::Given)
+    }
+}
+
+fn quarantine(value: &Value) -> Order<Option<String>> {
+    let off = Some(&Value::Bool(false));
     match value {
-        Value::Bool(true) => Some(Quarantine::Imposed(None)),
-        Value::Bool(false) | Value::Null => Some(Quarantine::Lifted),
-        Value::Object(members) if members.get("active") == Some(&Value::Bool(false)) => {
-            Some(Quarantine::Lifted)
-        }
+        Value::Bool(true) => Order::Given(None),
+        Value::Bool(false) => Order::Lifted,
+        Value::Object(members) if members.get("active") == off => Order::Lifted,
         Value::Object(members) => {
             let reason = members.get("reason").and_then(Value::as_str).map(sentence);
-            Some(Quarantine::Imposed(reason.filter(|reason| !reason.is_empty())))
+            Order::Given(reason.filter(|reason| !reason.is_empty()))
         }
-        Value::Number(_) | Value::String(_) | Value::Array(_) => None,
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) => Order::Unsaid,
     }
 }
 
@@ -304,26 +334,22 @@ fn sentence(text: &str) -> String {
     text.trim().to_owned()
 }
 
-fn revoked(value: &Value) -> Option<Vec<String>> {
-    let names = value.as_array()?.iter().filter_map(Value::as_str);
-    let names = names.filter(|name| (1..=LONGEST_KEY).contains(&name.len())).map(str::to_owned);
-    Some(names.take(MOST_KEYS).collect())
+fn revoked(value: &Value) -> Order<Vec<String>> {
+    let is_name = |name: &&str| (1..=LONGEST_KEY).contains(&name.len());
+    let names = value.as_array().map(|all| {
+        let names = all.iter().filter_map(Value::as_str).filter(is_name);
+        names.take(MOST_KEYS).map(str::to_owned).collect()
+    });
+    names.into()
 }
 
-fn version(value: &Value) -> Option<Option<String>> {
-    match value {
-        Value::Null => Some(None),
-        Value::String(version) if version.len() <= LONGEST_VERSION => Some(Some(sentence(version))),
-        _ => None,
-    }
+fn version(value: &Value) -> Order<String> {
+    value.as_str().filter(|version| version.len() <= LONGEST_VERSION).map(sentence).into()
 }
 
-fn interval(value: &Value) -> Option<Option<u32>> {
-    if value.is_null() {
-        return Some(None);
-    }
-    let seconds = value.as_u64().filter(|seconds| INTERVALS.contains(seconds))?;
-    u32::try_from(seconds).ok().map(Some)
+fn interval(value: &Value) -> Order<u32> {
+    let seconds = value.as_u64().filter(|seconds| INTERVALS.contains(seconds));
+    seconds.and_then(|seconds| u32::try_from(seconds).ok()).into()
 }
 
 #[cfg(test)]

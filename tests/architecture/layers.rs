@@ -144,8 +144,9 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "clients",
-        modules: &["config", "machine", "profile"],
+        modules: &["config", "gate", "machine", "profile"],
         crates: &[
+            "clap",
             "hex",
             "jsonc_parser",
             "nix",

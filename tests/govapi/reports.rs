@@ -198,3 +198,23 @@ fn the_end_of_each_journal_is_reported_once() {
     assert_eq!(ends[0]["head"], records.last().unwrap()["seal"]);
     assert_eq!(staying.ends(), 0);
 }
+
+#[test]
+fn servers_that_bypass_thoth_are_reported_by_name() {
+    let fake = FakeGovApi::start();
+    let setup = reporting(&fake);
+    let home = setup.home.path().to_owned();
+    std::fs::create_dir(home.join(".cursor")).unwrap();
+    let servers =
+        json!({"mcpServers": {"web": {"command": "npx", "args": ["--token", "hunter2"]}}});
+    std::fs::write(home.join(".cursor/mcp.json"), servers.to_string()).unwrap();
+    let setup = setup.variable("HOME", home.to_str().unwrap());
+    let sidecar = setup.start();
+    let body = &fake.until(CHECK_IN, 1)[0];
+    let web = json!({"client": "cursor", "name": "web", "standing": "bypassing"});
+    assert_eq!(body.body["servers"]["ungoverned"], json!([web]), "{}", body.text);
+    assert_eq!(body.body["config_drifted"], true);
+    assert_ne!(body.body["health"], "healthy");
+    assert!(!body.text.contains("hunter2"));
+    assert_eq!(sidecar.ends(), 0);
+}

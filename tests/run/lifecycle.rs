@@ -83,11 +83,17 @@ fn nothing_of_ours_reaches_the_servers_environment() {
 }
 
 #[test]
-fn before_the_first_call_nothing_is_written_anywhere() {
+fn a_session_without_a_call_leaves_nothing_behind() {
     let setup = Setup::deciding(&[], "allow");
     let output = setup.pipe(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server/discover\"}\n");
     assert_eq!(answers(&output).len(), 1);
-    assert!(!setup.home.path().join("home").exists(), "some clients start the command twice");
+    let home = setup.home.path().join("home");
+    // A session that took its time was listed among the sidecars meanwhile.
+    let listed = std::fs::read_dir(home.join("run/sidecars")).map_or(0, Iterator::count);
+    assert_eq!(listed, 0, "some clients start the command twice");
+    for kept in ["journal", "run/endpoint.json", "run/heartbeat.lock", "run/departed"] {
+        assert!(!home.join(kept).exists(), "{kept}");
+    }
 }
 
 #[test]

@@ -40,8 +40,8 @@ use crate::machine::clock;
 /// How often a sidecar looks for new orders, and whether the lock has become free.
 const TICK: Duration = Duration::from_secs(2);
 
-/// How long a sidecar runs before it does anything costly: some clients start one only to end it.
-const START: Duration = Duration::from_millis(100);
+/// How long a sidecar runs before it does anything visible: some clients start one only to end it.
+const START: Duration = Duration::from_millis(250);
 
 /// The longest a session's end waits for what is said about it.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -204,7 +204,11 @@ impl Fleet {
     pub(super) async fn end(self) {
         self.stop.cancel();
         for task in self.tasks {
-            let _ = task.await; // it ends by itself; were it to panic, the session is over anyway
+            let abort = task.abort_handle();
+            // Only a file system that hangs takes longer; were it to panic, the session is over.
+            if timeout(2 * FAREWELL, task).await.is_err() {
+                abort.abort();
+            }
         }
     }
 }
@@ -241,25 +245,26 @@ impl Task {
     }
 
     async fn run(mut self, stop: CancellationToken) {
-        stop.run_until_cancelled(self.live()).await;
+        self.live(&stop).await;
         if timeout(FAREWELL, self.leave()).await.is_err() {
             tracing::debug!("the GovAPI was not told in time that this was the last sidecar");
         }
     }
 
-    /// Does what is due, again and again. Safe to drop wherever it waits.
-    async fn live(&mut self) {
+    /// Does what is due, again and again. File work that has begun is finished, so that nothing is
+    /// written any more once this has returned; the network is not waited for.
+    async fn live(&mut self, stop: &CancellationToken) {
+        if stop.run_until_cancelled(sleep(START)).await.is_none() {
+            return;
+        }
         self.enter().await;
-        self.write().await;
-        sleep(START).await;
-        loop {
+        while !stop.is_cancelled() {
             self.write().await;
             self.heed().await;
             let tick = Instant::now() + TICK.min(self.interval);
-            match self.beat().await {
-                Some(next) => sleep_until(next.min(tick)).await,
-                None => sleep_until(tick).await,
-            }
+            let Some(next) = stop.run_until_cancelled(self.beat()).await else { return };
+            let wake = next.map_or(tick, |next| next.min(tick));
+            stop.run_until_cancelled(sleep_until(wake)).await;
         }
     }
 
@@ -399,8 +404,8 @@ impl Task {
         if self.govapi.is_some() {
             self.leave_word().await;
         }
-        self.entry = None;
-        if self.govapi.is_none() {
+        let was_listed = self.entry.take().is_some();
+        if self.govapi.is_none() || !was_listed {
             return;
         }
         if !self.is_alone().await {
