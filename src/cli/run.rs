@@ -123,6 +123,7 @@ impl Args {
             Err(signal) => return Ok(signal.exit_code_alone()),
         };
         let Parts { config, judge, enforcer, journal, beginning } = parts;
+        let home = config.home.clone();
         for notice in config.notices.iter().chain(&judge.notices) {
             tell(notice);
         }
@@ -164,6 +165,7 @@ impl Args {
             }
         };
         journalist.close();
+        furnish(&home);
         // A second signal does not wait for what is said to others.
         let _ = stop.unless_stopped(fleet.end()).await;
         exit.map_err(Fault::of(exit::UNAVAILABLE))
@@ -227,7 +229,6 @@ async fn prepare(config: Config, command: &[OsString], places: Places) -> Result
         };
         Fault::new(code, refusal)
     })?;
-    furnish(&config, &facts.machine);
     let judge =
         local::judge(&config, &facts.machine, &server).map_err(Fault::of(exit::CONFIGURATION))?;
     let header = Header {
@@ -286,11 +287,15 @@ fn sidecar(config: &Config, judge: &Judge, session_id: String, server: String) -
     }
 }
 
-/// Makes the profile's files on first use. A session needs none of them, so one that cannot be
-/// made is no reason not to start.
-fn furnish(config: &Config, machine: &Machine) {
-    let key_id = machine.hostname.as_deref().unwrap_or_default();
-    if let Err(error) = profile::furnish(&config.home, key_id) {
+/// Completes a profile that a session has used: the first governed call made its journal, and
+/// before that nothing is made, since some clients start the command twice. No session needs
+/// the files, so a profile that cannot be completed is no failure.
+fn furnish(home: &Path) {
+    if !home.join("journal").is_dir() {
+        return;
+    }
+    let key_id = Machine::gather().hostname.unwrap_or_default();
+    if let Err(error) = profile::furnish(home, &key_id) {
         tracing::warn!("the profile is not complete: {}", chain(&error));
     }
 }

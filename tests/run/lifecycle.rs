@@ -97,6 +97,17 @@ fn a_session_without_a_call_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_session_with_a_call_completes_the_profile() {
+    let setup = Setup::deciding(&[], "allow");
+    setup.pipe(
+        b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"a\"}}\n",
+    );
+    for name in ["journal", "intent_map.json", "proxy_api_key.json"] {
+        assert!(setup.home.path().join("home").join(name).exists(), "{name}");
+    }
+}
+
+#[test]
 fn standard_output_may_be_a_file() {
     let setup = Setup::deciding(&[("allow", "a")], "block");
     let input = setup.home.path().join("input");
