@@ -141,8 +141,7 @@ fn value(read: &mut Reader<'_>, ways: &Ways<'_>, found: &Found) -> Option<Source
 
 fn file(read: &mut Reader<'_>, ways: &Ways<'_>, found: &Found) -> Option<Source> {
     let (path, origin) = (Path::new(&found.text), found.origin);
-    let is_file = path.metadata().map_or(true, |facts| facts.is_file());
-    if is_file {
+    if !is_descriptor(path) {
         return Some(Source::File(path.to_owned()));
     }
     match once(path, origin.layer().unwrap_or("default")) {
@@ -154,7 +153,13 @@ fn file(read: &mut Reader<'_>, ways: &Ways<'_>, found: &Found) -> Option<Source>
     }
 }
 
-/// A pipe will do as well, so that a shell can pass `<(command)`; it can be read only once.
+/// Whether a path is that of an open descriptor, which a shell makes of `<(command)`. Any other
+/// pipe is refused: nobody may ever write into it.
+fn is_descriptor(path: &Path) -> bool {
+    path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd")
+}
+
+/// What can be read only once.
 fn once(path: &Path, from: &'static str) -> Result<Source, Flaw> {
     let mut bytes = Vec::new();
     File::open(path)

@@ -109,10 +109,9 @@ impl<'a> Pen<'a> {
     /// Why it cannot.
     pub(super) fn insert_items(&mut self, list: &List, literals: &[String]) -> Result<(), String> {
         match (list.layout, list.items.first()) {
-            (Layout::Flow, first) => {
-                let comma = if first.is_some() { "," } else { "" };
-                let text = literals.join(", ") + comma;
-                self.edits.insert(list.span.start + 1, text);
+            (Layout::Flow, None) => self.edits.insert(list.span.start + 1, literals.join(", ")),
+            (Layout::Flow, Some(first)) => {
+                self.edits.insert(first.span.start, literals.join(", ") + ", ");
             }
             (Layout::Lines, None) => return Err("a list without brackets or items".to_owned()),
             (Layout::Lines, Some(first)) => {
@@ -138,7 +137,7 @@ impl<'a> Pen<'a> {
         let (open, close) = (list.span.start + 1, list.span.end - 1);
         let next = left.first().map_or(close, |next| next.span.start);
         let end = self.comma(end..next).map_or(end, |comma| comma + 1);
-        if first.span.start == open {
+        if left.is_empty() && first.span.start == open {
             self.edits.delete(open..end);
         } else if left.is_empty() && self.is_blank(open..first.span.start) {
             let all = self.is_blank(end..close);

@@ -3,6 +3,8 @@
 #![cfg(unix)]
 
 use std::fs;
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -104,16 +106,23 @@ fn what_is_wrong_with_a_key_is_told_without_it() {
 
 #[test]
 fn a_pipe_is_read_once_and_its_key_stays() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pipe");
-    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let writing = path.clone();
-    let writer = std::thread::spawn(move || fs::write(writing, r#"{"api_key":"k","key_id":"i"}"#));
-    let config = config(&[], &[URL, ("THOTH_API_KEY_FILE", path.to_str().unwrap())]);
-    writer.join().unwrap().unwrap();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(br#"{"api_key":"k","key_id":"i"}"#).unwrap();
+    drop(writer);
+    let path = format!("/dev/fd/{}", reader.as_raw_fd());
+    let config = config(&[], &[URL, ("THOTH_API_KEY_FILE", &path)]);
     assert_eq!(known(&config), (Some(fingerprint("k")), Some("i".to_owned())));
     let source = config.enforcer.unwrap().api_key.unwrap().standing().source;
     assert_eq!(source, "THOTH_API_KEY_FILE");
+}
+
+#[test]
+fn a_pipe_that_nobody_may_ever_write_into_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let told = refused(&[], &[URL, ("THOTH_API_KEY_FILE", path.to_str().unwrap())]);
+    assert!(told.contains("THOTH_API_KEY_FILE: names a file that cannot be read"), "{told}");
 }
 
 #[test]

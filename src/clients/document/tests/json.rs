@@ -26,8 +26,8 @@ fn an_entry_is_wrapped_in_its_place() {
   "mcpServers": {
     "files": {
       "command": "/opt/thoth", /* the runner */
-      "args": ["run", "--agent-id", "files", "--undo", "env.PATH", "--", "npx",
-        "-y",
+      "args": [
+        "run", "--agent-id", "files", "--undo", "env.PATH", "--", "npx", "-y",
         "@modelcontextprotocol/server-filesystem",
       ],
       "env": { "TOKEN": "x", "PATH": "/usr/bin" },

@@ -18,7 +18,7 @@ fn what_others_wrapped_is_unwrapped_to_what_follows_the_separator() {
         // By hand.
         (
             r#"{"command": "thoth", "args": ["run", "--agent-id", "a", "--", "npx", "-y"]}"#,
-            r#"{"command": "npx", "args": [ "-y"]}"#,
+            r#"{"command": "npx", "args": ["-y"]}"#,
         ),
         (
             r#"{"command": "thoth", "args": [ "run", "--", "npx" ]}"#,
@@ -40,7 +40,7 @@ fn what_others_wrapped_is_unwrapped_to_what_follows_the_separator() {
         // Twice, from different places.
         (
             r#"{"command": "/b/thoth", "args": ["run", "--", "C:\\x\\THOTH.exe", "run", "--env", "prod", "--", "npx", "--", "z"]}"#,
-            r#"{"command": "npx", "args": [ "--", "z"]}"#,
+            r#"{"command": "npx", "args": ["--", "z"]}"#,
         ),
         // A client wrote the file anew, with its own order and indentation.
         (
@@ -62,7 +62,7 @@ fn what_others_wrapped_is_unwrapped_to_what_follows_the_separator() {
         // Somebody added to what we had added.
         (
             r#"{"command": "thoth", "args": ["run", "--undo", "args,env,env.PATH", "--", "npx", "new"], "env": {"PATH": "/usr/bin", "MINE": "1"}}"#,
-            r#"{"command": "npx", "args": [ "new"], "env": {"MINE": "1"}}"#,
+            r#"{"command": "npx", "args": ["new"], "env": {"MINE": "1"}}"#,
         ),
         // Our variable among others, and one that is gone.
         (

@@ -202,7 +202,7 @@ fn an_array_as_the_command_and_a_command_with_a_path() {
         r#"{"mcp": {"a": {"type": "local", "command": ["npx", "-y"], "enabled": true}}}"#;
     assert_eq!(
         there_and_back(original, &OPENCODE, with_path),
-        r#"{"mcp": {"a": {"type": "local", "command": ["/opt/thoth", "run", "--agent-id", "a", "--undo", "env,env.PATH", "--","npx", "-y"], "environment": {"PATH": "/usr/bin"}, "enabled": true}}}"#
+        r#"{"mcp": {"a": {"type": "local", "command": ["/opt/thoth", "run", "--agent-id", "a", "--undo", "env,env.PATH", "--", "npx", "-y"], "environment": {"PATH": "/usr/bin"}, "enabled": true}}}"#
     );
     let original = r#"{"context_servers": {"a": {"command": { "path": "npx" }, "settings": {}}}}"#;
     assert_eq!(
@@ -219,7 +219,7 @@ fn placeholders_separators_and_escapes_survive() {
     let wrapped_text = there_and_back(original, &shape, plainly);
     assert!(
         wrapped_text
-            .contains(r#""--", "${input:cmd}","\u002d\/x", "--", "${env:B}", "run", "--"]"#)
+            .contains(r#""--", "${input:cmd}", "\u002d\/x", "--", "${env:B}", "run", "--"]"#)
     );
     let document = read(&wrapped_text, &shape);
     let Transport::Stdio { command, args, .. } = &document.servers()[0].transport else { panic!() };

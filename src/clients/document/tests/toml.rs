@@ -31,8 +31,8 @@ env = { A = "1" }
 
 [mcp_servers.docs]
 command = "/opt/thoth" # the runner
-args = ["run", "--agent-id", "docs", "--undo", "env.PATH", "--", "npx",
-    "-y", # yes
+args = [
+    "run", "--agent-id", "docs", "--undo", "env.PATH", "--", "npx", "-y", # yes
     "docs",
 ]
 startup_timeout_sec = 20

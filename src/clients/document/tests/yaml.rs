@@ -81,7 +81,7 @@ mcpServers:
 - name: a
   command: \"/opt/thoth\"
   env: {PATH: \"/usr/bin\"}
-  args: [\"run\", \"--agent-id\", \"a\", \"--undo\", \"env,env.PATH\", \"--\", npx, -y, 'b' ]
+  args: [ \"run\", \"--agent-id\", \"a\", \"--undo\", \"env,env.PATH\", \"--\", npx, -y, 'b' ]
 - command: \"/opt/thoth\"
   args: [\"run\", \"--agent-id\", \"d\", \"--undo\", \"args,env,env.PATH\", \"--\", c:\\x y\\é.exe]
   env: {PATH: \"/usr/bin\"}
