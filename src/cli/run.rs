@@ -25,10 +25,12 @@ use self::fleet::{Beginning, Fleet, Orders};
 use self::order::Obedient;
 use self::record::{Journalist, Tally};
 use super::exit;
+use super::expected;
 use super::fault::{Fault, chain};
 use super::local::{self, Judge};
 use super::remote;
 use crate::child::{Child, Exit, Ladder, Launch};
+use crate::clients::scan::Expected;
 use crate::clients::table::Places;
 use crate::config::flags::RunFlags;
 use crate::config::layers::Layers;
@@ -71,6 +73,14 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
+/// What is known before anything is made.
+struct Surroundings {
+    machine: Machine,
+    places: Places,
+    /// What a client's wrapped entry is held against.
+    expected: Expected,
+}
+
 /// Everything that is needed before the server is started.
 struct Parts {
     config: Config,
@@ -88,13 +98,16 @@ impl Args {
     /// Why the server was not started, with the exit code that says so.
     pub fn run(self, env: &Env) -> Result<ExitCode, Fault> {
         let reading = self.read(env);
+        let machine = Machine::gather();
+        let expected = expected::managed(&reading, &machine);
+        let around = Surroundings { machine, places: Places::of(env), expected };
         let config = reading.into_config().map_err(Fault::of(exit::CONFIGURATION))?;
         let flush = trace::init(config.log);
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(Fault::of(exit::UNAVAILABLE))?;
-        let ended = runtime.block_on(self.session(config, Places::of(env)));
+        let ended = runtime.block_on(self.session(config, around));
         // A read of a terminal cannot be called back; it must not keep the process.
         runtime.shutdown_background();
         drop(flush);
@@ -115,9 +128,9 @@ impl Args {
         reading
     }
 
-    async fn session(self, config: Config, places: Places) -> Result<u8, Fault> {
+    async fn session(self, config: Config, around: Surroundings) -> Result<u8, Fault> {
         let mut stop = stop::listen().map_err(Fault::of(exit::UNAVAILABLE))?;
-        let prepared = stop.unless_stopped(prepare(config, &self.command, places)).await;
+        let prepared = stop.unless_stopped(prepare(config, &self.command, around)).await;
         let parts = match prepared {
             Ok(parts) => parts?,
             Err(signal) => return Ok(signal.exit_code_alone()),
@@ -214,10 +227,14 @@ fn met(contact: &mut Contact, answer: &Answer, took: Duration) {
 }
 
 /// Makes and checks everything, and starts nothing.
-async fn prepare(config: Config, command: &[OsString], places: Places) -> Result<Parts, Fault> {
+async fn prepare(
+    config: Config,
+    command: &[OsString],
+    around: Surroundings,
+) -> Result<Parts, Fault> {
     let session_id = Uuid::new_v4().to_string();
     let server = server_name(command);
-    let machine = Machine::gather();
+    let Surroundings { machine, places, expected } = around;
     let enforcer =
         remote::enforcer(&config, &session_id).map_err(Fault::of(exit::CONFIGURATION))?;
     let pins = remote::pins(&config, enforcer.as_ref()).await;
@@ -255,6 +272,7 @@ async fn prepare(config: Config, command: &[OsString], places: Places) -> Result
         api_key: config.enforcer.as_ref().and_then(|enforcer| enforcer.api_key.clone()),
         machine: facts.machine,
         places,
+        expected,
         orders: Orders::known(&config.home, config.revocations.clone()),
     };
     Ok(Parts { config, judge, enforcer, journal, beginning })

@@ -207,6 +207,7 @@ fn there_is_always_an_answer() {
         ("a file in place of a directory", Machine::new().file(".thoth/run", "x")),
         ("a directory in place of a file", Machine::new().file(".thoth/run/endpoint.json/x", "x")),
         ("a pipe in place of a file", Machine::new().pipe(".thoth/run/endpoint.json")),
+        ("a pipe in place of a key", Machine::new().pipe(".thoth/proxy_api_key.json")),
         ("a pipe in place of a sidecar", Machine::new().pipe(".thoth/run/sidecars/s.lock")),
         ("a pipe in place of a configuration", Machine::new().pipe(".thoth/thoth-config.json")),
         ("a pipe in place of a client's file", Machine::new().pipe(".cursor/mcp.json")),

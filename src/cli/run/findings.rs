@@ -20,6 +20,7 @@ use crate::machine::{Machine, clock};
 pub(super) struct Lookout {
     home: PathBuf,
     places: Places,
+    expected: Expected,
     environment: Environment,
     enforcer: Option<Configured>,
     outage: Outage,
@@ -31,11 +32,17 @@ pub(super) struct Lookout {
 }
 
 impl Lookout {
-    pub(super) fn new(config: &Config, machine: &Machine, places: Places) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        machine: &Machine,
+        places: Places,
+        expected: Expected,
+    ) -> Self {
         let configured = |url: &String| Configured { url: url.clone(), probed: None };
         Self {
             home: config.home.clone(),
             places,
+            expected,
             environment: config.environment,
             enforcer: config.enforcer.as_ref().map(|enforcer| configured(&enforcer.url)),
             outage: config.enforcer.as_ref().map_or(Outage::default(), |enforcer| enforcer.outage),
@@ -76,7 +83,7 @@ impl Lookout {
             state,
             credentials: Vec::new(),
             sidecars: sidecar::list(&self.home),
-            coverage: scan(&self.places, &Expected::default()),
+            coverage: scan(&self.places, &self.expected),
         };
         let report = Report::of(&facts);
         Findings {

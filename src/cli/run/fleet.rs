@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::findings::Lookout;
 use super::record::Tally;
 use super::tools;
+use crate::clients::scan::Expected;
 use crate::clients::table::Places;
 use crate::config;
 use crate::config::settings::{self, Config, Tls};
@@ -72,6 +73,8 @@ pub(super) struct Beginning {
     pub(super) machine: crate::machine::Machine,
     /// Where its clients keep their files.
     pub(super) places: Places,
+    /// What their entries are held against.
+    pub(super) expected: Expected,
     /// The orders that hold.
     pub(super) orders: Orders,
 }
@@ -227,7 +230,8 @@ impl Task {
             environment: config.environment,
             fleet_id: config.endpoint.fleet_id.clone(),
         };
-        let lookout = Lookout::new(config, &begun.machine, begun.places.clone());
+        let lookout =
+            Lookout::new(config, &begun.machine, begun.places.clone(), begun.expected.clone());
         Self {
             lookout,
             begun,
