@@ -66,6 +66,16 @@ pub async fn look_up(
     name(Facts { managed, own, machine: machine.as_deref(), remembered, hostname })
 }
 
+/// What this machine is called, as far as that can be told without running a program: `None` on macOS
+/// and Windows where nobody named the machine. Blocks for one small file.
+pub fn at_hand(settings: &settings::Endpoint, hostname: Option<&str>) -> Option<String> {
+    let (managed, own) = (settings.managed_id.as_deref(), settings.own_id.as_deref());
+    let machine = if cfg!(target_os = "linux") { machine_id() } else { None };
+    let machine = machine.as_deref();
+    managed.or(own).or(machine)?;
+    Some(name(Facts { managed, own, machine, remembered: None, hostname }))
+}
+
 /// Lower-case letters, digits, and single hyphens between them; `None` where nothing is left.
 fn normalised(text: &str) -> Option<String> {
     let mut name = String::with_capacity(text.len());

@@ -75,7 +75,7 @@ impl Setup {
         Facts {
             now: clock::now(),
             version: env!("CARGO_PKG_VERSION"),
-            endpoint_id: called(config, &machine),
+            endpoint_id: identity::at_hand(&config.endpoint, machine.hostname.as_deref()),
             hostname: machine.hostname,
             os: machine.os,
             enrollment: Some(config.endpoint.enrollment.word().to_owned()),
@@ -170,15 +170,6 @@ fn credentials(config: &Config) -> Vec<Standing> {
     let enforcer = config.enforcer.iter().map(|enforcer| &enforcer.api_key);
     let credentials = enforcer.chain(govapi).flatten();
     credentials.map(Credential::standing).collect()
-}
-
-/// What somebody called this machine. What the system calls it may take a program to find out; the
-/// sidecars do, and remember it.
-fn called(config: &Config, machine: &Machine) -> Option<String> {
-    let (managed, own) = (config.endpoint.managed_id.as_deref(), config.endpoint.own_id.as_deref());
-    managed.or(own)?;
-    let hostname = machine.hostname.as_deref();
-    Some(identity::name(identity::Facts { managed, own, hostname, ..identity::Facts::default() }))
 }
 
 /// The policies in force, each with where it comes from.
