@@ -21,7 +21,7 @@
 //! Not verified here, for want of the app: which of the two manifests it goes by; whether it
 //! writes its list anew as it quits. An update of an extension brings its manifest as it was
 //! published, so that it has to be wrapped again. What the app would have to take part in is left
-//! alone and told of: see [`barrier`].
+//! alone and told of: see `barrier`.
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,8 @@
 //!
 //! Clients rewrite their files while they run, some of them all the time. So an edit is a
 //! function: it is handed what the file holds, and handed it again where the file changed before
-//! the answer was in place. Editors of this kind take [`turn`]s; a client does not, and what it
-//! does in the last moment is seen where the system can exchange two files ([`draft`]).
+//! the answer was in place. Editors of this kind take `turn`s; a client does not, and what it
+//! does in the last moment is seen where the system can exchange two files (`draft`).
 //!
 //! What is kept: the bytes that were not edited, the permission bits, the owner and the group, and
 //! a symbolic link, which is followed to its target. What is not: access lists, extended

@@ -1,8 +1,8 @@
 //! Looks at every client of this machine, and tells how each server stands.
 //!
 //! Nothing is started and nothing changed, and nobody is asked: a server is governed where its
-//! entry starts a thoth that can be relied on ([`program`]) and that is told nothing weaker than
-//! what is managed ([`judge`]). No value of a file gets into what is told but names, paths of
+//! entry starts a thoth that can be relied on (`program`) and that is told nothing weaker than
+//! what is managed (`judge`). No value of a file gets into what is told but names, paths of
 //! programs, and the scheme and host of an address.
 
 mod entry;

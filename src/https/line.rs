@@ -119,7 +119,7 @@ impl Line {
         self.limits.time
     }
 
-    /// Makes a connection ahead of need: see [`Connector::prepare`].
+    /// Makes a connection ahead of need: see `Connector::prepare`.
     pub fn prepare(&self) -> Option<impl Future<Output = Result<(), NotConnected>> + Send + use<>> {
         self.connector.prepare(self.url.clone())
     }
