@@ -221,14 +221,20 @@ impl Enforcer {
             attestation: &attestation,
             at: (session.clock)(),
         };
-        let body = match wire::question(&session.asker, particulars) {
-            Ok(body) => body,
+        let mut written = match wire::question(&session.asker, particulars) {
+            Ok(body) => Some(body),
             Err(error) => {
                 return Answer::Said(Verdict::block("question_unreadable", &error.to_string()));
             }
         };
+        // Written anew for another try, not kept for one: most questions need none, and a large one
+        // would lie here twice for as long as the enforcer thinks.
+        let body = || {
+            let anew = || wire::question(&session.asker, particulars).unwrap_or_default();
+            written.take().unwrap_or_else(anew).into()
+        };
         let expected = Expected { trace: session.asker.trace(), attestation: Some(&attestation) };
-        let answer = match session.exchange(Method::POST, "/v1/enforce", body.into()).await {
+        let answer = match session.exchange(Method::POST, "/v1/enforce", body).await {
             Ok(outcome) => outcome::of_question(outcome, expected),
             Err(without) => Answer::Said(outcome::unsent(&without)),
         };
@@ -312,11 +318,11 @@ impl Session {
         &self,
         method: Method,
         path: &str,
-        body: Bytes,
+        mut body: impl FnMut() -> Bytes,
     ) -> Result<Outcome, NoCredential> {
         let deadline = Instant::now() + self.line.timeout();
-        let send =
-            |headers| self.line.exchange(method.clone(), path, headers, body.clone(), deadline);
+        let mut send =
+            |headers| self.line.exchange(method.clone(), path, headers, body(), deadline);
         let Some(credential) = &self.credential else {
             return Ok(send(HeaderMap::new()).await);
         };
@@ -344,7 +350,7 @@ impl Session {
 
     async fn look(&self, path: &str) -> Look {
         let expected = Expected { trace: self.asker.trace(), attestation: None };
-        match self.exchange(Method::GET, path, Bytes::new()).await {
+        match self.exchange(Method::GET, path, Bytes::new).await {
             Ok(outcome) => outcome::of_hold(outcome, expected),
             Err(without) => Look::Refused(Box::new(outcome::unsent(&without))),
         }
