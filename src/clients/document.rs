@@ -378,7 +378,10 @@ impl Document {
         refused: Refused,
         kept: Vec<(usize, String)>,
     ) -> Edited {
-        let differs = |at: &usize| chosen[*at] && self.parts(*at) != new.parts(*at);
+        let differs = |at: &usize| {
+            let is_alike = self.servers[*at].transport == new.servers[*at].transport;
+            chosen[*at] && !(is_alike && self.parts(*at) == new.parts(*at))
+        };
         let changed = (0..self.found.len()).filter(differs).collect();
         Edited { text: new.bytes(), changed, refused: refused.into_iter().collect(), kept }
     }

@@ -121,9 +121,10 @@ impl<'a> Particulars<'a> {
     }
 }
 
-/// Where an extension's manifest is, in the app's directory.
-pub(super) fn manifest_path(home: &Path, id: &str) -> PathBuf {
-    home.join("Claude Extensions").join(id).join("manifest.json")
+/// The manifest of which an entry of the app's list is a copy; `None` where a file is no such list.
+pub fn manifest_of(list: &Path, id: &str) -> Option<PathBuf> {
+    let home = list.parent().filter(|_| list.ends_with(LIST))?;
+    Some(home.join("Claude Extensions").join(id).join("manifest.json"))
 }
 
 /// The one server of a manifest.

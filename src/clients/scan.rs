@@ -86,9 +86,9 @@ fn look(file: &File, entries: &mut Entries<'_>, judge: &mut Judge<'_>) -> FoundF
         }
         Err(malformed) => found.unreadable = Some(malformed.to_string()),
     }
-    if !is_writable(&file.path) {
+    if let Some(why) = bar(&file.path) {
         let mendable = found.servers.iter_mut().filter(|server| server.can_be_wrapped);
-        mendable.for_each(|server| stays(server, "the file is read-only"));
+        mendable.for_each(|server| stays(server, why));
     }
     found
 }
@@ -127,10 +127,15 @@ fn stays(server: &mut FoundServer, why: &str) {
     server.can_be_wrapped = false;
 }
 
-/// Whether `wrap-config` would write a file: root could write any.
-fn is_writable(path: &Path) -> bool {
+/// Why `wrap-config` would not replace a file, if so: root could write any.
+fn bar(path: &Path) -> Option<&'static str> {
     let is_read_only = fs::metadata(path).is_ok_and(|facts| facts.permissions().readonly());
-    !is_read_only && may_write(path)
+    if is_read_only || !may_write(path) {
+        return Some("the file is read-only");
+    }
+    let target = fs::canonicalize(path).ok()?;
+    let is_beside = target.parent().is_some_and(may_write);
+    (!is_beside).then_some("nothing can be written beside the file")
 }
 
 #[cfg(unix)]
@@ -151,10 +156,10 @@ fn merge_extensions(coverage: &mut Coverage) {
         Some((file.path.clone(), server.standing.is_governed()))
     };
     let manifests: HashMap<_, _> = coverage.files.iter().filter_map(stands).collect();
-    for list in coverage.files.iter_mut().filter(|file| file.path.ends_with(extension::LIST)) {
-        let Some(home) = list.path.parent() else { continue };
-        list.servers.retain_mut(|server| {
-            match manifests.get(&extension::manifest_path(home, &server.name)) {
+    for FoundFile { path, servers, .. } in &mut coverage.files {
+        servers.retain(|server| {
+            let manifest = extension::manifest_of(path, &server.name);
+            match manifest.and_then(|manifest| manifests.get(&manifest)) {
                 None => true,
                 Some(governed) => *governed && !server.standing.is_governed(),
             }

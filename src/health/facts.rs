@@ -82,6 +82,8 @@ pub enum Unsound {
     Preflight,
     /// What is remembered of the GovAPI cannot be read.
     State,
+    /// There is no home directory to look for clients' files in.
+    Homeless,
 }
 
 /// The managed file.

@@ -241,6 +241,7 @@ fn of_trouble(trouble: &Trouble) -> Problem {
         Unsound::Policy => Code::PolicyInvalid,
         Unsound::Preflight => Code::PreflightRefused,
         Unsound::State => Code::StateUnreadable,
+        Unsound::Homeless => Code::ClientUnreadable,
     };
     Problem::new(code, plain(&trouble.text), trouble.fix.clone())
 }

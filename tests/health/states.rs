@@ -257,6 +257,11 @@ fn servers_are_held_against_what_they_should_be() {
             "degraded 1 [client_unreadable]",
         ),
         ("strange", cursor("7"), "degraded 1 [client_unreadable]"),
+        (
+            "nobody knows where",
+            cursor(&wrapped).variable("THOTH_HOME_DIR", "HOME/.thoth").variable("HOME", ""),
+            "degraded 1 [client_unreadable]",
+        ),
     ]);
 
     let machine = cursor(&wrapped)

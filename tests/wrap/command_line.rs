@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::room::{Room, THREE, text};
+use crate::room::{Room, THREE, said, text};
 
 fn servers(text: &str) -> Value {
     serde_json::from_str::<Value>(text).unwrap()["mcpServers"].clone()
@@ -34,6 +34,30 @@ fn a_machine_without_clients_is_fine() {
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{check:?}");
     }
     assert_eq!(room.unwrap(&["--all"]).code, 0);
+}
+
+#[test]
+fn without_a_home_nothing_is_said_to_be_governed() {
+    let room = Room::new();
+    room.file(".cursor/mcp.json", THREE);
+    let without = |home: &str, args: &[&str]| {
+        let mut thoth = room.thoth(args);
+        thoth.env("HOME", home).env("USERPROFILE", home);
+        said(thoth.env("THOTH_HOME_DIR", room.path(".thoth")).output().unwrap())
+    };
+    for home in ["", "relative"] {
+        for args in [
+            &["wrap-config", "--all"][..],
+            &["wrap-config", "--all", "--check"],
+            &["wrap-config", "--client", "cursor", "--check", "--json"],
+            &["unwrap-config", "--all"],
+        ] {
+            let said = without(home, args);
+            assert_eq!((said.code, said.out.as_str()), (64, ""), "{home} {args:?}");
+            assert!(said.err.contains("no home directory"), "{}", said.err);
+        }
+        assert_eq!(without(home, &["wrap-config", ".cursor/mcp.json", "--check"]).code, 10);
+    }
 }
 
 #[test]
@@ -306,7 +330,7 @@ fn without_a_home_nothing_is_changed_and_nothing_is_made() {
     let room = Room::new();
     let path = room.file("mcp.json", THREE);
     let mut command = room.thoth(["wrap-config", "mcp.json"]);
-    let said = crate::room::said(command.env_clear().output().unwrap());
+    let said = said(command.env_clear().output().unwrap());
     assert_eq!(said.code, 1);
     assert!(said.err.contains("set HOME"), "{}", said.err);
     assert_eq!(text(&path), THREE);
@@ -318,7 +342,7 @@ fn without_a_home_nothing_is_changed_and_nothing_is_made() {
 fn entries_start_the_link_that_stays_and_not_what_is_behind_it() {
     let room = Room::new();
     let path = room.file("mcp.json", THREE);
-    let said = crate::room::said(
+    let said = said(
         room.thoth(["wrap-config", "mcp.json"])
             .env("PATH", format!("relative:{}", room.installed().parent().unwrap().display()))
             .output()

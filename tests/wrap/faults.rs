@@ -90,9 +90,12 @@ fn a_file_that_cannot_be_written_stays_as_it_is() {
     if !is_root() {
         chmod(&room.path("etc"), 0o555); // root may write there all the same
         let refused = room.wrap(&["etc/mcp.json"]);
+        let drift = room.wrap(&["etc/mcp.json", "--check", "--drift"]);
         chmod(&room.path("etc"), 0o755);
         assert_eq!(refused.code, 1);
         assert!(refused.err.contains("cannot replace"), "{}", refused.err);
+        assert_eq!(drift.code, 0, "wrapping would not help: {}", drift.out);
+        assert!(drift.out.contains("nothing can be written beside"), "{}", drift.out);
     }
     assert_eq!(text(&path), THREE);
     assert_eq!(names(&room.path("etc")), ["mcp.json"]);

@@ -347,3 +347,23 @@ fn an_extension_of_claude_desktop_is_wrapped_in_both_its_manifests_and_comes_bac
     room.unwrap(&["--client", "claude-desktop"]);
     assert_eq!((text(&one).as_str(), text(&two)), (manifest, list));
 }
+
+#[test]
+fn an_extension_that_cannot_be_wrapped_is_one_server() {
+    if !cfg!(target_os = "linux") {
+        return; // the place is another one, and nothing else
+    }
+    let room = Room::new();
+    let manifest = r#"{"name": "n", "server": {"type": "uv", "entry_point": "m.py"}}"#;
+    let app = ".config/Claude";
+    room.file(&format!("{app}/Claude Extensions/local.notes/manifest.json"), manifest);
+    let list = format!(r#"{{"extensions": {{"local.notes": {{"manifest": {manifest}}}}}}}"#);
+    room.file(&format!("{app}/extensions-installations.json"), list);
+    for flag in ["--dry-run", "--check"] {
+        let said = room.wrap(&["--all", "--json", flag]);
+        let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!((&told["governed"], &told["ungoverned"]), (&0.into(), &1.into()), "{flag}");
+    }
+    let said = room.wrap(&["--all"]);
+    assert!(said.err.contains("1 server is UNGOVERNED: local.notes\n"), "{}", said.err);
+}

@@ -110,6 +110,15 @@ impl Setup {
             Problem::File(_) => None,
         });
         troubles.extend(settings);
+        // Where thoth's own directory is missing too, the settings say so.
+        if self.places.home.as_os_str().is_empty() && self.config().home.is_absolute() {
+            troubles.push(Trouble {
+                kind: Unsound::Homeless,
+                text: "there is no home directory, so no client's files were looked for".to_owned(),
+                fix: "set HOME (Windows: USERPROFILE), or run thoth as the person it is about"
+                    .to_owned(),
+            });
+        }
         let attempts = self.reading.overridden().iter();
         troubles.extend(attempts.map(|Overridden { name, by }| Trouble {
             kind: Unsound::Override,

@@ -1,5 +1,6 @@
 //! What is told about the files: for people, and as JSON.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use super::work::{Done, Trouble};
 use crate::cli::fault::chain;
 use crate::cli::paint::Paint;
 use crate::cli::printable::Printable;
+use crate::clients::extension;
 
 /// What became of every file.
 #[derive(Debug, Default)]
@@ -48,10 +50,23 @@ impl Report {
         self.rows().filter(|(_, row)| !row.state.is_governed())
     }
 
+    /// Every server once: an extension of Claude Desktop as its manifest has it, and as the app's
+    /// list has it only where that alone is not governed, or where there is no manifest.
     pub(in crate::cli) fn rows(&self) -> impl Iterator<Item = (&Path, &Row)> {
-        self.files.iter().flat_map(|told| {
-            let rows = told.outcome.as_ref().map(|done| &done.rows[..]).unwrap_or_default();
-            rows.iter().map(|row| (told.path.as_path(), row))
+        let all = || {
+            self.files.iter().flat_map(|told| {
+                let rows = told.outcome.as_ref().map(|done| &done.rows[..]).unwrap_or_default();
+                rows.iter().map(|row| (told.path.as_path(), row))
+            })
+        };
+        let stands: HashMap<_, _> =
+            all().map(|(path, row)| (path, row.state.is_governed())).collect();
+        all().filter(move |(path, row)| {
+            let manifest = extension::manifest_of(path, &row.name);
+            match manifest.and_then(|manifest| stands.get(&*manifest)) {
+                None => true,
+                Some(governed) => *governed && !row.state.is_governed(),
+            }
         })
     }
 

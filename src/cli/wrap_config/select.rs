@@ -40,6 +40,11 @@ pub(in crate::cli) struct Lost {
 pub(in crate::cli) enum Unclear {
     #[error("say which files: a PATH, --client CLIENT, or --all\n\nclients:\n{}", clients())]
     Nothing,
+    #[error(
+        "there is no home directory to look for clients' files in; \
+         set HOME (Windows: USERPROFILE), or name the files"
+    )]
+    Homeless,
     #[error("with a PATH, give --client once: the file has the format of one client")]
     Clients,
     #[error("{0} has no configuration file of this kind")]
@@ -91,7 +96,7 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// [`Unclear`]: a mistake in the command line.
+    /// [`Unclear`]: a mistake in the command line, or there is no home directory.
     pub(in crate::cli) fn files(
         &self,
         places: &Places,
@@ -104,6 +109,10 @@ impl Selection {
         }
         if !self.all && self.client.is_empty() && self.project.is_empty() {
             return Err(Unclear::Nothing);
+        }
+        // To find nothing there would read as if nothing were left to govern.
+        if places.home.as_os_str().is_empty() && (self.all || !self.client.is_empty()) {
+            return Err(Unclear::Homeless);
         }
         let mut files = table::files(places);
         files.retain(|file| {

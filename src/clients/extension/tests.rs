@@ -39,7 +39,7 @@ impl App {
     }
 
     fn manifest(&self) -> PathBuf {
-        manifest_path(&self.home(), ID)
+        manifest_of(&self.home().join(LIST), ID).unwrap()
     }
 
     fn list(&self, manifest: &Value, signature: &str) {

@@ -5,30 +5,35 @@ use std::fs;
 use std::path::Path;
 
 use super::find::{self, File};
-use super::shapes::{CODEX, CONTEXT_SERVERS, CONTINUE, GOOSE, MCP_SERVERS, OPENCODE, SERVERS};
-use super::shapes::{INSTALLATIONS, MANIFEST, VSCODE_SETTINGS};
+use super::shapes::{
+    CLAUDE_CODE, CODEX, CONTEXT_SERVERS, CONTINUE, GOOSE, INSTALLATIONS, MANIFEST, MCP_SERVERS,
+    OPENCODE, SERVERS, VSCODE_SETTINGS,
+};
 use super::{ALL, Client, Kind, Places};
 use crate::clients::document::{Document, Shape, Syntax};
 
 /// Nobody's file that is known: one that was named by its path.
 pub static OTHER: Client = Client { id: "file", name: "a file", spots: &[] };
 
-/// What a file of unknown origin may be, in the order in which it is tried.
+/// What a file of unknown origin may be, in the order in which it is tried. The last is taken
+/// where none fits.
 const GUESSES: &[(Syntax, &[&Shape])] = &[
     (
         Syntax::Json,
         &[
-            &MCP_SERVERS,
+            // Finds servers outside of projects as well.
+            &CLAUDE_CODE,
             &SERVERS,
             &CONTEXT_SERVERS,
             &VSCODE_SETTINGS,
             &OPENCODE,
             &INSTALLATIONS,
             &MANIFEST,
+            &MCP_SERVERS,
         ],
     ),
     (Syntax::Toml, &[&CODEX]),
-    (Syntax::Yaml, &[&GOOSE, &CONTINUE]),
+    (Syntax::Yaml, &[&CONTINUE, &GOOSE]),
 ];
 
 /// Whose file this is and how it is written: by its place, by its name, or by what is in it.
@@ -85,7 +90,7 @@ fn by_content(path: &Path, text: &[u8]) -> File {
     };
     let shapes = GUESSES.iter().find(|(of, _)| *of == syntax).map_or(&[][..], |(_, shapes)| shapes);
     let fits = shapes.iter().find(|shape| has_servers(text, shape));
-    let shape = fits.or(shapes.first()).copied().unwrap_or(&MCP_SERVERS);
+    let shape = fits.or(shapes.last()).copied().unwrap_or(&MCP_SERVERS);
     file(&OTHER, Kind::User, shape, path)
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::clients::document::Syntax;
+use crate::clients::document::{Document, Syntax};
 use crate::config::variables::Env;
 
 /// Every path that is looked at on a system, `*` as it stands.
@@ -225,6 +225,21 @@ fn a_file_of_more_than_16_mib_is_not_read() {
 }
 
 #[test]
+fn servers_of_projects_are_found_in_a_copy_of_any_name() {
+    let entry = r#"{"a": {"command": "npx"}}"#;
+    for text in [
+        format!(r#"{{"mcpServers": {entry}, "projects": {{"/srv": {{"mcpServers": {entry}}}}}}}"#),
+        format!(r#"{{"projects": {{"/srv": {{"mcpServers": {entry}}}, "/b": {{}}}}}}"#),
+    ] {
+        let file = recognise(&Places::default(), Path::new("copy.json"), text.as_bytes());
+        let document = Document::read(text.as_bytes(), file.shape).unwrap();
+        let within = document.servers().last().unwrap().within.join("/");
+        assert_eq!(within, "projects//srv/mcpServers", "{text}");
+        assert_eq!(document.servers().len(), text.matches("npx").count(), "{text}");
+    }
+}
+
+#[test]
 fn a_path_is_recognised_by_its_place_its_name_or_its_contents() {
     let (root, places) = home(&[(".config/Code/User/settings.json", "{}")]);
     // path, text, the client, where its servers are
@@ -244,6 +259,7 @@ fn a_path_is_recognised_by_its_place_its_name_or_its_contents() {
             &["extensions", "*", "manifest", "server"],
         ),
         ("a/mcp.json", "{}", "file", &["mcpServers"]),
+        ("a/b.json", r#"{"mcpServers": {"a": {}}, "projects": []}"#, "file", &["mcpServers"]),
         ("a/mcp.toml", "", "file", &["mcp_servers"]),
         ("a/mcp.YML", "", "file", &["extensions"]),
     ];

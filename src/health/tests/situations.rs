@@ -50,6 +50,7 @@ fn starting() -> Vec<Row> {
         ("preflight refuses", troubled(Unsound::Preflight), Unhealthy, &[PreflightRefused]),
         ("a bad policy", troubled(Unsound::Policy), Unhealthy, &[PolicyInvalid]),
         ("a garbled state", troubled(Unsound::State), Unhealthy, &[StateUnreadable]),
+        ("no home", troubled(Unsound::Homeless), Degraded, &[ClientUnreadable]),
         ("an override", troubled(Unsound::Override), Degraded, &[LockedOverride]),
     ]
 }

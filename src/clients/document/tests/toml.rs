@@ -70,3 +70,12 @@ fn braces_and_dots_are_read_as_well() {
          args = [\"run\", \"--agent-id\", \"c\", \"--undo\", \"args,env.PATH\", \"--\", 'c']"
     );
 }
+
+#[test]
+fn a_command_in_a_table_of_its_own_is_told_to_be_changed() {
+    let original = "[mcp_servers.a]\n[mcp_servers.a.command]\npath = \"npx\"\nargs = [\"-y\"]\n";
+    let wrapped = read(original, &CODEX).wrap(plainly);
+    assert_eq!(wrapped.changed, [0]);
+    let unwrapped = Document::read(&wrapped.text, &CODEX).unwrap().unwrap(|_| true);
+    assert_eq!((&unwrapped.changed[..], &unwrapped.text[..]), (&[0][..], original.as_bytes()));
+}
