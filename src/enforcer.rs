@@ -38,7 +38,7 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::config::settings::{self, Environment, Identity, Tls};
-use crate::credential::{Credential, Flaw, NoCredential};
+use crate::credential::{Credential, Flaw, NoCredential, Snapshot};
 use crate::gate::decide::Mode;
 use crate::gate::verdict::{Answer, Hold, Question, Verdict};
 use crate::https::{BadAddress, Limits, Line, NotConnected, Outcome, base, root, segment};
@@ -52,9 +52,9 @@ use wire::{Asker, Expected, NotContext, Particulars};
 pub const MAX_ANSWER: usize = 1024 * 1024;
 /// How many questions are under way at once; further ones wait for a place.
 pub const MAX_IN_FLIGHT: usize = 64;
-/// How often one question is sent at most: with the key there is, and with two newer ones. The
-/// first newer one may be the beginning of the second, read while it was written.
-const MAX_TRIES: usize = 3;
+/// How often one question is sent at most, each time with a key that is newer than the rejected
+/// one. Its time is the limit that counts; this one is for a file that never stops changing.
+const MAX_TRIES: usize = 32;
 
 /// The enforcer, and the connections to it. Clones share both.
 #[derive(Clone, Debug)]
@@ -314,6 +314,9 @@ impl Session {
 
     /// Sends a request, and again with a newer key where the enforcer rejects the one there is;
     /// all of it within the time of one question.
+    ///
+    /// What was rejected and then remains without an answer stays rejected: a key file that never
+    /// stops changing must not make an outage of it.
     async fn exchange(
         &self,
         method: Method,
@@ -321,31 +324,47 @@ impl Session {
         mut body: impl FnMut() -> Bytes,
     ) -> Result<Outcome, NoCredential> {
         let deadline = Instant::now() + self.line.timeout();
-        let mut send =
-            |headers| self.line.exchange(method.clone(), path, headers, body(), deadline);
-        let Some(credential) = &self.credential else {
-            return Ok(send(HeaderMap::new()).await);
-        };
-        let late = |_| Err(NoCredential::Missing(Flaw::Slow));
-        let mut key = timeout_at(deadline, credential.current()).await.unwrap_or_else(late)?;
-        let mut tries = 1;
+        let mut rejected = None;
+        let mut tries = 0;
         loop {
-            let outcome = send(authentication(&key.secret)).await;
-            let status = match &outcome {
-                Outcome::Answered(reply) => Some(reply.status),
-                Outcome::Distrusted { .. } | Outcome::Lost(_) => None,
+            let place = match self.line.place(deadline).await {
+                Ok(place) => place,
+                Err(late) => return Ok(rejected.unwrap_or(late)),
             };
-            if status.is_some_and(|status| status.is_success()) {
+            // Not before there is a place: the key may have been replaced while it was waited for.
+            let key = self.key(deadline).await?;
+            let headers = key.as_ref().map(|(_, key)| authentication(&key.secret));
+            let (headers, method) = (headers.unwrap_or_default(), method.clone());
+            let sent = self.line.exchange(place, method, path, headers, body(), deadline).await;
+            tries += 1;
+            let status = match (&sent, &rejected) {
+                (Outcome::Answered(reply), _) => reply.status,
+                (Outcome::Lost(_), Some(rejected)) => return Ok(Outcome::clone(rejected)),
+                (Outcome::Distrusted { .. } | Outcome::Lost(_), _) => return Ok(sent),
+            };
+            let Some((credential, key)) = key else { return Ok(sent) };
+            if status.is_success() {
                 credential.accepted(key.generation);
             }
-            if status != Some(StatusCode::UNAUTHORIZED) || tries == MAX_TRIES {
-                return Ok(outcome);
+            if status != StatusCode::UNAUTHORIZED
+                || tries == MAX_TRIES
+                || credential.after_rejection(key.generation, deadline).await.is_none()
+            {
+                return Ok(sent);
             }
-            match credential.after_rejection(key.generation, deadline).await {
-                Some(newer) => (key, tries) = (newer, tries + 1),
-                None => return Ok(outcome),
-            }
+            rejected = Some(sent);
         }
+    }
+
+    /// The key as it is now, where one is configured.
+    async fn key(
+        &self,
+        deadline: Instant,
+    ) -> Result<Option<(&Credential, Snapshot)>, NoCredential> {
+        let Some(credential) = &self.credential else { return Ok(None) };
+        let late = |_| Err(NoCredential::Missing(Flaw::Slow));
+        let key = timeout_at(deadline, credential.current()).await.unwrap_or_else(late)?;
+        Ok(Some((credential, key)))
     }
 
     async fn look(&self, path: &str) -> Look {

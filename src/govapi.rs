@@ -178,7 +178,13 @@ impl GovApi {
         let mut is_retry = false;
         loop {
             let (headers, body) = (headers(&sent), body.clone().into());
-            let outcome = self.0.line.exchange(Method::POST, &path, headers, body, deadline).await;
+            let line = &self.0.line;
+            let outcome = match line.place(deadline).await {
+                Ok(place) => {
+                    line.exchange(place, Method::POST, &path, headers, body, deadline).await
+                }
+                Err(late) => late,
+            };
             let status = match &outcome {
                 Outcome::Answered(reply) => Some(reply.status),
                 Outcome::Distrusted { .. } | Outcome::Lost(_) => None,

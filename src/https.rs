@@ -18,4 +18,4 @@ mod line;
 
 pub use self::address::{BadAddress, base, segment};
 pub use self::connector::NotConnected;
-pub use self::line::{Cut, Limits, Line, Outcome, Reply, root};
+pub use self::line::{Cut, Limits, Line, Outcome, Place, Reply, root};

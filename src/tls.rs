@@ -31,12 +31,23 @@ pub use rustls::ClientConfig;
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::{CertificateError, RootCertStore};
+use rustls_native_certs::CertificateResult;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::config::settings::Tls;
 pub use verify::PinMismatch;
 use verify::Verifier;
+
+/// Where systems other than Windows keep their roots in one file, which is root's: Debian, Fedora,
+/// openSUSE, macOS, Alpine.
+const OWN_STORES: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/var/lib/ca-certificates/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+];
 
 /// Why no TLS configuration can be made.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +119,7 @@ pub enum Distrust {
 /// 1.2, the CA bundle's roots or else the system's, and the pins.
 ///
 /// Reads the bundle, or the system's store, from disk. `SSL_CERT_FILE` and `SSL_CERT_DIR` move the
-/// system's store, as everywhere.
+/// system's store, as everywhere, unless that is locked ([`Tls::is_store_fixed`]).
 ///
 /// # Errors
 ///
@@ -184,7 +195,8 @@ fn verifier(settings: &Tls, provider: &Arc<CryptoProvider>) -> Result<Verifier, 
     } else {
         let roots = match &settings.ca_bundle {
             Some(path) => bundled_roots(path)?,
-            None => system_roots()?,
+            None if settings.is_store_fixed => roots_of(own_store(&OWN_STORES))?,
+            None => roots_of(rustls_native_certs::load_native_certs())?,
         };
         let chain =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
@@ -228,9 +240,14 @@ fn bundled_roots(path: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
+/// The system's roots from where they lie, whatever variables say: the library would follow those.
+fn own_store(places: &[&str]) -> CertificateResult {
+    let file = places.iter().map(Path::new).find(|place| place.is_file());
+    rustls_native_certs::load_certs_from_paths(file, None)
+}
+
 /// A store may hold certificates that cannot be read; the others still count, as in a browser.
-fn system_roots() -> Result<RootCertStore, TlsError> {
-    let found = rustls_native_certs::load_native_certs();
+fn roots_of(found: CertificateResult) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
@@ -253,6 +270,16 @@ mod tests {
         file.write_all(text).unwrap();
         let tls = Tls { ca_bundle: Some(file.path().to_owned()), ..Tls::default() };
         (file, tls)
+    }
+
+    #[test]
+    fn the_systems_own_roots_are_those_of_the_first_place_there_is() {
+        let nowhere = roots_of(own_store(&["/nowhere/a.pem", "/nowhere/b.pem"]));
+        assert!(matches!(nowhere, Err(TlsError::NoSystemRoots(_))));
+        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (file, _) = bundle(issued.cert.pem().as_bytes());
+        let places = ["/nowhere/a.pem", file.path().to_str().unwrap(), "/nowhere/b.pem"];
+        assert_eq!(roots_of(own_store(&places)).unwrap().len(), 1);
     }
 
     #[test]

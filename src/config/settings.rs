@@ -211,6 +211,9 @@ pub struct Tls {
     pub unverified: bool,
     /// PEM file whose certificates are trusted instead of the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// Whether variables that move the system's roots (`SSL_CERT_FILE`, `SSL_CERT_DIR`) are set and
+    /// must not count: which roots are trusted is locked.
+    pub is_store_fixed: bool,
     /// The server's key or certificate must match one of these, where there are any.
     pub pins: Vec<Pin>,
     /// Whether an ARN of AWS-backed certificates must be configured, and whether one is.

@@ -79,6 +79,8 @@ const RIGHT: &[(&str, &str)] = &[
     ("THOTH_TOOL_INVENTORY", "off"),
     ("THOTH_TLS_VERIFY", "yes"),
     ("THOTH_TLS_CA_BUNDLE", "/etc/ca.pem"),
+    ("SSL_CERT_FILE", "/etc/other.pem"),
+    ("SSL_CERT_DIR", "/etc/others"),
     (
         "THOTH_TLS_PINNED_CERT_SHA256",
         "abababababababababababababababababababababababababababababababab",
@@ -236,6 +238,7 @@ fn every_variable_arrives_where_it_belongs() {
         Tls {
             unverified: false,
             ca_bundle: Some("/etc/ca.pem".into()),
+            is_store_fixed: false,
             pins: vec![Pin::Leaf([0xab; 32])],
             require_aws_backed: true,
             aws_acm_cert_arn: Some("arn:aws:acm:x".into()),

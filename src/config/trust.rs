@@ -5,14 +5,19 @@ use std::path::PathBuf;
 use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::settings::{Enforcer, Preflight, Tls};
-use super::sources::{Origin, Setting};
+use super::sources::{Origin, Overridden, Setting};
 use super::variables as name;
+
+/// Whose roots are trusted.
+const BUNDLE: &[&name::Variable] = &[&name::TLS_CA_BUNDLE];
 
 pub(super) fn tls(read: &mut Reader<'_>, strict: bool, enforcer: Option<&Enforcer>) -> Tls {
     let verified = read.optional(Setting::of(&[&name::TLS_VERIFY]), parse::boolean);
+    let ca_bundle = read.optional(Setting::of(BUNDLE), parse::path);
     let tls = Tls {
         unverified: verified == Some(false),
-        ca_bundle: read.optional(Setting::of(&[&name::TLS_CA_BUNDLE]), parse::path),
+        is_store_fixed: ca_bundle.is_none() && is_store_fixed(read),
+        ca_bundle,
         pins: read.optional(Setting::of(&[&name::TLS_PINS]), parse::pins).unwrap_or_default(),
         require_aws_backed: read
             .optional(Setting::of(&[&name::TLS_REQUIRE_AWS]), parse::boolean)
@@ -40,6 +45,27 @@ pub(super) fn tls(read: &mut Reader<'_>, strict: bool, enforcer: Option<&Enforce
         );
     }
     tls
+}
+
+/// Whether somebody moves the system's roots who may not say which ones are trusted.
+fn is_store_fixed(read: &mut Reader<'_>) -> bool {
+    let moves = [Setting::of(&[&name::CERT_FILE]), Setting::of(&[&name::CERT_DIR])];
+    let mut is_fixed = false;
+    for setting in moves {
+        if !read.is_given(setting) {
+            continue;
+        }
+        if read.is_locked(Setting::of(BUNDLE)) {
+            read.overrides(Overridden {
+                name: "tls_ca_bundle",
+                by: Origin::Variable(setting.name),
+            });
+            is_fixed = true;
+        } else {
+            read.shared(setting, parse::path);
+        }
+    }
+    is_fixed
 }
 
 pub(super) fn preflight(

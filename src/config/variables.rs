@@ -123,6 +123,8 @@ variables! {
     // TLS.
     TLS_VERIFY "THOTH_TLS_VERIFY" Read "`true`" "false leaves chain and name unverified; refused in staging and prod"
     TLS_CA_BUNDLE "THOTH_TLS_CA_BUNDLE" Read "the system's roots" "a PEM file whose certificates are trusted instead"
+    CERT_FILE "SSL_CERT_FILE" Read "-" "a PEM file in place of the system's roots, where neither `THOTH_TLS_CA_BUNDLE` nor a lock says which"
+    CERT_DIR "SSL_CERT_DIR" Read "-" "directories of certificates in place of the system's roots; see `SSL_CERT_FILE`"
     TLS_PINS "THOTH_TLS_PINNED_CERT_SHA256" Read "-" "SHA-256 pins, separated by commas: hexadecimal or `sha256:` for the leaf certificate, `spki-sha256:` for its key"
     TLS_PIN_CACHE "THOTH_TLS_PIN_CACHE_SECONDS" Ignored "-" "pins are checked in every handshake, so there is nothing to cache"
     TLS_REQUIRE_AWS "THOTH_TLS_REQUIRE_AWS_BACKED_CERTS" Read "`false`" "true demands one of the two names below"

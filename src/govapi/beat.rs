@@ -167,7 +167,8 @@ impl Heart {
         }
         let mut answer = self.govapi.check_in(&check_in).await;
         if answer.as_ref().is_err_and(|trouble| trouble.is_unknown) {
-            self.state.registration_ok = Some(false);
+            // Until that has gone well, every beat begins with it.
+            (self.state.registration_ok, self.is_new) = (Some(false), true);
             self.register(&check_in.registration).await?;
             answer = self.govapi.check_in(&check_in).await;
         }

@@ -11,7 +11,7 @@ use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use super::connector::{Connector, NotConnected};
@@ -46,6 +46,12 @@ pub struct Line {
     limits: Limits,
     places: Semaphore,
     clock: fn() -> Timestamp,
+}
+
+/// A place among the exchanges that are under way, for one of them.
+#[derive(Debug)]
+pub struct Place<'a> {
+    _permit: SemaphorePermit<'a>,
 }
 
 /// How one exchange ended.
@@ -133,26 +139,35 @@ impl Line {
         self.connector.probe(self.url.clone()).await
     }
 
-    /// Sends one request and takes in what comes back. Waits for a place, for a connection, for
-    /// the answer and for its end, until the deadline at the latest. `headers` are added to those that
-    /// every request carries.
+    /// Waits for a place, until the deadline at the latest. What may change meanwhile, such as a
+    /// key, is better looked up once there is one.
+    ///
+    /// Cancel safe: dropping the future gives up its turn.
+    ///
+    /// # Errors
+    ///
+    /// How the exchange ended, which never began.
+    pub async fn place(&self, deadline: Instant) -> Result<Place<'_>, Outcome> {
+        match timeout_at(deadline, self.places.acquire()).await {
+            Ok(Ok(permit)) => Ok(Place { _permit: permit }),
+            Ok(Err(_)) | Err(_) => Err(self.late()),
+        }
+    }
+
+    /// Sends one request and takes in what comes back. Waits for a connection, for the answer and
+    /// for its end, until the deadline at the latest. `headers` are added to those that every
+    /// request carries.
     ///
     /// Cancel safe: dropping the future drops the request, which may have been received.
     pub async fn exchange(
         &self,
+        _place: Place<'_>,
         method: Method,
         path: &str,
         headers: HeaderMap,
         body: Bytes,
         deadline: Instant,
     ) -> Outcome {
-        let late = || {
-            let (peer, limit) = (self.peer, self.limits.time.as_secs_f32());
-            Outcome::Lost(format!("{peer} did not answer within {limit} s"))
-        };
-        let Ok(_place) = timeout_at(deadline, self.places.acquire()).await else {
-            return late();
-        };
         let request = match self.request(method, path, headers, body) {
             Ok(request) => request,
             Err(error) => return Outcome::Lost(error.to_string()),
@@ -160,7 +175,7 @@ impl Line {
         let response = match timeout_at(deadline, self.client.request(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return self.lost(&error),
-            Err(_) => return late(),
+            Err(_) => return self.late(),
         };
         let (head, body) = response.into_parts();
         let body = match timeout_at(deadline, read(body, self.limits.answer)).await {
@@ -189,6 +204,11 @@ impl Line {
         request.headers_mut().clone_from(&self.headers);
         request.headers_mut().extend(headers);
         Ok(request)
+    }
+
+    fn late(&self) -> Outcome {
+        let (peer, limit) = (self.peer, self.limits.time.as_secs_f32());
+        Outcome::Lost(format!("{peer} did not answer within {limit} s"))
     }
 
     fn lost(&self, error: &(dyn StdError + 'static)) -> Outcome {

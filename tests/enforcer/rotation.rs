@@ -124,18 +124,43 @@ async fn a_key_that_stays_rejected_blocks_and_the_next_question_finds_out_at_onc
     assert_eq!(rotating.credential.standing().state, State::Ok);
 }
 
+/// Writes a new key after every request, and makes none of them good.
+async fn keep_changing(rotating: &Rotating) {
+    for requests in 1.. {
+        rotating.fake.until_seen(requests).await;
+        replace(&rotating.path, &format!("k1-{requests}"));
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_keeps_changing_is_not_followed_for_ever() {
     let rotating = Rotating::new().await;
     rotating.fake.accept(&[]);
-    let writing = async {
-        for (requests, text) in [(1, "k2"), (2, "k3"), (3, "k4")] {
-            rotating.write_after(requests, text).await;
-        }
+    let answer = tokio::select! {
+        answer = rotating.ask() => answer,
+        () = keep_changing(&rotating) => unreachable!("it does not end"),
     };
-    let (answer, ()) = tokio::join!(rotating.ask(), writing);
     assert_eq!(answer, AUTH_FAILED);
-    assert_eq!(rotating.fake.seen().len(), 3);
+    assert!(rotating.fake.seen().len() <= 32);
+}
+
+#[tokio::test]
+async fn a_rejection_that_outlasts_the_question_is_no_outage() {
+    let rotating = Rotating::new().await;
+    let fake = rotating.fake.scripted([Script::Hang]);
+    fake.accept(&["k2"]);
+    let settings = settings::Enforcer {
+        api_key: Some(rotating.credential),
+        timeout: Duration::from_millis(200),
+        ..fake.settings()
+    };
+    let asker = enforcer(&settings, &fake.tls()).unwrap();
+    let writing = async {
+        fake.until_seen(1).await;
+        replace(&rotating.path, "k2");
+    };
+    let (answer, ()) = tokio::join!(asker.ask(question("t", "{}")), writing);
+    assert_eq!((&*in_short(&answer), fake.seen().len()), (AUTH_FAILED, 2));
 }
 
 #[tokio::test]
@@ -280,4 +305,34 @@ async fn two_hundred_questions_in_flight_survive_twenty_rotations() {
     assert_eq!(judged.len(), 20 * 200);
     assert!(judged.values().all(|times| *times == 1), "each question is judged once");
     assert!(asked > 20 * 200, "some were rejected first");
+}
+
+/// A rotator that waits for nobody: while one key's rejections come in, it replaces the next.
+#[tokio::test]
+async fn rotations_faster_than_the_answers_fail_no_question() {
+    const QUICK: usize = 30;
+
+    let rotating = Rotating::new().await;
+    let mut asking = JoinSet::new();
+    for _ in 0..200 {
+        let enforcer = rotating.enforcer.clone();
+        asking.spawn(async move {
+            let mut answers = Vec::new();
+            for _ in 0..5 {
+                answers.push(in_short(&enforcer.ask(question("t", "{}")).await));
+            }
+            answers
+        });
+    }
+    for round in 1..=20 {
+        rotating.fake.until_seen(round * QUICK).await;
+        let new = format!("k{}", round + 1);
+        rotating.fake.accept(&[&new]);
+        replace(&rotating.path, &new);
+    }
+    let answers = asking.join_all().await.concat();
+    let failed = answers.iter().filter(|answer| *answer != ALLOWED).count();
+    assert_eq!((answers.len(), failed), (1_000, 0));
+    let judged = rotating.fake.seen().iter().filter(|seen| seen.accepted).count();
+    assert_eq!(judged, 1_000, "each question is judged once");
 }

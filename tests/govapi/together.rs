@@ -73,6 +73,21 @@ fn a_machine_the_govapi_has_forgotten_registers_once_more() {
 }
 
 #[test]
+fn a_registration_that_fails_is_tried_again_until_it_goes_well() {
+    let fake = FakeGovApi::start();
+    let script = |status| Script::Answer(status, "{}".to_owned());
+    fake.treats(CHECK_IN, [script(200), script(404), script(200)]);
+    fake.treats(REGISTER, [script(200), script(503), script(200)]);
+    let setup = reporting(&fake);
+    let sidecar = setup.start();
+    fake.until(REGISTER, 3);
+    fake.until(CHECK_IN, 4);
+    assert_eq!(fake.seen(REGISTER).len(), 3);
+    assert_eq!(sidecar.ends(), 0);
+    assert_eq!(remembered(setup.home.path())["registration_ok"], true);
+}
+
+#[test]
 fn a_machine_that_only_observes_is_a_shadow() {
     let fake = FakeGovApi::start();
     let setup = reporting(&fake).flags(&["--enforcement-mode", "observe"]);

@@ -184,6 +184,28 @@ fn an_attempt_is_told_and_saying_the_same_is_none() {
     assert_eq!(by(&profile), [("enforcement_mode", Origin::Profile("enforcement_mode"))]);
 }
 
+/// Programs of all kinds heed these two, and so do the libraries that read the system's roots.
+#[test]
+fn the_systems_roots_are_not_moved_where_it_is_locked_whose_are_trusted() {
+    let (enforcer, bundle) =
+        (r#""enforcer_url": "https://e.example""#, r#""tls_ca_bundle": "/ca""#);
+    for (managed, is_fixed) in [
+        (format!("{{{enforcer}}}"), false),
+        (format!("{{{enforcer}, \"locked\": [\"enforcer_url\"]}}"), true),
+        (format!("{{{enforcer}, \"locked\": [\"tls_verify\"]}}"), true),
+        (format!("{{{enforcer}, {bundle}, \"locked\": \"all\"}}"), false),
+    ] {
+        for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+            let reading = under(&managed, &[Way::Variable(name, "/home/me/ca".into())]);
+            let by = Origin::Variable(name);
+            let told = [Overridden { name: "tls_ca_bundle", by }];
+            assert_eq!(reading.draft().tls.is_store_fixed, is_fixed, "{managed}");
+            assert_eq!(reading.overridden(), &told[..usize::from(is_fixed)], "{managed}");
+        }
+        assert!(!under(&managed, &[]).draft().tls.is_store_fixed);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn what_is_not_utf_8_is_an_attempt_and_breaks_nothing() {
