@@ -91,6 +91,28 @@ fn without_anything_to_govern() {
 }
 
 #[test]
+fn the_govapis_token_is_looked_at_where_it_lies() {
+    let filed = |name: &str| {
+        let reporting = reporting().without("THOTH_GOVAPI_API_KEY");
+        reporting.variable(&format!("THOTH_GOVAPI_{name}_FILE"), "HOME/keys/token")
+    };
+    hold(vec![
+        (
+            "a token",
+            filed("BEARER_TOKEN").file("keys/token", SECRET),
+            "degraded 1 [not_registered]",
+        ),
+        ("a key", filed("API_KEY").file("keys/token", SECRET), "degraded 1 [not_registered]"),
+        ("no file", filed("API_KEY"), "degraded 1 [not_registered govapi_credential]"),
+        (
+            "open to others",
+            filed("BEARER_TOKEN").file("keys/token", SECRET).mode("keys/token", 0o666),
+            "degraded 1 [not_registered govapi_credential]",
+        ),
+    ]);
+}
+
+#[test]
 fn what_the_govapi_said_is_remembered() {
     let registered = || State {
         endpoint_id: Some("mac-7".to_owned()),

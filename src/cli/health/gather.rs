@@ -178,7 +178,12 @@ fn credentials(config: &Config) -> Vec<Standing> {
     let govapi = govapi.flat_map(|govapi| [&govapi.bearer_token, &govapi.api_key]);
     let enforcer = config.enforcer.iter().map(|enforcer| &enforcer.api_key);
     let credentials = enforcer.chain(govapi).flatten();
-    credentials.map(Credential::standing).collect()
+    let standing = |credential: &Credential| {
+        // The GovAPI's were not read with the settings; what is wrong with a file, the standing says.
+        let _ = credential.load_now();
+        credential.standing()
+    };
+    credentials.map(standing).collect()
 }
 
 /// The policies in force, each with where it comes from.
