@@ -26,7 +26,7 @@ fn managed() -> Machine {
 }
 
 #[test]
-#[ignore = "needs root, or user namespaces"]
+#[ignore = "needs root, or user namespaces, for the real /etc: `.ci/run` runs it"]
 fn a_managed_machine_is_healthy_and_says_what_is_locked() {
     let (report, told) = health(&managed(), &[]);
     assert_eq!(told, "0 ", "{report:#}");
@@ -39,7 +39,7 @@ fn a_managed_machine_is_healthy_and_says_what_is_locked() {
 }
 
 #[test]
-#[ignore = "needs root, or user namespaces"]
+#[ignore = "needs root, or user namespaces, for the real /etc: `.ci/run` runs it"]
 fn who_tries_to_override_a_lock_is_seen() {
     let (report, told) = health(&managed(), &[("THOTH_ENV", "staging")]);
     assert_eq!(told, "1 locked_override", "{report:#}");
@@ -49,7 +49,7 @@ fn who_tries_to_override_a_lock_is_seen() {
 }
 
 #[test]
-#[ignore = "needs root, or user namespaces"]
+#[ignore = "needs root, or user namespaces, for the real /etc: `.ci/run` runs it"]
 fn a_managed_file_that_cannot_be_relied_on_is_an_error() {
     for (config, mode, expected) in [
         ("{", 0o644, "2 managed_invalid"),
@@ -68,7 +68,7 @@ fn a_managed_file_that_cannot_be_relied_on_is_an_error() {
 }
 
 #[test]
-#[ignore = "needs root, or user namespaces"]
+#[ignore = "needs root, or user namespaces, for the real /etc: `.ci/run` runs it"]
 fn an_entry_that_is_told_less_than_what_is_managed_is_tampered_with() {
     let thoth = env!("CARGO_BIN_EXE_thoth");
     for (flags, expected) in [

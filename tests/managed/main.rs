@@ -100,7 +100,7 @@ const LOCKED: &str = r#"{
 }"#;
 
 #[test]
-#[ignore = "needs root, or user namespaces"]
+#[ignore = "needs root, or user namespaces, for the real /etc: `.ci/run` runs it"]
 fn a_user_cannot_weaken_what_is_locked() {
     let machine = Machine::new(LOCKED);
     machine.write("thoth/rules.toml", BLOCK);
@@ -135,7 +135,7 @@ fn a_user_cannot_weaken_what_is_locked() {
 }
 
 #[test]
-#[ignore = "needs root, or user namespaces"]
+#[ignore = "needs root, or user namespaces, for the real /etc: `.ci/run` runs it"]
 fn rules_of_the_user_add_to_managed_ones_that_are_not_locked() {
     let machine = Machine::new(r#"{"policy": ["/etc/thoth/rules.toml"]}"#);
     machine.write("thoth/rules.toml", BLOCK);
@@ -145,7 +145,7 @@ fn rules_of_the_user_add_to_managed_ones_that_are_not_locked() {
 }
 
 #[test]
-#[ignore = "needs root, or user namespaces"]
+#[ignore = "needs root, or user namespaces, for the real /etc: `.ci/run` runs it"]
 fn doctor_shows_what_is_managed_and_who_says_something_else() {
     let machine = Machine::new(LOCKED);
     machine.write("thoth/rules.toml", BLOCK);
@@ -183,7 +183,7 @@ fn doctor_shows_what_is_managed_and_who_says_something_else() {
 }
 
 #[test]
-#[ignore = "needs root, or user namespaces"]
+#[ignore = "needs root, or user namespaces, for the real /etc: `.ci/run` runs it"]
 fn a_managed_file_that_others_can_change_stops_the_start() {
     for (name, mode) in [
         ("thoth/thoth-config.json", 0o666),
@@ -204,7 +204,7 @@ fn a_managed_file_that_others_can_change_stops_the_start() {
 }
 
 #[test]
-#[ignore = "needs root, or user namespaces"]
+#[ignore = "needs root, or user namespaces, for the real /etc: `.ci/run` runs it"]
 fn a_managed_file_with_a_mistake_stops_the_start_and_says_where() {
     let told = Machine::new("{\n  \"enforcment_mode\": \"block\"\n}").refusal();
     let place = "/etc/thoth/thoth-config.json:2:3: `enforcment_mode` is no key that thoth knows";
