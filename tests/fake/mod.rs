@@ -112,6 +112,8 @@ struct Memory {
     closed: watch::Sender<usize>,
     /// The keys that are good, where not all are: the others get a 401.
     keys: Mutex<Option<Vec<String>>>,
+    /// The keys that are the good ones after so many requests.
+    next_keys: Mutex<Option<(usize, Vec<String>)>>,
 }
 
 struct State {
@@ -158,6 +160,7 @@ impl FakeEnforcer {
             count: watch::Sender::new(0),
             closed: watch::Sender::new(0),
             keys: Mutex::default(),
+            next_keys: Mutex::default(),
         });
         let acceptor = issued.as_ref().map(|issued| issued.acceptor(manner));
         let serving = serve::serve(listener, acceptor, manner, Arc::clone(&memory));
@@ -186,6 +189,12 @@ impl FakeEnforcer {
     pub(crate) fn accept(&self, keys: &[&str]) {
         let keys = keys.iter().map(|&key| key.to_owned()).collect();
         *self.memory.keys.lock().unwrap() = Some(keys);
+    }
+
+    /// After so many requests these keys are good, and no others, however slow whoever calls this is.
+    pub(crate) fn accept_after(&self, requests: usize, keys: &[&str]) {
+        let keys = keys.iter().map(|&key| key.to_owned()).collect();
+        *self.memory.next_keys.lock().unwrap() = Some((requests, keys));
     }
 
     /// The requests so far.

@@ -183,7 +183,12 @@ impl Connection {
 impl Memory {
     fn is_good(&self, headers: &HeaderMap) -> bool {
         let (key, bearer) = (headers.get("x-api-key"), headers.get("authorization"));
-        self.keys.lock().unwrap().as_ref().is_none_or(|keys| {
+        let mut keys = self.keys.lock().unwrap();
+        let mut next = self.next_keys.lock().unwrap();
+        if let Some((_, new)) = next.take_if(|(after, _)| *self.count.borrow() >= *after) {
+            *keys = Some(new);
+        }
+        keys.as_ref().is_none_or(|keys| {
             keys.iter().any(|good| {
                 key.is_some_and(|sent| sent == good.as_str())
                     && bearer.is_some_and(|sent| sent == format!("Bearer {good}").as_str())
