@@ -41,7 +41,7 @@ use crate::gate::json::{Lenient, Reader, respell};
 const DEEPEST: usize = 100;
 
 /// How many levels of JSON within strings within JSON are walked. Below, patterns still count.
-const LEVELS: u8 = 4;
+const LEVELS: u8 = 8;
 
 /// How many fields of one event are replaced by the full placeholder; further ones by a short one,
 /// so that an array of digits does not grow by its placeholders.
