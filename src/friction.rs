@@ -17,7 +17,7 @@
 //! - Numbers in a session's stream have no gap and no inversion.
 
 pub mod event;
-// pub mod inject;
+pub mod inject;
 pub mod raw;
 // pub mod report;
 pub mod scrub;

@@ -70,6 +70,11 @@ impl<'a> RawObject<'a> {
         Raw::read(text)?.object()
     }
 
+    /// The same, as any value.
+    pub fn raw(self) -> Raw<'a> {
+        self.0
+    }
+
     /// The text, from brace to brace.
     pub fn text(self) -> &'a [u8] {
         self.0.text
