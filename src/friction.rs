@@ -19,6 +19,6 @@
 pub mod event;
 pub mod inject;
 pub mod raw;
-// pub mod report;
+pub mod report;
 pub mod scrub;
 pub mod surface;

@@ -117,7 +117,9 @@ pub struct Event {
 impl Wire {
     /// Reads `w1`, `w2` or `w3`, in either case.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::W1, Self::W2, Self::W3].into_iter().find(|wire| wire.word().eq_ignore_ascii_case(word))
+        [Self::W1, Self::W2, Self::W3]
+            .into_iter()
+            .find(|wire| wire.word().eq_ignore_ascii_case(word))
     }
 
     /// Its name in settings.

@@ -262,15 +262,16 @@ impl<'r> Pass<'r, '_> {
     /// Scrubs a text; `None` where it holds nothing to take out.
     fn patterns(&mut self, text: &str) -> Option<String> {
         let scrubbed = text::scrub(text, |category| self.counts.add(category));
-        let custom = self.scrubber.custom.scrub(
-            scrubbed.as_deref().unwrap_or(text),
-            |category| self.counts.add(category),
-        );
+        let custom = self
+            .scrubber
+            .custom
+            .scrub(scrubbed.as_deref().unwrap_or(text), |category| self.counts.add(category));
         custom.or(scrubbed)
     }
 
     fn scalar(&mut self, scalar: &[u8], field: Option<Field<'r>>, out: &mut Vec<u8>) {
-        let is_number = matches!(scalar.first(), Some(b'-' | b'0'..=b'9')) && scalar != b"-Infinity";
+        let is_number =
+            matches!(scalar.first(), Some(b'-' | b'0'..=b'9')) && scalar != b"-Infinity";
         if !is_number {
             let known = [&b"true"[..], b"false", b"null"].contains(&scalar);
             out.extend_from_slice(if known { scalar } else { b"null" });

@@ -158,7 +158,8 @@ mod tests {
             nothing.hash().unwrap(),
             "sha256:5ac478ee66ece169ea0e6c3bd54ef5617fd6a888b5bb48ad2751dcfcb8327348"
         );
-        let tool = br#"{"name":"t","inputSchema":{"type":"object","properties":{"n":{"type":"number",
+        let tool =
+            br#"{"name":"t","inputSchema":{"type":"object","properties":{"n":{"type":"number",
             "minimum":-0.5,"maximum":1e5,"default":1.0,"x":1E22,"y":0.0000001}}}}"#;
         let offer = Offer {
             server_info: Some(br#"{"name":"x"}"#),

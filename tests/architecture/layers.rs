@@ -39,7 +39,18 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "friction",
         modules: &["gate"],
-        crates: &["hex", "jiff", "memchr", "regex", "serde", "serde_json", "sha2", "thiserror", "toml", "uuid"],
+        crates: &[
+            "hex",
+            "jiff",
+            "memchr",
+            "regex",
+            "serde",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "toml",
+            "uuid",
+        ],
         pure: true,
     },
     Layer {

@@ -79,9 +79,10 @@ impl<'a> Failure<'a> {
     /// A request without an answer.
     pub fn unanswered(why: Unanswered) -> Self {
         let (error_type, body) = match why {
-            Unanswered::Cancelled => {
-                ("proxy_client_cancelled", "the client cancelled the request before it was answered")
-            }
+            Unanswered::Cancelled => (
+                "proxy_client_cancelled",
+                "the client cancelled the request before it was answered",
+            ),
             Unanswered::Closed => {
                 ("proxy_upstream_closed", "the session ended before the server answered")
             }
@@ -220,7 +221,10 @@ mod tests {
         ];
         for (error, error_type, body, kind) in table {
             let failure = Failure::of_error(error.as_bytes());
-            assert_eq!((&*failure.error_type, &*failure.body, failure.kind), (error_type, body, kind));
+            assert_eq!(
+                (&*failure.error_type, &*failure.body, failure.kind),
+                (error_type, body, kind)
+            );
         }
     }
 

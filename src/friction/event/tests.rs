@@ -330,9 +330,10 @@ fn a_raw_id_does_not_become_a_pseudonym() {
 fn only_what_is_admitted_takes_a_number() {
     let list = Payload::List { of: Listed::Tools, step: ListStep::Start };
     let end = call(CallStep::End { result: None, duration_ms: None });
-    for (wire, numbers) in
-        [(Wire::W1, [None, Some(0), None, Some(1)]), (Wire::W3, [Some(0), Some(1), Some(2), Some(3)])]
-    {
+    for (wire, numbers) in [
+        (Wire::W1, [None, Some(0), None, Some(1)]),
+        (Wire::W3, [Some(0), Some(1), Some(2), Some(3)]),
+    ] {
         let mut stream = Stream::new(wire, origin());
         let said = [&list, &end, &list, &end]
             .map(|payload| stream.draft(stamp(), None, payload).map(|draft| draft.sequence));
@@ -343,7 +344,8 @@ fn only_what_is_admitted_takes_a_number() {
 
 #[test]
 fn what_others_sent_cannot_break_out_and_is_made_valid() {
-    let result = "{\"a\":NaN,\"b\":1e999,\"c\":\"\\ud800\",\"d\":\"x\u{2028}y\",\r\n\"e\":[-Infinity]}";
+    let result =
+        "{\"a\":NaN,\"b\":1e999,\"c\":\"\\ud800\",\"d\":\"x\u{2028}y\",\r\n\"e\":[-Infinity]}";
     let end = call(CallStep::End { result: raw(result), duration_ms: None });
     let said = event(&mut Stream::new(Wire::W3, origin()), None, &end).unwrap();
     let value: serde_json::Value = serde_json::from_str(&said).unwrap();

@@ -53,7 +53,8 @@ impl Registry {
                 None if !kept => {
                     kept = true;
                     // The first that stays must not follow a comma.
-                    let comma = text[start..end].iter().position(|&byte| !byte.is_ascii_whitespace());
+                    let comma =
+                        text[start..end].iter().position(|&byte| !byte.is_ascii_whitespace());
                     if let Some(comma) = comma.filter(|&comma| text[start + comma] == b',') {
                         edits.replace(start + comma..start + comma + 1, Vec::new());
                     }

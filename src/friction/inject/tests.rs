@@ -3,12 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn additions() -> Additions {
-    Additions {
-        words: Words::default(),
-        mode: Mode::Required,
-        proactive: false,
-        report: true,
-    }
+    Additions { words: Words::default(), mode: Mode::Required, proactive: false, report: true }
 }
 
 fn list(registry: &mut Registry, result: &str, first: bool) -> Value {
@@ -31,7 +26,9 @@ fn instructions_get_a_suffix_and_nothing_else_changes() {
     let table = [
         (
             r#"{ "serverInfo":{"x":1.0}, "instructions" : "Say \"hi\"." ,"y":1e5}"#,
-            format!(r#"{{ "serverInfo":{{"x":1.0}}, "instructions" : "Say \"hi\".{inner}" ,"y":1e5}}"#),
+            format!(
+                r#"{{ "serverInfo":{{"x":1.0}}, "instructions" : "Say \"hi\".{inner}" ,"y":1e5}}"#
+            ),
         ),
         (
             r#"{"protocolVersion":"1"}"#,

@@ -95,8 +95,7 @@ pub(super) fn plain(name: &str) -> String {
 
 /// What a variable in capitals holds, by the end of its name.
 fn variable(name: &str) -> Option<&'static str> {
-    let capitals =
-        name.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'));
+    let capitals = name.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'));
     let end = capitals.then(|| ENDS.iter().find(|(end, _)| name.ends_with(end)))?;
     end.map(|&(_, name)| name)
 }

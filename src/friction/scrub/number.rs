@@ -95,8 +95,9 @@ fn name(text: &[u8], groups: &[Group], lengths: &[usize]) -> Option<&'static str
 
 /// Where the next group starts, if only a separator lies between.
 fn second(text: &[u8], end: usize) -> Option<usize> {
-    let separator =
-        |at: usize| text.get(at).is_some_and(|byte| matches!(byte, b' ' | b'-' | b'.' | b'(' | b')'));
+    let separator = |at: usize| {
+        text.get(at).is_some_and(|byte| matches!(byte, b' ' | b'-' | b'.' | b'(' | b')'))
+    };
     let digit = |at: usize| text.get(at).is_some_and(u8::is_ascii_digit);
     if !separator(end) {
         None

@@ -14,8 +14,8 @@ mod assigned;
 
 use memchr::memmem;
 
-use super::number::{self, is_word};
 use super::Category;
+use super::number::{self, is_word};
 
 /// What is found at a byte.
 pub(super) enum Look<'r> {
@@ -121,7 +121,11 @@ impl Scan<'_> {
             b'B' | b'b' => self.scheme(at),
             b'-' => self.pem(at),
             b':' => {
-                if let found @ Look::Found(..) = self.credentials(at) { found } else { self.assigned(at) }
+                if let found @ Look::Found(..) = self.credentials(at) {
+                    found
+                } else {
+                    self.assigned(at)
+                }
             }
             b'=' => self.assigned(at),
             _ => self.token(at),
@@ -142,7 +146,8 @@ impl Scan<'_> {
         // The last dot that two letters follow, and then no more of the word.
         let mut end = run.len();
         while let Some(dot) = memchr::memrchr(b'.', &run[..end]) {
-            let letters = run[dot + 1..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+            let letters =
+                run[dot + 1..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
             let last = at + 1 + dot + 1 + letters;
             if letters >= 2 && dot > 0 && !is_word(self.text.get(last)) {
                 return Look::Found(start, last, Category::Pattern("email"));
@@ -210,9 +215,9 @@ impl Scan<'_> {
     /// `Bearer …`, `Basic …`
     fn scheme(&self, at: usize) -> Look<'static> {
         let is_scheme = |word: &str| {
-            self.text.get(at..at + word.len()).is_some_and(|start| {
-                start.eq_ignore_ascii_case(word.as_bytes()) && self.begins(at)
-            })
+            self.text
+                .get(at..at + word.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()) && self.begins(at))
         };
         let (length, name) = if is_scheme("bearer") {
             (6, "bearer")
@@ -321,8 +326,7 @@ impl Scan<'_> {
             .take(LOCAL)
             .take_while(|byte| byte.is_ascii_alphanumeric() || b"._%+-".contains(byte))
             .count();
-        rest.get(local) == Some(&b'@')
-            && rest.get(local + 1).is_some_and(u8::is_ascii_alphanumeric)
+        rest.get(local) == Some(&b'@') && rest.get(local + 1).is_some_and(u8::is_ascii_alphanumeric)
     }
 }
 

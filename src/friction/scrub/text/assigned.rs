@@ -64,7 +64,9 @@ impl Scan<'_> {
             return Some((inner, closing(text, inner, quote, slashes), false));
         }
         // Another structure, or what was taken out already.
-        if matches!(text.get(start), None | Some(b'[' | b'{' | b':' | b'=')) || text[start..].starts_with(b"//") {
+        if matches!(text.get(start), None | Some(b'[' | b'{' | b':' | b'='))
+            || text[start..].starts_with(b"//")
+        {
             return None;
         }
         let ends = |byte: u8| match byte {
