@@ -19,12 +19,12 @@ impl Scan<'_> {
         let Some((field, quoted)) = self.named_before(at) else {
             return nothing;
         };
-        let Some((start, end, bare)) = self.value_after(at + 1, field) else {
+        let Some((start, end)) = self.value_after(at + 1, field) else {
             return nothing;
         };
         let value = &self.text[start..end];
         let nobody = [&b"null"[..], b"true", b"false", b"None", b"undefined"].contains(&value);
-        let sentence = bare && !quoted && self.text[at] == b':' && value.len() < LEAST;
+        let sentence = !quoted && self.text[at] == b':' && value.len() < LEAST;
         if nobody || sentence || value.is_empty() {
             return nothing;
         }
@@ -49,8 +49,8 @@ impl Scan<'_> {
         Some((field::named(name)?, quoted))
     }
 
-    /// Where the value stands that follows a separator, and whether it has no quotes.
-    fn value_after(&self, at: usize, field: Field<'_>) -> Option<(usize, usize, bool)> {
+    /// Where the value stands that follows a separator, without its quotes.
+    fn value_after(&self, at: usize, field: Field<'_>) -> Option<(usize, usize)> {
         let text = self.text;
         let mut start = at;
         if text[at - 1] == b'=' && matches!(text.get(start), Some(b'>' | b'=')) {
@@ -61,7 +61,7 @@ impl Scan<'_> {
         let quote = text.get(start + slashes).copied();
         if let Some(quote @ (b'"' | b'\'')) = quote {
             let inner = start + slashes + 1;
-            return Some((inner, closing(text, inner, quote, slashes), false));
+            return Some((inner, closing(text, inner, quote, slashes)));
         }
         // Another structure, or what was taken out already.
         if matches!(text.get(start), None | Some(b'[' | b'{' | b':' | b'='))
@@ -75,7 +75,7 @@ impl Scan<'_> {
             _ => byte.is_ascii_whitespace() || b"',;&)]}<>|`".contains(&byte),
         };
         let end = start + first(&text[start..], usize::MAX, |byte| !ends(byte));
-        Some((start, end, true))
+        Some((start, end))
     }
 }
 
