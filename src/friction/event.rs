@@ -290,10 +290,10 @@ impl Draft {
     pub fn scrub(self, scrubber: &Scrubber, counts: &mut Counts) -> Event {
         let rest = Raw::read(&self.rest)
             .unwrap_or_else(|| unreachable!("it was written from values that were read"));
-        let scrubbed = scrubber.scrub(rest, counts);
+        let clean = scrubber.scrub(rest, counts);
         let mut line = String::from_utf8(self.head)
             .unwrap_or_else(|_| unreachable!("it was written from strings"));
-        line.push_str(&scrubbed[1..]);
+        line.push_str(&clean[1..]);
         Event { line, id: self.id, sequence: self.sequence }
     }
 }

@@ -203,8 +203,8 @@ pub fn blocked_then_gave_up<'a>(calls: &[Call<'a>], limits: Limits) -> Option<Fi
 /// The durations of a tool's answered calls; `None` where there are none. Each is the duration of a
 /// call, not a mean of two (nearest rank).
 pub fn percentiles(calls: &[Call<'_>], tool: &str) -> Option<Percentiles> {
-    let of_tool = calls.iter().filter(|call| call.tool == tool);
-    let mut took: Vec<_> = of_tool.filter_map(|call| call.took_ms).collect();
+    let same = calls.iter().filter(|call| call.tool == tool);
+    let mut took: Vec<_> = same.filter_map(|call| call.took_ms).collect();
     took.sort_unstable();
     let rank = |hundredths: usize| {
         let rank = (took.len() * hundredths).div_ceil(100);

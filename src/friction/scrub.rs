@@ -223,7 +223,8 @@ impl<'r> Pass<'r, '_> {
             // Two names must not become one.
             self.names += 1;
             if self.names > 1 {
-                scrubbed.push_str(&format!(" {}", self.names));
+                scrubbed.push(' ');
+                scrubbed.push_str(&self.names.to_string());
             }
             quote(out, &scrubbed);
         } else {

@@ -5,7 +5,7 @@
 //! the capture itself.
 
 use super::Wire;
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::object::Object;
 use crate::friction::raw::{Raw, RawObject};
 
@@ -299,7 +299,7 @@ impl CallStep<'_> {
                     if let Some(result) = result {
                         object.raw("result", result.text());
                     }
-                    object.text_if("failure_kind", failure.kind.map(|kind| kind.word()));
+                    object.text_if("failure_kind", failure.kind.map(FailureKind::word));
                 }
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! Clients cut long instructions, so the suffix has limits; what does not fit is left out whole.
 
+use std::fmt::Write as _;
+
 use super::{Additions, Mode, Param};
 use crate::friction::event::{Object, quote};
 
@@ -70,10 +72,12 @@ impl Words {
              of the user's message before `overall_task`, as in \"2: book a trip\"."
         );
         if proactive {
-            text.push_str(&format!(
+            // Writing to a string does not fail.
+            let _ = write!(
+                text,
                 " Also call `{annotate}` once before the first tool of a new task, with `user_goal` \
                  and `expected_result` and without `what_happened`."
-            ));
+            );
         }
         debug_assert!(text.chars().count() <= LONGEST, "these texts are ours");
         if let Some(file) = file {

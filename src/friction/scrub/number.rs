@@ -79,7 +79,7 @@ pub(super) fn is_card(number: &[u8]) -> bool {
 fn name(text: &[u8], groups: &[Group], lengths: &[usize]) -> Option<&'static str> {
     let country = text[groups[0].start] == b'1';
     match lengths {
-        [13..=19] | [4, 4, 4, 4] | [4, 4, 4, 4, 3] | [4, 6, 5] | [4, 6, 4] => {
+        [13..=19] | [4, 4, 4, 4] | [4, 4, 4, 4, 3] | [4, 6, 4 | 5] => {
             let digits = groups.iter().flat_map(|group| &text[group.start..group.end]);
             luhn(digits.copied()).then_some(CARD)
         }
