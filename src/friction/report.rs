@@ -204,11 +204,11 @@ pub fn blocked_then_gave_up<'a>(calls: &[Call<'a>], limits: Limits) -> Option<Fi
 /// call, not a mean of two (nearest rank).
 pub fn percentiles(calls: &[Call<'_>], tool: &str) -> Option<Percentiles> {
     let same = calls.iter().filter(|call| call.tool == tool);
-    let mut took: Vec<_> = same.filter_map(|call| call.took_ms).collect();
-    took.sort_unstable();
+    let mut times: Vec<_> = same.filter_map(|call| call.took_ms).collect();
+    times.sort_unstable();
     let rank = |hundredths: usize| {
-        let rank = (took.len() * hundredths).div_ceil(100);
-        took.get(rank.checked_sub(1)?).copied()
+        let rank = (times.len() * hundredths).div_ceil(100);
+        times.get(rank.checked_sub(1)?).copied()
     };
     Some(Percentiles { p50: rank(50)?, p95: rank(95)? })
 }
@@ -217,22 +217,23 @@ pub fn percentiles(calls: &[Call<'_>], tool: &str) -> Option<Percentiles> {
 mod tests {
     use super::*;
 
-    /// Calls as words: tool, arguments, second of the start, seconds it took, `+` success,
+    /// Calls as words: tool, arguments, second of the start, seconds it times, `+` success,
     /// `-` failure, `!` refusal, `?` open.
     fn calls(table: &[(&'static str, u64, u64, u64, char)]) -> Vec<Call<'static>> {
-        let call = |(nth, &(tool, arguments, at, took, end)): (usize, &(_, _, u64, u64, _))| Call {
-            sequence: nth as u64,
-            tool,
-            arguments,
-            at_ms: at * 1000,
-            took_ms: (end != '?').then_some(took * 1000),
-            end: match end {
-                '+' => End::Succeeded,
-                '-' => End::Failed,
-                '!' => End::Refused,
-                _ => End::Open,
-            },
-        };
+        let call =
+            |(nth, &(tool, arguments, at, times, end)): (usize, &(_, _, u64, u64, _))| Call {
+                sequence: nth as u64,
+                tool,
+                arguments,
+                at_ms: at * 1000,
+                took_ms: (end != '?').then_some(took * 1000),
+                end: match end {
+                    '+' => End::Succeeded,
+                    '-' => End::Failed,
+                    '!' => End::Refused,
+                    _ => End::Open,
+                },
+            };
         table.iter().enumerate().map(call).collect()
     }
 

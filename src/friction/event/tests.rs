@@ -1,3 +1,5 @@
+//! Every type of event in every generation, and what the envelope says.
+
 use super::failure::{Failure, FailureKind, Unanswered};
 use super::payload::{
     Added, AddedParams, Annotation, CallStep, FetchStep, Intent, IntentSource, ListStep, Listed,

@@ -1,3 +1,5 @@
+//! Additions and strips, over every shape of schema and of arguments.
+
 use serde_json::{Value, json};
 
 use super::*;

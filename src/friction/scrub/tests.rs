@@ -1,3 +1,5 @@
+//! Secrets of every category, planted wherever they can stand, and what only looks like one.
+
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
