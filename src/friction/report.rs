@@ -217,23 +217,22 @@ pub fn percentiles(calls: &[Call<'_>], tool: &str) -> Option<Percentiles> {
 mod tests {
     use super::*;
 
-    /// Calls as words: tool, arguments, second of the start, seconds it times, `+` success,
+    /// Calls as words: tool, arguments, second of the start, seconds it took, `+` success,
     /// `-` failure, `!` refusal, `?` open.
     fn calls(table: &[(&'static str, u64, u64, u64, char)]) -> Vec<Call<'static>> {
-        let call =
-            |(nth, &(tool, arguments, at, times, end)): (usize, &(_, _, u64, u64, _))| Call {
-                sequence: nth as u64,
-                tool,
-                arguments,
-                at_ms: at * 1000,
-                took_ms: (end != '?').then_some(took * 1000),
-                end: match end {
-                    '+' => End::Succeeded,
-                    '-' => End::Failed,
-                    '!' => End::Refused,
-                    _ => End::Open,
-                },
-            };
+        let call = |(nth, &(tool, arguments, at, took, end)): (usize, &(_, _, u64, u64, _))| Call {
+            sequence: nth as u64,
+            tool,
+            arguments,
+            at_ms: at * 1000,
+            took_ms: (end != '?').then_some(took * 1000),
+            end: match end {
+                '+' => End::Succeeded,
+                '-' => End::Failed,
+                '!' => End::Refused,
+                _ => End::Open,
+            },
+        };
         table.iter().enumerate().map(call).collect()
     }
 
