@@ -33,6 +33,7 @@ pub mod config;
 pub mod credential;
 pub mod endpoint;
 pub mod enforcer;
+pub mod friction;
 pub mod gate;
 pub mod govapi;
 pub mod health;

@@ -237,6 +237,37 @@ impl<'a, R: Reading> Reader<'a, R> {
         Ok(start..self.at)
     }
 
+    /// Reads one array element by element: `each` must read one with [`Reader::value`],
+    /// [`Reader::object`] or [`Reader::array`].
+    ///
+    /// # Errors
+    ///
+    /// The first [`Fault`]; what `each` returns. [`Fault::Syntax`] where there is no array.
+    pub fn array(
+        &mut self,
+        mut each: impl FnMut(&mut Self) -> Result<(), Fault>,
+    ) -> Result<Range<usize>, Fault> {
+        self.blank()?;
+        let start = self.at;
+        if self.next() != Some(b'[') {
+            return Err(Fault::Syntax);
+        }
+        self.blank()?;
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(start..self.at);
+        }
+        loop {
+            each(self)?;
+            self.blank()?;
+            match self.next() {
+                Some(b',') => {}
+                Some(b']') => return Ok(start..self.at),
+                _ => return Err(Fault::Syntax),
+            }
+        }
+    }
+
     /// Checks that nothing but blanks follows.
     ///
     /// # Errors

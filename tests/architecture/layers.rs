@@ -37,6 +37,23 @@ pub(crate) const LAYERS: &[Layer] = &[
         pure: true,
     },
     Layer {
+        module: "friction",
+        modules: &["gate"],
+        crates: &[
+            "hex",
+            "jiff",
+            "memchr",
+            "regex",
+            "serde",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "toml",
+            "uuid",
+        ],
+        pure: true,
+    },
+    Layer {
         module: "secret",
         modules: &[],
         crates: &["hex", "hyper", "secrecy", "sha2", "thiserror"],

@@ -1,0 +1,214 @@
+//! Additions and strips, over every shape of schema and of arguments.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn additions() -> Additions {
+    Additions { words: Words::default(), mode: Mode::Required, proactive: false, report: true }
+}
+
+fn list(registry: &mut Registry, result: &str, first: bool) -> Value {
+    let page = registry.list(result.as_bytes(), first, &additions()).unwrap();
+    let value: Value = serde_json::from_slice(&page.text).unwrap();
+    assert_eq!(page.count, value["tools"].as_array().unwrap().len());
+    value
+}
+
+fn names(page: &Value) -> Vec<&str> {
+    page["tools"].as_array().unwrap().iter().filter_map(|tool| tool["name"].as_str()).collect()
+}
+
+#[test]
+fn instructions_get_a_suffix_and_nothing_else_changes() {
+    let suffix = Words::default().instructions(false, None);
+    let quoted = json!(suffix).to_string();
+    let inner = &quoted[1..quoted.len() - 1];
+    let alone = json!(suffix.trim_start()).to_string();
+    let table = [
+        (
+            r#"{ "serverInfo":{"x":1.0}, "instructions" : "Say \"hi\"." ,"y":1e5}"#,
+            format!(
+                r#"{{ "serverInfo":{{"x":1.0}}, "instructions" : "Say \"hi\".{inner}" ,"y":1e5}}"#
+            ),
+        ),
+        (
+            r#"{"protocolVersion":"1"}"#,
+            format!(r#"{{"protocolVersion":"1","instructions":{alone}}}"#),
+        ),
+        (
+            r#"{"protocolVersion":"1","instructions":null}"#,
+            format!(r#"{{"protocolVersion":"1","instructions":{alone}}}"#),
+        ),
+    ];
+    for (result, edited) in table {
+        let said = additions().initialize(result.as_bytes(), None).unwrap();
+        assert_eq!(String::from_utf8(said).unwrap(), edited);
+    }
+    for other in ["{}", r#"{"tools":[]}"#, "[1]", "{"] {
+        assert_eq!(additions().initialize(other.as_bytes(), None), None);
+    }
+}
+
+#[test]
+fn the_suffix_keeps_to_the_limits() {
+    let words = Words::with_prefix(&"x".repeat(40)).unwrap();
+    let length = |file: Option<&str>| words.instructions(true, file).chars().count();
+    assert!(length(None) <= words::LONGEST);
+    assert!(length(Some("/home/u/.thoth/events.jsonl")) > length(None));
+    assert_eq!(length(Some(&"f".repeat(2000))), length(None));
+    assert!(words.instructions(false, None).starts_with(' '));
+    for bad in ["", "a b", "é", &"x".repeat(41)] {
+        assert_eq!(Words::with_prefix(bad), Err(words::BadPrefix));
+    }
+}
+
+#[test]
+fn only_the_first_page_gets_the_tools() {
+    let mut registry = Registry::default();
+    let first = list(&mut registry, r#"{"tools":[{"name":"a"}],"nextCursor":"x"}"#, true);
+    let second = list(&mut registry, r#"{"tools":[{"name":"b"}]}"#, false);
+    let empty = list(&mut registry, r#"{"tools":[ ]}"#, true);
+    assert_eq!(names(&first), ["a", "baton_annotate", "baton_session_report"]);
+    assert_eq!(names(&second), ["b"]);
+    assert_eq!(names(&empty), ["baton_annotate", "baton_session_report"]);
+    assert!(registry.is_own("baton_annotate", &additions()));
+    assert!(!registry.is_own("a", &additions()));
+}
+
+#[test]
+fn a_tool_of_the_server_with_such_a_name_stays_the_servers() {
+    let mut registry = Registry::default();
+    let own = r#"{"tools":[{"name":"baton_annotate","x":1}]}"#;
+    let page = list(&mut registry, own, true);
+    assert_eq!(names(&page), ["baton_annotate", "baton_session_report"]);
+    assert_eq!(page["tools"][0], json!({"name": "baton_annotate", "x": 1}));
+    assert!(!registry.is_own("baton_annotate", &additions()));
+    let stripped = registry.strip("baton_annotate", br#"{"user_goal":"g"}"#);
+    assert!(stripped.arguments.is_none());
+}
+
+#[test]
+fn every_shape_of_schema_gets_the_missing_parameters() {
+    let all = ["expected_result", "overall_task", "user_goal"];
+    let table: [(Value, &[&str], Value); 9] = [
+        (json!({"name": "t"}), &all, json!(all)),
+        (json!({"name": "t", "inputSchema": 7}), &all, json!(all)),
+        (json!({"name": "t", "inputSchema": {}}), &all, json!(all)),
+        (json!({"name": "t", "inputSchema": {"properties": []}}), &all, json!(all)),
+        (json!({"name": "t", "inputSchema": {"properties": {}}}), &all, json!(all)),
+        (
+            json!({"name": "t", "inputSchema": {"properties": {"a": {}}, "required": ["a"]}}),
+            &all,
+            json!(["a", "expected_result", "overall_task", "user_goal"]),
+        ),
+        (json!({"name": "t", "inputSchema": {"properties": {}, "required": []}}), &all, json!(all)),
+        (
+            json!({"name": "t", "inputSchema": {"properties": {"user_goal": {"type": "number"}}}}),
+            &all[..2],
+            json!(all[..2]),
+        ),
+        (
+            json!({"name": "t", "inputSchema": {"properties": {
+                "user_goal": {}, "expected_result": {}, "overall_task": {},
+            }}}),
+            &[],
+            Value::Null,
+        ),
+    ];
+    for (tool, added, required) in table {
+        let mut registry = Registry::default();
+        let page = list(&mut registry, &json!({"tools": [tool]}).to_string(), true);
+        let schema = &page["tools"][0]["inputSchema"];
+        for name in added {
+            assert_eq!(schema["properties"][name]["type"], "string", "{tool}");
+        }
+        assert_eq!(schema["required"], required, "{tool}");
+        let remembered: Vec<_> = registry.added("t").map(Param::name).collect();
+        assert_eq!(remembered, added);
+        let native = &tool["inputSchema"]["properties"]["user_goal"];
+        if !native.is_null() {
+            assert_eq!(&schema["properties"]["user_goal"], native);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_edited_keeps_its_bytes() {
+    let result = r#"{"tools":[ {"name":"t","x":1.00,"inputSchema":{"properties":{"a":{"default":1e5}}}} ],"y":1}"#;
+    let optional = Additions { mode: Mode::Optional, report: false, ..additions() };
+    let page = Registry::default().list(result.as_bytes(), false, &optional).unwrap();
+    let text = String::from_utf8(page.text).unwrap();
+    assert!(text.starts_with(
+        r#"{"tools":[ {"name":"t","x":1.00,"inputSchema":{"properties":{"a":{"default":1e5},"expected_result":{"#
+    ));
+    assert!(text.ends_with(r#"}}}} ],"y":1}"#));
+    assert!(!text.contains("required"));
+    assert!(text.contains("OPTIONAL."));
+}
+
+#[test]
+fn what_has_no_tools_stays_as_it_is() {
+    for other in ["{}", r#"{"tools":7}"#, "[]", "{"] {
+        assert!(Registry::default().list(other.as_bytes(), true, &additions()).is_none());
+    }
+}
+
+#[test]
+fn what_was_added_is_taken_out_and_nothing_else() {
+    let mut registry = Registry::default();
+    list(
+        &mut registry,
+        r#"{"tools":[{"name":"t"},{"name":"n","inputSchema":{"properties":{"user_goal":{}}}}]}"#,
+        true,
+    );
+    let table: [(&str, &str, Option<&str>, [Option<&str>; 3]); 12] = [
+        ("t", r#"{"a":1.0}"#, None, [None; 3]),
+        ("t", r#"{"user_goal":"g"}"#, Some("{}"), [Some("g"), None, None]),
+        ("t", r#"{ "user_goal":"g" }"#, Some("{ }"), [Some("g"), None, None]),
+        ("t", r#"{"user_goal":"g","a":1.0}"#, Some(r#"{"a":1.0}"#), [Some("g"), None, None]),
+        ("t", r#"{"a":1.0 , "user_goal":"g"}"#, Some(r#"{"a":1.0}"#), [Some("g"), None, None]),
+        (
+            "t",
+            r#"{"user_goal":"g","a":1,"expected_result":"e","b":2,"overall_task":"w"}"#,
+            Some(r#"{"a":1,"b":2}"#),
+            [Some("g"), Some("e"), Some("w")],
+        ),
+        (
+            "t",
+            r#"{"user_goal":"g","expected_result":"e", "a":{"user_goal":"mine"}}"#,
+            Some(r#"{ "a":{"user_goal":"mine"}}"#),
+            [Some("g"), Some("e"), None],
+        ),
+        ("t", r#"{"user_goal":" ","a":1}"#, Some(r#"{"a":1}"#), [None; 3]),
+        ("t", r#"{"user_goal":["g"]}"#, Some("{}"), [None; 3]),
+        ("t", r#"{"user\u005fgoal":"g"}"#, Some("{}"), [Some("g"), None, None]),
+        (
+            "n",
+            r#"{"user_goal":"mine","expected_result":"e"}"#,
+            Some(r#"{"user_goal":"mine"}"#),
+            [None, Some("e"), None],
+        ),
+        ("unlisted", r#"{"user_goal":"mine"}"#, None, [None; 3]),
+    ];
+    for (tool, arguments, left, [goal, expected, task]) in table {
+        let stripped = registry.strip(tool, arguments.as_bytes());
+        let text = stripped.arguments.map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(text.as_deref(), left, "{arguments}");
+        let said = stripped.said;
+        assert_eq!(
+            [said.goal.as_deref(), said.expected.as_deref(), said.task.as_deref()],
+            [goal, expected, task],
+            "{arguments}"
+        );
+    }
+}
+
+#[test]
+fn a_tool_that_is_listed_anew_is_known_as_it_is_now() {
+    let mut registry = Registry::default();
+    list(&mut registry, r#"{"tools":[{"name":"t"}]}"#, true);
+    let native = r#"{"tools":[{"name":"t","inputSchema":{"properties":{"user_goal":{},"overall_task":{},"expected_result":{}}}}]}"#;
+    list(&mut registry, native, true);
+    assert!(registry.strip("t", br#"{"user_goal":"mine"}"#).arguments.is_none());
+}
