@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::rhythm::Rhythm;
+use crate::rhythm::Rhythm;
 use super::wire::{
     CheckIn, JournalHead, Orders, Registration, Servers, Status, decisions, each_once,
     enforcement_mode,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::fleet::Lazy;
 use crate::endpoint::inventory;
-use crate::govapi::rhythm::Rhythm;
+use crate::rhythm::Rhythm;
 use crate::govapi::tools::{Pages, Tools};
 use crate::govapi::wire::Inventory;
 use crate::govapi::{GovApi, Trouble};
