@@ -112,3 +112,6 @@ impl Spool {
         losses::read(&self.directory)
     }
 }
+
+#[cfg(test)]
+mod tests;

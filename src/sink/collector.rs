@@ -71,12 +71,8 @@ impl Collector {
             tls::client_config(&Tls { unverified: true, ..Tls::default() })
         };
         let tls = tls.map_err(SinkError::Tls)?;
-        let limits = Limits {
-            time: EXCHANGE,
-            connect: CONNECT,
-            answer: MAX_ANSWER,
-            in_flight: IN_FLIGHT,
-        };
+        let limits =
+            Limits { time: EXCHANGE, connect: CONNECT, answer: MAX_ANSWER, in_flight: IN_FLIGHT };
         let line = Line::new("the collector", uri, tls, limits, clock);
         Ok(Self { line, url: url.to_owned(), credential })
     }

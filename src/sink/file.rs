@@ -53,7 +53,9 @@ impl LogFile {
             Some(file) => file,
             None => open(&self.path)?,
         };
-        if file.metadata()?.len() >= self.rotation.bytes && rotate(&file, &self.path, self.rotation)? {
+        if file.metadata()?.len() >= self.rotation.bytes
+            && rotate(&file, &self.path, self.rotation)?
+        {
             file = open(&self.path)?;
         }
         let written = file.write_all(&self.lines);
@@ -140,7 +142,8 @@ fn keep_private(file: &File, facts: &Metadata) -> io::Result<()> {
 fn has_name(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
 
-    let same = |one: Metadata, other: Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
+    let same =
+        |one: Metadata, other: Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
     match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(open), Ok(named)) => same(open, named),
         _ => false,

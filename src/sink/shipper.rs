@@ -68,11 +68,7 @@ struct Round {
 // === impl Shipper ===
 
 impl Shipper {
-    pub(super) fn start(
-        spool: Spool,
-        collector: Arc<Collector>,
-        clock: fn() -> Timestamp,
-    ) -> Self {
+    pub(super) fn start(spool: Spool, collector: Arc<Collector>, clock: fn() -> Timestamp) -> Self {
         let shared = Arc::new(Shared::default());
         let shipping = Shipping {
             shared: Arc::clone(&shared),

@@ -34,8 +34,10 @@ impl Cursor {
             Some((path.into_os_string().into_string().ok()?, *at))
         });
         let entries: BTreeMap<String, u64> = entries.collect();
-        let text = serde_json::to_vec(&entries)
-            .map_err(|error| Unsafe::Unmade { path: directory.join(NAME), source: io::Error::other(error) })?;
+        let text = serde_json::to_vec(&entries).map_err(|error| Unsafe::Unmade {
+            path: directory.join(NAME),
+            source: io::Error::other(error),
+        })?;
         profile::replace(directory, NAME, &text)
     }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::cursor::Cursor;
 use super::losses::{self, Losses};
-use super::segment::{self, Found, Name};
+use super::segment::{self, Name};
 use super::{Event, Spool, bounds, record};
 
 /// How many settled ids a drain remembers, so as not to give them out again.

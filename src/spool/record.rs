@@ -66,16 +66,13 @@ mod tests {
     #[test]
     fn a_line_looks_like_this() {
         let event = Event::new(Uuid::nil(), "{\"a\":1}".into()).unwrap();
-        assert_eq!(
-            line(&event),
-            "d68d1a3fdcf07da8 00000000-0000-0000-0000-000000000000 {\"a\":1}"
-        );
+        assert_eq!(line(&event), "d68d1a3fdcf07da8 00000000-0000-0000-0000-000000000000 {\"a\":1}");
     }
 
     proptest! {
         #[test]
         fn what_was_written_is_read_and_nothing_else(
-            id: u128, json in "\\{[^\r\n]{0,40}\\}", at: prop::sample::Index, bit in 0..8,
+            id: u128, json in "\\{[^\r\n]{0,40}\\}", at: prop::sample::Index, bit in 0_u32..8,
         ) {
             let event = Event::new(Uuid::from_u128(id), json.into()).unwrap();
             let whole = line(&event);
@@ -84,7 +81,7 @@ mod tests {
             prop_assert_eq!(read(&whole.slice(..at)), None);
             prop_assert_eq!(read(&whole.slice(at + 1..)), None);
             let mut flipped = whole.to_vec();
-            flipped[at] ^= 1 << bit;
+            flipped[at] ^= 1_u8 << bit;
             prop_assert_eq!(read(&flipped.into()), None);
         }
     }
