@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn a_line_looks_like_this() {
         let event = Event::new(Uuid::nil(), "{\"a\":1}".into()).unwrap();
-        assert_eq!(line(&event), "d68d1a3fdcf07da8 00000000-0000-0000-0000-000000000000 {\"a\":1}");
+        assert_eq!(line(&event), "8d8c3c1a0eaf237f 00000000-0000-0000-0000-000000000000 {\"a\":1}");
     }
 
     proptest! {
