@@ -26,7 +26,7 @@ fn events(count: u128) -> Vec<Event> {
 }
 
 fn event(id: Uuid) -> Event {
-    let json = serde_json::json!({ "event_id": id, "event_type": "tool_call_start" });
+    let json = serde_json::json!({ "event_id": id.to_string(), "event_type": "tool_call_start" });
     Event::new(id, json.to_string().into()).unwrap()
 }
 
