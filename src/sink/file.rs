@@ -169,3 +169,70 @@ fn has_name(file: &File, path: &Path) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn event(number: u128) -> Event {
+        Event::new(Uuid::from_u128(number), format!("{number:09}").into()).unwrap()
+    }
+
+    fn log(directory: &Path) -> LogFile {
+        let rotation = Rotation { bytes: 20, kept: 2 };
+        LogFile::new(directory.join("e.jsonl"), rotation)
+    }
+
+    /// The numbers in a file; none where there is no file.
+    fn numbers(path: PathBuf) -> Vec<u128> {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines().map(|line| line.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_long_file_is_put_aside_and_so_many_are_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let mut log = log(home.path());
+        for number in 0..9 {
+            log.write(&[event(number)]).1.unwrap();
+        }
+        let path = &log.path;
+        assert_eq!(numbers(path.clone()), [8]);
+        assert_eq!(numbers(numbered(path, 1)), [6, 7]);
+        assert_eq!(numbers(numbered(path, 2)), [4, 5]);
+        assert!(!numbered(path, 3).exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn of_several_writers_one_rotates_and_no_line_is_lost() {
+        let home = tempfile::tempdir().unwrap();
+        let (mut one, mut other) = (log(home.path()), log(home.path()));
+        for number in 0..3 {
+            one.write(&[event(2 * number)]).1.unwrap();
+            other.write(&[event(2 * number + 1)]).1.unwrap();
+        }
+        let path = &one.path;
+        let all = [numbered(path, 2), numbered(path, 1), path.clone()].map(numbers).concat();
+        assert_eq!(all, (0..6).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn part_of_a_line_is_ended_before_the_next_one() {
+        let home = tempfile::tempdir().unwrap();
+        let mut log = log(home.path());
+        fs::write(&log.path, "{\"torn").unwrap();
+        log.is_torn = true;
+        log.write(&[event(1)]).1.unwrap();
+        assert_eq!(fs::read_to_string(&log.path).unwrap(), "{\"torn\n000000001\n");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_said_and_nothing_but_a_file_is_opened() {
+        let full = LogFile::new("/dev/full".into(), Rotation::default()).write(&[event(1)]);
+        assert!(full.0 == 0 && full.1.is_err());
+    }
+}

@@ -26,7 +26,9 @@ pub(super) fn write(line: &mut Vec<u8>, event: &Event) {
     let body = [id, b" ", event.bytes()];
     line.extend_from_slice(&checksum(&body));
     line.push(b' ');
-    body.iter().for_each(|part| line.extend_from_slice(part));
+    for part in body {
+        line.extend_from_slice(part);
+    }
     line.push(b'\n');
 }
 
@@ -43,7 +45,9 @@ pub(super) fn read(line: &Bytes) -> Option<Event> {
 
 fn checksum(parts: &[&[u8]]) -> [u8; CHECKSUM] {
     let mut sha256 = Sha256::new();
-    parts.iter().for_each(|part| sha256.update(part));
+    for part in parts {
+        sha256.update(part);
+    }
     let mut digits = [0; CHECKSUM];
     hex::encode_to_slice(&sha256.finalize()[..CHECKSUM / 2], &mut digits)
         .unwrap_or_else(|_| unreachable!("two digits for each byte"));

@@ -60,7 +60,9 @@ impl Writer {
     /// [`NotWritten`], such as on a full disk. The next batch may fit.
     pub fn append(&mut self, events: &[Event], now: Timestamp) -> Result<(), NotWritten> {
         self.records.clear();
-        events.iter().for_each(|event| record::write(&mut self.records, event));
+        for event in events {
+            record::write(&mut self.records, event);
+        }
         let appended = self.try_append(now);
         self.records.shrink_to(BUFFER_KEPT);
         losses::add(&self.spool.directory, &mut self.pending);

@@ -59,7 +59,9 @@ fn sinks_trusting(home: &Path, places: &[SinkPlace], tls: &Tls) -> Sinks {
 }
 
 fn offer(sinks: &Sinks, events: &[Event]) {
-    events.iter().for_each(|event| sinks.offer(event));
+    for event in events {
+        sinks.offer(event);
+    }
 }
 
 fn soon(time: Duration) -> Instant {
