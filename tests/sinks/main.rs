@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what broke by panicking")]
 
 mod collectors;
+mod deaths;
 #[path = "../fake/mod.rs"]
 mod fake;
 mod files;
