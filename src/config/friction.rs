@@ -28,7 +28,9 @@ struct Dsn {
 
 /// `None` where nothing says where events go, or they are switched off.
 pub(super) fn friction(read: &mut Reader<'_>) -> Option<Friction> {
-    if read.optional(Setting::of(&[&name::BATON_DISABLED]), disabled) == Some(true) {
+    if read.optional(Setting::of(&[&name::BATON_DISABLED]), |text| Ok(is_disabled(text)))
+        == Some(true)
+    {
         return None;
     }
     let of_sinks = Setting::of(&[&name::BATON_EVENT_SINK]);
@@ -107,8 +109,8 @@ fn key(text: &str) -> Result<ApiKey, Wrong> {
 }
 
 /// It is on unless it says no, as baton-sdk reads it.
-fn disabled(text: &str) -> Result<bool, Wrong> {
-    Ok(parse::boolean(text).unwrap_or(true))
+fn is_disabled(text: &str) -> bool {
+    parse::boolean(text).unwrap_or(true)
 }
 
 fn dsn(read: &mut Reader<'_>) -> Option<Dsn> {
