@@ -18,6 +18,7 @@ mod credential;
 mod enforcer;
 mod file;
 pub mod flags;
+mod friction;
 mod govapi;
 pub mod keys;
 pub mod layers;
@@ -91,6 +92,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
     let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key.credential);
     let endpoint = govapi::endpoint(&mut read);
     let govapi = govapi::govapi(&mut read, &identity, fallback, &revocations);
+    let friction = friction::friction(&mut read);
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
     let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_files);
     let denial =
@@ -123,6 +125,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
             enforcer,
             endpoint,
             govapi,
+            friction,
             revocations,
             tls,
             denial: denial.unwrap_or_default(),

@@ -1,7 +1,7 @@
 //! The GovAPI: registers this machine, checks in, reports tools, and takes directives back.
 //!
 //! [`crate::https`] carries the bytes; what they mean is in [`wire`]. [`beat`] is what the holder of the
-//! endpoint's lock does again and again, in the [`rhythm`] that successes and failures make;
+//! endpoint's lock does again and again, in the [`rhythm`](crate::rhythm) that successes and failures make;
 //! [`tools`] is what a server offers, as it is reported. `docs/govapi.md` describes all of it.
 //!
 //! # Invariants
@@ -12,7 +12,6 @@
 //! - Every exchange ends within [`TIMEOUT`]; an answer takes at most [`MAX_ANSWER`] bytes.
 
 pub mod beat;
-pub mod rhythm;
 pub mod tools;
 pub mod wire;
 

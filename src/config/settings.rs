@@ -4,6 +4,7 @@
 //! runs. A value of these types is valid; how it is written in a flag, a variable or a file is the
 //! business of the other files of this folder.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub endpoint: Endpoint,
     /// The GovAPI, where one is configured.
     pub govapi: Option<GovApi>,
+    /// Where friction events go, where they go anywhere.
+    pub friction: Option<Friction>,
     /// The keys that are not to be used: one list for all credentials.
     pub revocations: Revocations,
     /// How TLS peers are verified.
@@ -203,6 +206,34 @@ pub struct GovApi {
     pub tool_inventory: bool,
 }
 
+/// Where friction events go, and what they are labelled with.
+#[derive(Clone, Debug)]
+pub struct Friction {
+    /// The places; one at least.
+    pub sinks: Vec<SinkPlace>,
+    /// The account at the collector. `local` where nothing is said.
+    pub tenant_id: String,
+    /// Whose server is wrapped. `local` where nothing is said, which no collector is sent.
+    pub vendor_id: String,
+    /// What says that events may be sent. `local` where nothing is said, which no collector is
+    /// sent.
+    pub consent_token: String,
+    /// What thoth authenticates with at the collectors.
+    pub api_key: Option<Credential>,
+}
+
+/// A place that events go to.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum SinkPlace {
+    /// Standard error.
+    Stderr,
+    /// A file, by its whole path.
+    File(PathBuf),
+    /// A collector, by its base address without a trailing slash: `https`, or `http` to a loopback
+    /// address.
+    Http(String),
+}
+
 /// How TLS peers are verified.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tls {
@@ -300,6 +331,29 @@ impl Policies {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.packs.len() + self.files.len()
+    }
+}
+
+// === impl SinkPlace ===
+
+impl SinkPlace {
+    /// Whether events leave this process for somebody else's.
+    pub fn is_collector(&self) -> bool {
+        match self {
+            Self::Stderr | Self::File(_) => false,
+            Self::Http(_) => true,
+        }
+    }
+}
+
+/// As it is written in `BATON_EVENT_SINK`; holds nothing secret.
+impl fmt::Display for SinkPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stderr => f.write_str("stderr:"),
+            Self::File(path) => write!(f, "file://{}", path.display()),
+            Self::Http(url) => f.write_str(url),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod files;
+mod friction;
 mod govapi;
 mod locks;
 mod rules;
@@ -101,6 +102,13 @@ const RIGHT: &[(&str, &str)] = &[
     ("THOTH_LOG_FORMAT", "json"),
     ("THOTH_API_KEY_COMMAND", "print-key"),
     ("THOTH_API_KEY_ID", "key-1"),
+    ("BATON_EVENT_SINK", "stderr:, https://c.example/"),
+    ("BATON_TENANT_ID", "ten_1"),
+    ("BATON_CONSENT_TOKEN", "consented"),
+    ("BATON_API_KEY", "baton_sk_1"),
+    ("BATON_VENDOR_ID", "files"),
+    ("BATON_DISABLED", "no"),
+    ("BATON_DSN", "https://baton_pk_1@d.example/ten_0123abcd/shelf"),
 ];
 
 /// Read by the subcommands that print, in `cli::paint`, or with files of their own, below.

@@ -163,11 +163,11 @@ variables! {
 
     // Known, for later versions.
     EVENT_INGEST_TOKEN "THOTH_EVENT_INGEST_TOKEN" Reserved "-" "token for sending events"
-    BATON_EVENT_SINK "BATON_EVENT_SINK" Reserved "-" "friction events: where they go"
-    BATON_TENANT_ID "BATON_TENANT_ID" Reserved "-" "friction events: the tenant"
-    BATON_CONSENT_TOKEN "BATON_CONSENT_TOKEN" Reserved "-" "friction events: consent to send them"
-    BATON_API_KEY "BATON_API_KEY" Reserved "-" "friction events: key for the collector"
-    BATON_VENDOR_ID "BATON_VENDOR_ID" Reserved "-" "friction events: the server's vendor"
+    BATON_EVENT_SINK "BATON_EVENT_SINK" Read "-" "friction events: where they go, separated by commas: `stderr:`, `file:///path`, `https://HOST`"
+    BATON_TENANT_ID "BATON_TENANT_ID" Read "`local`" "friction events: the tenant"
+    BATON_CONSENT_TOKEN "BATON_CONSENT_TOKEN" Read "`local`" "friction events: consent to send them; a collector needs it"
+    BATON_API_KEY "BATON_API_KEY" Read "-" "friction events: key for the collector"
+    BATON_VENDOR_ID "BATON_VENDOR_ID" Read "`local`" "friction events: the server's vendor; a collector needs it"
     BATON_TENANT_TYPE "BATON_TENANT_TYPE" Reserved "-" "friction events: `vendor` or `customer`"
     BATON_INTENT_PARAM "BATON_INTENT_PARAM" Reserved "-" "friction events: whether tools ask for an intent"
     BATON_PROACTIVE "BATON_PROACTIVE" Reserved "-" "friction events: whether the model is asked to report"
@@ -178,8 +178,8 @@ variables! {
     BATON_PROXY_LOG_FILE "BATON_PROXY_LOG_FILE" Reserved "-" "friction events: a copy of the log"
     BATON_GUEST_MODE "BATON_GUEST_MODE" Reserved "-" "friction events: guests"
     BATON_GUEST_MAX_CALLS "BATON_GUEST_MAX_CALLS" Reserved "-" "friction events: calls of a guest"
-    BATON_DISABLED "BATON_DISABLED" Reserved "-" "friction events: none at all"
-    BATON_DSN "BATON_DSN" Reserved "-" "friction events: collector and key in one"
+    BATON_DISABLED "BATON_DISABLED" Read "`off`" "friction events: none at all, unless it says no"
+    BATON_DSN "BATON_DSN" Read "-" "friction events: key, collector, tenant and vendor in one: `https://KEY@HOST/TENANT/SERVER`; the variables above go first"
 
     // Of other programs of the same name.
     INSTALL_DIR "THOTH_INSTALL_DIR" Elsewhere "-" "installer: where to"

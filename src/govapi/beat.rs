@@ -14,7 +14,6 @@ use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::rhythm::Rhythm;
 use super::wire::{
     CheckIn, JournalHead, Orders, Registration, Servers, Status, decisions, each_once,
     enforcement_mode,
@@ -26,6 +25,7 @@ use crate::endpoint::departed;
 use crate::endpoint::lock::Held;
 use crate::endpoint::sidecar::Sidecar;
 use crate::endpoint::state::{self, State};
+use crate::rhythm::Rhythm;
 
 /// What does not change about this machine while thoth runs.
 #[derive(Clone, Debug)]

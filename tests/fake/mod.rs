@@ -12,6 +12,7 @@
 #![allow(dead_code, reason = "each test file uses another part of it")]
 
 mod certificates;
+pub(crate) mod collector;
 pub(crate) mod govapi;
 mod serve;
 
@@ -47,6 +48,8 @@ pub(crate) enum Script {
     Answer(u16, String),
     /// Answers, with one header more.
     AnswerWith(u16, &'static str, String, String),
+    /// Answers, after this time.
+    Late(Duration, u16, String),
     /// Sends this status and the beginning of a body, then no more, and stays.
     Slow(u16),
     /// Sends this status and the beginning of a body, then breaks off.
@@ -147,7 +150,11 @@ impl FakeEnforcer {
     }
 
     async fn listen(issued: Option<Issued>, manner: Manner) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::listen_at((Ipv4Addr::LOCALHOST, 0).into(), issued, manner).await
+    }
+
+    async fn listen_at(address: SocketAddr, issued: Option<Issued>, manner: Manner) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let memory = Arc::new(Memory {
             state: Mutex::new(State {

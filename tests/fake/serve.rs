@@ -152,6 +152,10 @@ async fn answer(
             .status(status)
             .header(name, value)
             .body(Halting(Some(body.into()), End::Complete)),
+        Script::Late(time, status, body) => {
+            tokio::time::sleep(time).await;
+            response.status(status).body(Halting(Some(body.into()), End::Complete))
+        }
         Script::Slow(status) => response.status(status).body(Halting(Some(begun()), End::Never)),
         Script::Broken(status) => {
             response.status(status).body(Halting(Some(begun()), End::Broken { after: 100 }))

@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use super::fleet::Lazy;
 use crate::endpoint::inventory;
-use crate::govapi::rhythm::Rhythm;
 use crate::govapi::tools::{Pages, Tools};
 use crate::govapi::wire::Inventory;
 use crate::govapi::{GovApi, Trouble};
+use crate::rhythm::Rhythm;
 
 /// How long the next page of a list is waited for.
 const NEXT_PAGE: Duration = Duration::from_secs(10);

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 /// The first wait after a failure.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// The longest wait after a failure: a fleet is back within a minute of its GovAPI.
+/// The longest wait after a failure: a fleet is back within a minute of its peer.
 const LONGEST: Duration = Duration::from_secs(60);
 /// The longest `Retry-After` that is honoured: nobody keeps this machine silent for a day.
 const MOST_PATIENT: Duration = Duration::from_secs(15 * 60);
 
-/// The beat of one task that talks to the GovAPI.
+/// The beat of one task that talks to a peer: the GovAPI, a collector.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rhythm {
     /// How many attempts have failed in a row.
@@ -25,7 +25,7 @@ impl Rhythm {
     }
 
     /// After a failure: 1 s, doubling up to a minute, of which chance takes up to a half; but what
-    /// the GovAPI asks for, where that is longer.
+    /// the peer asks for, where that is longer.
     pub fn after_failure(&mut self, retry_after: Option<Duration>, dice: u8) -> Duration {
         let longest = SHORTEST.saturating_mul(1 << self.failures.min(6)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);

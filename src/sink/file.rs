@@ -1,0 +1,238 @@
+//! Events in a file that several processes may share: 0600, a line each, rotated by size.
+//!
+//! # Invariants
+//!
+//! - A batch is one write to a file opened for appending, so lines of different processes do not mix.
+//! - Part of a line, which a full disk may leave, is ended before the next one begins.
+//! - Whoever rotates holds the file's lock, and renames only the file that has the name; who writes
+//!   to one that has lost its name opens the new one. On a file system without locks, nobody rotates.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::Event;
+use super::worker::Medium;
+
+/// When a file is put aside, and how many are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation {
+    /// The length from which on it is, in bytes.
+    pub bytes: u64,
+    /// How many older ones are kept, as `NAME.1` (the youngest), `NAME.2`, …
+    pub kept: u32,
+}
+
+impl Default for Rotation {
+    /// 64 MiB, and three older ones.
+    fn default() -> Self {
+        Self { bytes: 64 * 1024 * 1024, kept: 3 }
+    }
+}
+
+/// A file of events. Made with the first event.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    rotation: Rotation,
+    file: Option<File>,
+    /// Whether part of a line may stand at the end.
+    is_torn: bool,
+    lines: Vec<u8>,
+}
+
+// === impl LogFile ===
+
+impl LogFile {
+    pub(super) fn new(path: PathBuf, rotation: Rotation) -> Self {
+        Self { path, rotation, file: None, is_torn: false, lines: Vec::new() }
+    }
+
+    fn append(&mut self) -> io::Result<()> {
+        let mut file = match self.file.take().filter(|file| has_name(file, &self.path)) {
+            Some(file) => file,
+            None => open(&self.path)?,
+        };
+        if file.metadata()?.len() >= self.rotation.bytes
+            && rotate(&file, &self.path, self.rotation)?
+        {
+            file = open(&self.path)?;
+        }
+        let written = file.write_all(&self.lines);
+        self.is_torn = written.is_err();
+        self.file = Some(file);
+        written
+    }
+}
+
+impl Medium for LogFile {
+    fn write(&mut self, events: &[Event]) -> (usize, io::Result<()>) {
+        self.lines.clear();
+        if self.is_torn {
+            self.lines.push(b'\n');
+        }
+        for event in events {
+            self.lines.extend_from_slice(event.bytes());
+            self.lines.push(b'\n');
+        }
+        let written = self.append();
+        (if written.is_ok() { events.len() } else { 0 }, written)
+    }
+}
+
+/// Opens a file for appending, for this user alone; makes it where it is not there. A symbolic link
+/// is not followed where the system can be told so, nor is anything but a file opened.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.append(true).create(true);
+    narrow(&mut options);
+    let file = options.open(path)?;
+    let facts = file.metadata()?;
+    if !facts.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    keep_private(&file, &facts)?;
+    Ok(file)
+}
+
+/// Puts the file aside. Whether this process did, or somebody else just has.
+fn rotate(file: &File, path: &Path, rotation: Rotation) -> io::Result<bool> {
+    if file.try_lock().is_err() {
+        return Ok(false); // somebody else is at it, or nobody can
+    }
+    let done = has_name(file, path).then(|| {
+        for number in (1..rotation.kept).rev() {
+            let _ = fs::rename(numbered(path, number), numbered(path, number + 1));
+        }
+        match rotation.kept {
+            0 => fs::remove_file(path),
+            _ => fs::rename(path, numbered(path, 1)),
+        }
+    });
+    file.unlock()?;
+    done.unwrap_or(Ok(())).map(|()| true)
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
+}
+
+#[cfg(unix)]
+fn narrow(options: &mut fs::OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    let no_follow = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
+    options.mode(0o600).custom_flags(no_follow.bits());
+}
+
+/// A file that was there before may be open to others; one of somebody else is not written to.
+#[cfg(unix)]
+fn keep_private(file: &File, facts: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    if facts.permissions().mode() & 0o7777 == 0o600 {
+        return Ok(());
+    }
+    file.set_permissions(fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(unix)]
+fn has_name(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let same =
+        |one: Metadata, other: Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(named)) => same(open, named),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn narrow(_options: &mut fs::OpenOptions) {}
+
+/// What others may do there is the directory's business.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
+fn keep_private(_file: &File, _facts: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+/// Elsewhere files have no number that std tells: a file that is there is taken for ours, by its
+/// length.
+#[cfg(not(unix))]
+fn has_name(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => open.len() <= named.len(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn event(number: u128) -> Event {
+        Event::new(Uuid::from_u128(number), format!("{number:09}").into()).unwrap()
+    }
+
+    fn log(directory: &Path) -> LogFile {
+        let rotation = Rotation { bytes: 20, kept: 2 };
+        LogFile::new(directory.join("e.jsonl"), rotation)
+    }
+
+    /// The numbers in a file; none where there is no file.
+    fn numbers(path: PathBuf) -> Vec<u128> {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines().map(|line| line.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_long_file_is_put_aside_and_so_many_are_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let mut log = log(home.path());
+        for number in 0..9 {
+            log.write(&[event(number)]).1.unwrap();
+        }
+        let path = &log.path;
+        assert_eq!(numbers(path.clone()), [8]);
+        assert_eq!(numbers(numbered(path, 1)), [6, 7]);
+        assert_eq!(numbers(numbered(path, 2)), [4, 5]);
+        assert!(!numbered(path, 3).exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn of_several_writers_one_rotates_and_no_line_is_lost() {
+        let home = tempfile::tempdir().unwrap();
+        let (mut one, mut other) = (log(home.path()), log(home.path()));
+        for number in 0..3 {
+            one.write(&[event(2 * number)]).1.unwrap();
+            other.write(&[event(2 * number + 1)]).1.unwrap();
+        }
+        let path = &one.path;
+        let all = [numbered(path, 2), numbered(path, 1), path.clone()].map(numbers).concat();
+        assert_eq!(all, (0..6).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn part_of_a_line_is_ended_before_the_next_one() {
+        let home = tempfile::tempdir().unwrap();
+        let mut log = log(home.path());
+        fs::write(&log.path, "{\"torn").unwrap();
+        log.is_torn = true;
+        log.write(&[event(1)]).1.unwrap();
+        assert_eq!(fs::read_to_string(&log.path).unwrap(), "{\"torn\n000000001\n");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_said_and_nothing_but_a_file_is_opened() {
+        let full = LogFile::new("/dev/full".into(), Rotation::default()).write(&[event(1)]);
+        assert!(full.0 == 0 && full.1.is_err());
+    }
+}
