@@ -22,3 +22,6 @@ pub mod raw;
 pub mod report;
 pub mod scrub;
 pub mod surface;
+pub mod tale;
+
+pub use crate::emitter::client::Client;

@@ -6,7 +6,9 @@
 
 pub mod answer;
 pub mod decide;
+pub mod extras;
 pub mod framing;
+pub mod happening;
 pub mod json;
 pub mod message;
 pub mod record;

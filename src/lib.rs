@@ -31,6 +31,7 @@ pub mod cli;
 pub mod clients;
 pub mod config;
 pub mod credential;
+pub mod emitter;
 pub mod endpoint;
 pub mod enforcer;
 pub mod friction;

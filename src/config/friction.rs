@@ -12,6 +12,7 @@ use super::settings::{Friction, SinkPlace};
 use super::sources::{Origin, Setting};
 use super::variables as name;
 use crate::credential::{Credential, Source};
+use crate::friction::event::Wire;
 use crate::machine::clock;
 use crate::secret::ApiKey;
 
@@ -58,6 +59,8 @@ pub(super) fn friction(read: &mut Reader<'_>) -> Option<Friction> {
         vendor_id: vendor.or(dsn_vendor).unwrap_or_else(|| LOCAL.to_owned()),
         consent_token: consent.unwrap_or_else(|| LOCAL.to_owned()),
         sinks,
+        wire: Wire::default(),
+        additions: None,
     };
     guard(read, &friction);
     Some(friction)

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::credential::{Credential, Revocations};
+use crate::friction::event::Wire;
+use crate::friction::inject::Additions;
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
 use crate::policy::Pack;
@@ -220,6 +222,10 @@ pub struct Friction {
     pub consent_token: String,
     /// What thoth authenticates with at the collectors.
     pub api_key: Option<Credential>,
+    /// Which collectors accept the events.
+    pub wire: Wire,
+    /// What is added to the session; `None` where nothing is.
+    pub additions: Option<Additions>,
 }
 
 /// A place that events go to.

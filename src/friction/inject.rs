@@ -16,11 +16,13 @@ pub mod annotate;
 pub mod words;
 
 mod edit;
+mod session;
 mod strip;
 #[cfg(test)]
 mod tests;
 mod tools;
 
+pub use self::session::Live;
 pub use self::strip::{Said, Stripped};
 pub use self::tools::{Page, Registry};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::happening::Happening;
 use super::verdict::Grounds;
 
 /// Numbers the calls of one session, from 1, in the order they arrived.
@@ -22,6 +23,11 @@ pub trait Recorder {
     /// one answer to `tools/list`, which may be one page of several.
     fn listed(&mut self, result: &[u8]) {
         let _ = result;
+    }
+
+    /// Told of what happens, in the order it came to pass, where anybody wants to know. Never waits.
+    fn happened(&mut self, happening: Happening) {
+        let _ = happening;
     }
 }
 

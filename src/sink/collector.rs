@@ -121,7 +121,11 @@ impl Collector {
 
     async fn post(&self, event: &Event, headers: HeaderMap, deadline: Instant) -> Outcome {
         let body = event.bytes().clone();
-        self.line.exchange(Method::POST, "/v0/events", headers, body, deadline).await
+        let place = match self.line.place(deadline).await {
+            Ok(place) => place,
+            Err(outcome) => return outcome,
+        };
+        self.line.exchange(place, Method::POST, "/v0/events", headers, body, deadline).await
     }
 }
 

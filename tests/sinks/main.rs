@@ -53,6 +53,8 @@ fn sinks_trusting(home: &Path, places: &[SinkPlace], tls: &Tls) -> Sinks {
         vendor_id: "files".to_owned(),
         consent_token: "yes".to_owned(),
         api_key: Some(Credential::new("friction_api_key", source, fake::noon)),
+        wire: thoth::friction::event::Wire::default(),
+        additions: None,
     };
     let (sinks, errors) = Sinks::open(&friction, tls, home, Limits::default(), fake::noon);
     assert!(errors.is_empty(), "{errors:?}");
