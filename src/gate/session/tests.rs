@@ -2,7 +2,7 @@
 
 mod chance;
 mod ending;
-//EXTRAS
+mod extras;
 mod orders;
 mod story;
 mod telling;
