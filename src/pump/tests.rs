@@ -96,11 +96,13 @@ impl Recorder for Paper {
     }
 
     fn happened(&mut self, happening: Happening) {
-        let word = match happening {
+        let word = match &happening {
             Happening::CallMade(made) => format!("{} {}", made.ticket.0, made.tool),
             Happening::CallEnded(ticket, Ended::Result { .. }) => format!("{} result", ticket.0),
             Happening::CallEnded(ticket, end) => format!("{} {end:?}", ticket.0),
-            other => format!("{other:?}"),
+            Happening::RequestMade { .. }
+            | Happening::RequestEnded { .. }
+            | Happening::Noted { .. } => format!("{happening:?}"),
         };
         self.told.lock().unwrap().push(word);
     }

@@ -47,9 +47,8 @@ impl Extras for Adds {
     }
 
     fn called(&self, tool: &str, arguments: &[u8]) -> Called {
-        let Ok(Value::Object(mut own)) = serde_json::from_slice(arguments) else {
-            panic!("the arguments are an object");
-        };
+        let mut own: serde_json::Map<String, Value> =
+            serde_json::from_slice(arguments).expect("the arguments are an object");
         if tool == "own" {
             return Called::Own(match own.len() {
                 0 => Own::Report,

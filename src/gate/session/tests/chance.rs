@@ -73,6 +73,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
 }
 
 /// What is the same in all that happens to one session.
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of a session")]
 #[derive(Clone, Copy, Debug)]
 struct Setting {
     remote: bool,

@@ -230,9 +230,10 @@ fn own_tools_are_answered_here_in_the_shape_of_the_calls_era() {
                 let (mut run, order) = Run::telling(remote, true);
                 order.store(true, Ordering::Relaxed);
                 run.paper.broken = true;
-                let (rest, kind) = match modern {
-                    true => (format!("{rest},{MODERN}"), r#"{"resultType":"complete","#),
-                    false => (rest.to_owned(), "{"),
+                let (rest, kind) = if modern {
+                    (format!("{rest},{MODERN}"), r#"{"resultType":"complete","#)
+                } else {
+                    (rest.to_owned(), "{")
                 };
                 run.call_with(1, "note", &rest);
                 let result = result.replacen('{', kind, 1);
