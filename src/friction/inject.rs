@@ -46,6 +46,8 @@ pub enum Param {
 /// Whether the added parameters are advertised as required. Nothing is ever enforced.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
+    /// None is added.
+    Off,
     /// They may be left out.
     Optional,
     /// They are asked for.
@@ -92,6 +94,7 @@ impl Mode {
     /// Its word in settings and events.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Off => "off",
             Self::Optional => "optional",
             Self::Required => "required",
         }

@@ -78,13 +78,16 @@ impl Registry {
 
 /// Adds the parameters that one tool does not declare itself; their bits.
 fn params<'a>(tool: RawObject<'a>, additions: &Additions, edits: &mut Edits<'a>) -> u8 {
+    if additions.mode == Mode::Off {
+        return 0;
+    }
     let schema = tool.member("inputSchema");
     let Some(schema) = schema.and_then(Raw::object) else {
         let whole = format!(
             r#"{{"type":"object","properties":{{{}}}{}}}"#,
             Param::ALL.map(|param| additions.param(param)).join(","),
             match additions.mode {
-                Mode::Optional => String::new(),
+                Mode::Off | Mode::Optional => String::new(),
                 Mode::Required => format!(r#","required":[{}]"#, Param::ALL.map(quoted).join(",")),
             },
         );

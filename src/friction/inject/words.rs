@@ -112,7 +112,7 @@ impl Additions {
     /// The schema of one parameter.
     pub(super) fn schema(&self, param: Param) -> String {
         let label = match self.mode {
-            Mode::Optional => "OPTIONAL.",
+            Mode::Off | Mode::Optional => "OPTIONAL.",
             Mode::Required => "REQUIRED.",
         };
         let what = match param {
