@@ -17,6 +17,7 @@ pub mod runtime;
 
 mod ids;
 mod object;
+mod shorten;
 #[cfg(test)]
 mod tests;
 
@@ -320,6 +321,11 @@ impl Event {
     /// The event's text: one line, without its newline.
     pub fn as_str(&self) -> &str {
         &self.line
+    }
+
+    /// The same, to keep.
+    pub fn into_line(self) -> String {
+        self.line
     }
 
     /// By what a collector knows it again.
