@@ -5,6 +5,7 @@
 
 mod findings;
 mod fleet;
+mod friction;
 mod order;
 mod record;
 mod tools;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::fleet::{Beginning, Fleet, Orders};
+use self::friction::{DRAIN, Friction};
 use self::order::Obedient;
 use self::record::{Journalist, Tally};
 use super::exit;
@@ -152,12 +154,18 @@ impl Args {
 
         let quarantine = beginning.orders.quarantine.clone();
         let judge = Obedient { judge: judge.local, quarantine };
-        let session = Session::new(settings(&config), Some(Box::new(judge)));
+        let friction = Friction::of(&config, &beginning.sidecar.session_id);
+        let mut session = Session::new(settings(&config), Some(Box::new(judge)));
+        if let Some(live) = friction::live(&config) {
+            session = session.adding(Box::new(live));
+        }
         let tally = beginning.tally.clone();
         let fleet = Fleet::begin(&config, beginning);
         let lists = fleet.lists();
-        let mut journalist = Journalist::new(journal, config.journal, tally.clone(), lists);
+        let teller = friction.as_ref().map(Friction::handle);
+        let mut journalist = Journalist::new(journal, config.journal, tally.clone(), lists, teller);
         let signals = Signals::default();
+        let mut drain = DRAIN;
         let exit = {
             let pipes = Pipes { client_in, client_out, server_in, server_out };
             let asker = Others { enforcer, tally };
@@ -172,15 +180,23 @@ impl Args {
                     match stop.unless_stopped(both.as_mut()).await {
                         Ok(exit) => exit.map(|exit| signal.exit_code(exit)),
                         // A second signal: nothing is waited for. The child is killed as it drops.
-                        Err(second) => Ok(second.exit_code_alone()),
+                        Err(second) => {
+                            drain = Duration::ZERO;
+                            Ok(second.exit_code_alone())
+                        }
                     }
                 }
             }
         };
         journalist.close();
         furnish(&home);
+        let telling = async {
+            if let Some(friction) = friction {
+                friction.end(Instant::now() + drain).await;
+            }
+        };
         // A second signal does not wait for what is said to others.
-        let _ = stop.unless_stopped(fleet.end()).await;
+        let _ = stop.unless_stopped(async { tokio::join!(fleet.end(), telling) }).await;
         exit.map_err(Fault::of(exit::UNAVAILABLE))
     }
 }
@@ -358,7 +374,7 @@ fn settings(config: &Config) -> Settings {
         },
         denial: config.denial,
         remote: enforcer.is_some(),
-        tells: false,
+        tells: config.friction.is_some(),
     }
 }
 
