@@ -122,6 +122,8 @@ fn end(ticket: u64, result: impl Into<Bytes>) -> Happening {
 
 fn sinks(place: SinkPlace, home: &Path) -> Sinks {
     let settings = Friction {
+        principal: None,
+        scrub: crate::friction::scrub::custom::Custom::default(),
         sinks: vec![place],
         tenant_id: "local".to_owned(),
         vendor_id: "local".to_owned(),
