@@ -155,6 +155,8 @@ impl Args {
         let quarantine = beginning.orders.quarantine.clone();
         let judge = Obedient { judge: judge.local, quarantine };
         let friction = Friction::of(&config, &beginning.sidecar.session_id);
+        let teller = friction.as_ref().map(Friction::handle);
+        let beginning = Beginning { friction: teller.clone(), ..beginning };
         let mut session = Session::new(settings(&config), Some(Box::new(judge)));
         if let Some(live) = friction::live(&config) {
             session = session.adding(Box::new(live));
@@ -162,7 +164,6 @@ impl Args {
         let tally = beginning.tally.clone();
         let fleet = Fleet::begin(&config, beginning);
         let lists = fleet.lists();
-        let teller = friction.as_ref().map(Friction::handle);
         let mut journalist = Journalist::new(journal, config.journal, tally.clone(), lists, teller);
         let signals = Signals::default();
         let mut drain = DRAIN;
@@ -303,6 +304,7 @@ async fn prepare(
         places,
         expected,
         orders: Orders::known(&config.home, config.revocations.clone()),
+        friction: None,
     };
     Ok(Parts { config, judge, enforcer, journal, beginning })
 }
@@ -331,6 +333,7 @@ fn sidecar(config: &Config, judge: &Judge, session_id: String, server: String) -
         enforcer: None,
         credentials: Vec::new(),
         journal: None,
+        friction: None,
     }
 }
 

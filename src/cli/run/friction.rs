@@ -16,14 +16,16 @@ use tokio::time::Instant;
 use crate::cli::fault::chain;
 use crate::config::EVENTS;
 use crate::config::settings::{self, Config, SinkPlace, Tls};
-use crate::emitter::{Emitter, Handle, Means};
+use crate::emitter::{Emitter, Handle, Means, Telling};
+use crate::endpoint::sidecar;
 use crate::friction::event::{Origin, Stream};
 use crate::friction::inject::Live;
 use crate::friction::scrub::Scrubber;
 use crate::friction::tale::Tale;
+use crate::gate::happening::Happening;
 use crate::machine::clock;
 use crate::profile::{self, Unsafe};
-use crate::sink::Sinks;
+use crate::sink::{Sinks, Standing};
 use crate::spool::Limits;
 
 /// The longest a session's end waits for its events.
@@ -75,6 +77,17 @@ pub(super) fn live(config: &Config) -> Option<Live> {
     Some(Live::new(settings.additions.clone()?, file))
 }
 
+/// How it stands, for whoever asks about this sidecar. Blocking.
+pub(super) fn standing(handle: &Handle) -> sidecar::Friction {
+    let Telling { events, dropped, sinks, .. } = handle.telling();
+    let sink = |Standing { name, written, dropped, collector }: Standing| {
+        let (delivered, trouble) =
+            collector.map_or((None, None), |it| (Some(it.delivered), it.trouble));
+        sidecar::Sink { place: name, written, dropped, delivered, trouble }
+    };
+    sidecar::Friction { events, dropped, sinks: sinks.into_iter().map(sink).collect() }
+}
+
 /// The first file that events go to.
 fn file(settings: &settings::Friction) -> Option<&Path> {
     settings.sinks.iter().find_map(|sink| match sink {
@@ -87,7 +100,7 @@ fn file(settings: &settings::Friction) -> Option<&Path> {
 
 impl Beginning {
     /// Blocks, for directories and certificates.
-    fn means(self) -> Means<crate::gate::happening::Happening> {
+    fn means(self) -> Means<Happening> {
         let sinks = self.sinks();
         let settings = self.settings;
         let origin = Origin {
