@@ -171,7 +171,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "emitter",
-        modules: &["config", "friction", "gate", "machine", "sink", "spool"],
+        modules: &["config", "friction", "gate", "machine", "profile", "sink", "spool"],
         crates: &["bytes", "jiff", "serde", "serde_json", "thiserror", "tokio", "tracing", "uuid"],
         pure: false,
     },
