@@ -8,6 +8,7 @@ mod fleet;
 mod friction;
 mod order;
 mod record;
+mod report;
 mod tools;
 
 use std::ffi::OsString;
@@ -26,6 +27,7 @@ use self::fleet::{Beginning, Fleet, Orders};
 use self::friction::{DRAIN, Friction};
 use self::order::Obedient;
 use self::record::{Journalist, Tally};
+use self::report::Reporter;
 use super::exit;
 use super::expected;
 use super::fault::{Fault, chain};
@@ -156,6 +158,14 @@ impl Args {
         let judge = Obedient { judge: judge.local, quarantine };
         let friction = Friction::of(&config, &beginning.sidecar.session_id);
         let teller = friction.as_ref().map(Friction::handle);
+        let reporter = teller.clone().and_then(|handle| {
+            Some(Reporter {
+                handle,
+                file: friction::file(config.friction.as_ref()?)?.to_owned(),
+                journal: beginning.journal.clone(),
+                session: beginning.sidecar.session_id.clone(),
+            })
+        });
         let beginning = Beginning { friction: teller.clone(), ..beginning };
         let mut session = Session::new(settings(&config), Some(Box::new(judge)));
         if let Some(live) = friction::live(&config) {
@@ -169,7 +179,7 @@ impl Args {
         let mut drain = DRAIN;
         let exit = {
             let pipes = Pipes { client_in, client_out, server_in, server_out };
-            let asker = Others { enforcer, tally };
+            let asker = Others { enforcer, reporter, tally };
             let limit = config.max_message_bytes;
             let relay = pump::run(pipes, session, asker, &mut journalist, signals.clone(), limit);
             let both = async { tokio::join!(relay, end(&mut child, &signals)).1 };
@@ -206,6 +216,8 @@ impl Args {
 #[derive(Clone)]
 struct Others {
     enforcer: Option<Enforcer>,
+    /// Where events go to a file of this machine.
+    reporter: Option<Reporter>,
     tally: Tally,
 }
 
@@ -221,7 +233,10 @@ impl Ask for Others {
     }
 
     async fn report(&self) -> String {
-        "There is no report: nobody keeps the story of this session.".to_owned()
+        match &self.reporter {
+            Some(reporter) => reporter.report().await,
+            None => "There is no report: the events of this session are not kept here.".to_owned(),
+        }
     }
 
     async fn wait(&self, hold: Hold) -> Answer {
