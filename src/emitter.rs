@@ -20,6 +20,7 @@
 
 pub mod client;
 
+mod places;
 mod room;
 mod session;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use crate::friction::tale::Moment;
 use crate::gate::happening::Happening;
 use crate::sink::{Sinks, Standing};
 
+pub use self::places::open as open_sinks;
 pub use self::room::{Key, LONGEST_TEXT, MOST_WAITING, MOST_WAITING_BYTES, Place, Waits};
 
 use self::room::Room;
