@@ -42,7 +42,7 @@ use crate::endpoint::sidecar::{Contact, Decisions, Policy, Sidecar};
 use crate::enforcer::Enforcer;
 use crate::gate::decide::Rules;
 use crate::gate::session::{Session, Settings};
-use crate::gate::verdict::{Answer, Hold, Question};
+use crate::gate::verdict::{Answer, Hold, Question, Verdict};
 use crate::journal::{Header, Journal};
 use crate::machine::{Machine, clock};
 use crate::preflight::{self, Facts, Kind};
@@ -160,7 +160,7 @@ impl Args {
         let signals = Signals::default();
         let exit = {
             let pipes = Pipes { client_in, client_out, server_in, server_out };
-            let asker = enforcer.map(|enforcer| Remote { enforcer, tally });
+            let asker = Others { enforcer, tally };
             let limit = config.max_message_bytes;
             let relay = pump::run(pipes, session, asker, &mut journalist, signals.clone(), limit);
             let both = async { tokio::join!(relay, end(&mut child, &signals)).1 };
@@ -185,26 +185,39 @@ impl Args {
     }
 }
 
-/// The enforcer, as the pump asks it; how it answers is kept for whoever asks about this sidecar.
+/// Whom the pump asks. How the enforcer answers is kept for whoever asks about this sidecar.
 #[derive(Clone)]
-struct Remote {
-    enforcer: Enforcer,
+struct Others {
+    enforcer: Option<Enforcer>,
     tally: Tally,
 }
 
-impl Ask for Remote {
+impl Ask for Others {
     async fn ask(&self, question: Question) -> Answer {
+        let Some(enforcer) = &self.enforcer else { return nobody() };
         let asked = Instant::now();
-        let answer = self.enforcer.ask(question).await;
+        let answer = enforcer.ask(question).await;
         if let Some(contact) = &mut self.tally.lock().contact {
             met(contact, &answer, asked.elapsed());
         }
         answer
     }
 
-    fn wait(&self, hold: Hold) -> impl Future<Output = Answer> + Send {
-        self.enforcer.wait(hold)
+    async fn report(&self) -> String {
+        "There is no report: nobody keeps the story of this session.".to_owned()
     }
+
+    async fn wait(&self, hold: Hold) -> Answer {
+        match &self.enforcer {
+            Some(enforcer) => enforcer.wait(hold).await,
+            None => nobody(),
+        }
+    }
+}
+
+/// A session without an enforcer asks nobody ([`Settings::remote`]); if it did, the call is blocked.
+fn nobody() -> Answer {
+    Answer::Said(Verdict::block("no_decision", "there is nobody to ask"))
 }
 
 /// What an answer says of the enforcer itself.
@@ -345,6 +358,7 @@ fn settings(config: &Config) -> Settings {
         },
         denial: config.denial,
         remote: enforcer.is_some(),
+        tells: false,
     }
 }
 

@@ -15,13 +15,16 @@ pub mod failure;
 pub mod payload;
 pub mod runtime;
 
+mod ids;
 mod object;
+mod shorten;
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub use self::ids::Ids;
 pub(in crate::friction) use self::object::{Object, quote};
 use self::payload::Payload;
 use self::runtime::Client;
@@ -168,6 +171,11 @@ impl Stream {
         self.wire
     }
 
+    /// Which session it is.
+    pub fn session(&self) -> &str {
+        &self.origin.session
+    }
+
     /// How many events there were.
     pub fn len(&self) -> u64 {
         self.next
@@ -182,6 +190,15 @@ impl Stream {
     /// says anything is kept.
     pub fn client(&mut self, info: RawObject<'_>) {
         if self.client.is_unknown() {
+            self.client = Client::read(info);
+        }
+    }
+
+    /// The same from a request's `_meta`, where clients of the era without handshake say it.
+    pub fn client_in(&mut self, meta: RawObject<'_>) {
+        if self.client.is_unknown()
+            && let Some(info) = meta.member(runtime::CLIENT_INFO).and_then(Raw::object)
+        {
             self.client = Client::read(info);
         }
     }
@@ -304,6 +321,11 @@ impl Event {
     /// The event's text: one line, without its newline.
     pub fn as_str(&self) -> &str {
         &self.line
+    }
+
+    /// The same, to keep.
+    pub fn into_line(self) -> String {
+        self.line
     }
 
     /// By what a collector knows it again.

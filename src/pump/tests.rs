@@ -35,6 +35,10 @@ impl Ask for ByName {
         }
     }
 
+    async fn report(&self) -> String {
+        "the report".to_owned()
+    }
+
     async fn wait(&self, _hold: Hold) -> Answer {
         std::future::pending().await
     }
@@ -92,7 +96,7 @@ impl Sidecar {
         let (mut recorder, seen) = (paper.clone(), signals.clone());
         let task = tokio::spawn(async move {
             let pipes = Pipes { client_in, client_out, server_in, server_out };
-            run(pipes, session, Some(ByName), &mut recorder, seen, 1024 * 1024).await;
+            run(pipes, session, ByName, &mut recorder, seen, 1024 * 1024).await;
         });
         Self {
             client: Some(client),

@@ -12,6 +12,9 @@ pub struct Client {
     runtime: Option<String>,
 }
 
+/// The member of a request's `_meta` in which clients of the era without handshake name themselves.
+pub(super) const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+
 /// The longest name or version that is repeated, in characters.
 const LONGEST: usize = 128;
 
@@ -26,7 +29,7 @@ impl Client {
         let name = text(info.member("name"));
         let version = text(info.member("version"));
         let runtime = name.as_deref().map(|name| name.trim().to_lowercase());
-        Self { name, version, runtime: runtime.filter(|runtime| !runtime.is_empty()) }
+        Self { name, version, runtime }
     }
 
     /// Whether it said nothing.
@@ -57,7 +60,8 @@ impl Client {
 
 fn text(value: Option<Raw<'_>>) -> Option<String> {
     let value = value.filter(|value| value.kind() == Kind::Text)?;
-    Some(unescape(value.text()).chars().take(LONGEST).collect())
+    let text = unescape(value.text());
+    (!text.trim().is_empty()).then(|| text.chars().take(LONGEST).collect())
 }
 
 #[cfg(test)]

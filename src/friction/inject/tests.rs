@@ -11,7 +11,9 @@ fn additions() -> Additions {
 fn list(registry: &mut Registry, result: &str, first: bool) -> Value {
     let page = registry.list(result.as_bytes(), first, &additions()).unwrap();
     let value: Value = serde_json::from_slice(&page.text).unwrap();
-    assert_eq!(page.count, value["tools"].as_array().unwrap().len());
+    let sent: Value = serde_json::from_str(result).unwrap();
+    let count = |list: &Value| list["tools"].as_array().unwrap().len();
+    assert_eq!(count(&sent) + page.added, count(&value));
     value
 }
 
@@ -21,7 +23,7 @@ fn names(page: &Value) -> Vec<&str> {
 
 #[test]
 fn instructions_get_a_suffix_and_nothing_else_changes() {
-    let suffix = Words::default().instructions(false, None);
+    let suffix = additions().instructions(None);
     let quoted = json!(suffix).to_string();
     let inner = &quoted[1..quoted.len() - 1];
     let alone = json!(suffix.trim_start()).to_string();
@@ -51,13 +53,28 @@ fn instructions_get_a_suffix_and_nothing_else_changes() {
 }
 
 #[test]
-fn the_suffix_keeps_to_the_limits() {
-    let words = Words::with_prefix(&"x".repeat(40)).unwrap();
-    let length = |file: Option<&str>| words.instructions(true, file).chars().count();
-    assert!(length(None) <= words::LONGEST);
-    assert!(length(Some("/home/u/.thoth/events.jsonl")) > length(None));
-    assert_eq!(length(Some(&"f".repeat(2000))), length(None));
-    assert!(words.instructions(false, None).starts_with(' '));
+fn the_suffix_keeps_to_the_limits_whatever_is_combined() {
+    let longest = "x".repeat(40);
+    for words in [Words::default(), Words::with_prefix(&longest).unwrap()] {
+        for mode in [Mode::Off, Mode::Optional, Mode::Required] {
+            for (proactive, report) in [(false, false), (false, true), (true, false), (true, true)]
+            {
+                let additions = Additions { words: words.clone(), mode, proactive, report };
+                let length = |file: Option<&str>| additions.instructions(file).chars().count();
+                let base = length(None);
+                assert!(base <= words::LONGEST, "{base} {additions:?}");
+                let named = length(Some("f"));
+                let room = words::LONGEST_WITH_FILE - named;
+                assert_eq!(length(Some(&"\u{e9}".repeat(1 + room))), words::LONGEST_WITH_FILE);
+                assert_eq!(length(Some(&"\u{e9}".repeat(2 + room))), base);
+                assert!(additions.instructions(None).starts_with(' '));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_prefix_is_what_a_tools_name_can_begin_with() {
     for bad in ["", "a b", "é", &"x".repeat(41)] {
         assert_eq!(Words::with_prefix(bad), Err(words::BadPrefix));
     }
@@ -84,8 +101,7 @@ fn a_tool_of_the_server_with_such_a_name_stays_the_servers() {
     assert_eq!(names(&page), ["baton_annotate", "baton_session_report"]);
     assert_eq!(page["tools"][0], json!({"name": "baton_annotate", "x": 1}));
     assert!(!registry.is_own("baton_annotate", &additions()));
-    let stripped = registry.strip("baton_annotate", br#"{"user_goal":"g"}"#);
-    assert!(stripped.arguments.is_none());
+    assert!(registry.strip("baton_annotate", br#"{"user_goal":"g"}"#).is_none());
 }
 
 #[test]
@@ -193,9 +209,10 @@ fn what_was_added_is_taken_out_and_nothing_else() {
     ];
     for (tool, arguments, left, [goal, expected, task]) in table {
         let stripped = registry.strip(tool, arguments.as_bytes());
-        let text = stripped.arguments.map(|text| String::from_utf8(text).unwrap());
-        assert_eq!(text.as_deref(), left, "{arguments}");
-        let said = stripped.said;
+        let own = stripped.as_ref().map(|stripped| str::from_utf8(&stripped.own).unwrap());
+        assert_eq!(own, left, "{arguments}");
+        let said = stripped.map(|stripped| Said::read(RawObject::read(&stripped.said).unwrap()));
+        let said = said.unwrap_or_default();
         assert_eq!(
             [said.goal.as_deref(), said.expected.as_deref(), said.task.as_deref()],
             [goal, expected, task],
@@ -210,5 +227,5 @@ fn a_tool_that_is_listed_anew_is_known_as_it_is_now() {
     list(&mut registry, r#"{"tools":[{"name":"t"}]}"#, true);
     let native = r#"{"tools":[{"name":"t","inputSchema":{"properties":{"user_goal":{},"overall_task":{},"expected_result":{}}}}]}"#;
     list(&mut registry, native, true);
-    assert!(registry.strip("t", br#"{"user_goal":"mine"}"#).arguments.is_none());
+    assert!(registry.strip("t", br#"{"user_goal":"mine"}"#).is_none());
 }

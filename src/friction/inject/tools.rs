@@ -24,8 +24,8 @@ pub struct Registry {
 pub struct Page {
     /// The edited text of the result.
     pub text: Vec<u8>,
-    /// How many tools the client is shown on it.
-    pub count: usize,
+    /// How many tools were added.
+    pub added: usize,
 }
 
 // === impl Registry ===
@@ -48,9 +48,8 @@ impl Registry {
         let object = RawObject::read(result)?;
         let tools = object.member("tools").filter(|tools| tools.kind() == Kind::Array)?;
         let mut edits = Edits::new(object.text());
-        let mut count = 0;
+        let mut added = 0;
         for tool in tools.elements() {
-            count += 1;
             let Some(tool) = tool.object() else { continue };
             let name = tool.member("name").filter(|name| name.kind() == Kind::Text);
             let Some(name) = name.map(|name| unescape(name.text())) else { continue };
@@ -68,23 +67,26 @@ impl Registry {
             for (name, definition) in additions.tools() {
                 if !self.taken.contains(&*name) {
                     edits.add_element(tools, definition.as_bytes());
-                    count += 1;
+                    added += 1;
                 }
             }
         }
-        Some(Page { text: edits.apply(), count })
+        Some(Page { text: edits.apply(), added })
     }
 }
 
 /// Adds the parameters that one tool does not declare itself; their bits.
 fn params<'a>(tool: RawObject<'a>, additions: &Additions, edits: &mut Edits<'a>) -> u8 {
+    if additions.mode == Mode::Off {
+        return 0;
+    }
     let schema = tool.member("inputSchema");
     let Some(schema) = schema.and_then(Raw::object) else {
         let whole = format!(
             r#"{{"type":"object","properties":{{{}}}{}}}"#,
             Param::ALL.map(|param| additions.param(param)).join(","),
             match additions.mode {
-                Mode::Optional => String::new(),
+                Mode::Off | Mode::Optional => String::new(),
                 Mode::Required => format!(r#","required":[{}]"#, Param::ALL.map(quoted).join(",")),
             },
         );

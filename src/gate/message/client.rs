@@ -7,6 +7,9 @@
 //! - A refused line says its id only where that can be told without doubt.
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::super::framing::Line;
 use super::super::json::{self, Fault, Kind, Lenient, Reader, Span, Strict};
@@ -14,6 +17,12 @@ use super::{Call, Passthrough, Place, RequestId};
 
 /// The member that a message of the era without handshake carries (MCP 2026-07-28, basic/index).
 const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+
+/// The method that is decided about.
+const CALL: &str = "tools/call";
+
+/// What stands for arguments or params that are not there.
+const EMPTY: &[u8] = b"{}";
 
 /// The members of a JSON-RPC 2.0 message.
 const ENVELOPE: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
@@ -45,17 +54,33 @@ pub struct Request {
     pub method: Method,
     /// The line.
     pub line: Passthrough,
+    params: Option<Range<usize>>,
 }
 
 /// The requests that the gate tells apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Method {
+    /// `server/discover` (MCP 2026-07-28)
+    Discover,
+    /// `prompts/get`
+    GetPrompt,
+    /// `initialize`
+    Initialize,
     /// `subscriptions/listen` (MCP 2026-07-28): stays open as long as the client likes.
     Listen,
+    /// `prompts/list`
+    ListPrompts,
+    /// `resources/list`
+    ListResources,
     /// `tools/list`
-    ListTools,
+    ListTools {
+        /// Whether it asks for the first page: it has no cursor, or `null` for one.
+        first: bool,
+    },
     /// Any other.
     Other,
+    /// `resources/read`
+    ReadResource,
 }
 
 /// A line that is not forwarded, because readers may differ about it.
@@ -66,6 +91,20 @@ pub struct Unreadable {
     pub why: Why,
     /// The request's id, where it can be told without doubt.
     pub id: Option<RequestId>,
+    /// The call it would have been, where every reader reads its tool's name alike.
+    pub attempt: Option<Box<Attempt>>,
+}
+
+/// A call that is no [`Call`], since something else about its line is wrong: its id, its version,
+/// its arguments. For telling, never for forwarding.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Attempt {
+    /// The tool's name, unescaped.
+    pub tool: Arc<str>,
+    /// The text of its arguments; `{}` where they are no object. A slice of the line.
+    pub arguments: Bytes,
+    /// The text of `params._meta`, where that is an object. A slice of the line.
+    pub meta: Option<Bytes>,
 }
 
 /// Why a line is not forwarded.
@@ -124,15 +163,17 @@ pub fn read(line: Line) -> Result<Message, Unreadable> {
         Ok(read) => read,
         Err(why) => {
             let id = id_without_doubt(line.as_bytes());
-            return Err(Unreadable { why, id });
+            return Err(Unreadable { why, id, attempt: None });
         }
     };
     if parts.has_line_breaks {
         // Respelled once, it has none, so this ends.
         return read(Line::of_message(&json::respell(text)));
     }
-    let id = parts.readable_id(text);
-    parts.into_message(line).map_err(|why| Unreadable { why, id })
+    match parts.meaning(line.as_bytes()) {
+        Ok(meaning) => Ok(parts.into_message(meaning, line)),
+        Err(why) => Err(parts.unreadable(why, &line)),
+    }
 }
 
 /// Where the parts of a message stand, as far as the gate needs them.
@@ -142,7 +183,6 @@ struct Parts {
     version: Option<Span>,
     id: Option<Span>,
     method: Option<Span>,
-    has_params: bool,
     has_result: bool,
     has_error: bool,
     has_line_breaks: bool,
@@ -153,8 +193,8 @@ struct Parts {
 #[expect(clippy::struct_excessive_bools, reason = "each says whether one member is there")]
 #[derive(Debug, Default)]
 struct Params {
-    /// The object, where it is one.
-    object: Option<Range<usize>>,
+    /// All of them, where there are any; their members follow where they are an object.
+    span: Option<Span>,
     is_empty: bool,
     /// Whether a member's name only looks like one that servers act on.
     look_alike: bool,
@@ -162,8 +202,20 @@ struct Params {
     arguments: Option<Span>,
     request_id: Option<Span>,
     task: bool,
+    has_cursor: bool,
+    /// `_meta`, where it is an object; its members follow.
+    meta: Option<Range<usize>>,
     modern: bool,
     progress_token: Option<Span>,
+}
+
+/// Which message it is, with what was found out on the way to knowing it.
+enum Meaning {
+    Answer(RequestId),
+    Call { id: RequestId, tool: Arc<str>, arguments: Place },
+    Cancelled(RequestId),
+    Notification,
+    Request(RequestId, Method),
 }
 
 // === impl Parts ===
@@ -187,10 +239,7 @@ impl Parts {
                 "jsonrpc" => parts.version = Some(reader.value(1)?),
                 "id" => parts.id = Some(reader.value(1)?),
                 "method" => parts.method = Some(reader.value(1)?),
-                "params" => {
-                    parts.has_params = true;
-                    parts.params = Params::read(text, reader)?;
-                }
+                "params" => parts.params = Params::read(text, reader)?,
                 "result" => {
                     parts.has_result = true;
                     reader.value(1)?;
@@ -214,13 +263,7 @@ impl Parts {
         Ok(parts)
     }
 
-    fn readable_id(&self, text: &str) -> Option<RequestId> {
-        let span = self.id.as_ref()?;
-        RequestId::read(span.kind, &text.as_bytes()[span.range.clone()])
-    }
-
-    fn into_message(self, line: Line) -> Result<Message, Why> {
-        let bytes = line.as_bytes();
+    fn meaning(&self, bytes: &[u8]) -> Result<Meaning, Why> {
         let is_2_0 = |span: &Span| {
             span.kind == Kind::Text && json::unescape(&bytes[span.range.clone()]) == "2.0"
         };
@@ -237,7 +280,7 @@ impl Parts {
         let Some(method) = &self.method else {
             return match id {
                 _ if self.has_result && self.has_error => Err(Why::MethodAndResult),
-                Some(id) if answers => Ok(Message::Answer(id, Passthrough(line))),
+                Some(id) if answers => Ok(Meaning::Answer(id)),
                 _ => Err(Why::NoMethod),
             };
         };
@@ -251,70 +294,128 @@ impl Parts {
         check_method(&name)?;
         let Some(id) = id else {
             return match &*name {
-                "tools/call" => Err(Why::CallWithoutId),
-                "notifications/cancelled" => Ok(self.cancelled(line)),
-                _ => Ok(Message::Notification(Passthrough(line))),
+                CALL => Err(Why::CallWithoutId),
+                "notifications/cancelled" => Ok(self.cancelled(bytes)),
+                _ => Ok(Meaning::Notification),
             };
         };
-        let method = match &*name {
-            "tools/call" => {
-                return self.call(id, line).map(|call| Message::Call(Box::new(call)));
-            }
-            "tools/list" => Method::ListTools,
-            "subscriptions/listen" => Method::Listen,
-            _ => Method::Other,
-        };
-        Ok(Message::Request(Request { id, method, line: Passthrough(line) }))
+        if name == CALL {
+            let tool = self.params.tool(bytes)?;
+            let arguments = self.params.place()?;
+            return Ok(Meaning::Call { id, tool, arguments });
+        }
+        Ok(Meaning::Request(id, Method::of(&name, &self.params)))
     }
 
-    fn cancelled(&self, line: Line) -> Message {
+    fn cancelled(&self, bytes: &[u8]) -> Meaning {
         let id = self
             .params
             .request_id
             .as_ref()
-            .and_then(|span| RequestId::read(span.kind, &line.as_bytes()[span.range.clone()]));
-        match id {
-            Some(id) => Message::Cancelled(id, Passthrough(line)),
-            None => Message::Notification(Passthrough(line)),
+            .and_then(|span| RequestId::read(span.kind, &bytes[span.range.clone()]));
+        id.map_or(Meaning::Notification, Meaning::Cancelled)
+    }
+
+    fn into_message(self, meaning: Meaning, line: Line) -> Message {
+        let params = self.params;
+        match meaning {
+            Meaning::Answer(id) => Message::Answer(id, Passthrough(line)),
+            Meaning::Cancelled(id) => Message::Cancelled(id, Passthrough(line)),
+            Meaning::Notification => Message::Notification(Passthrough(line)),
+            Meaning::Request(id, method) => {
+                let params = params.span.map(|span| span.range);
+                Message::Request(Request { id, method, line: Passthrough(line), params })
+            }
+            Meaning::Call { id, tool, arguments } => {
+                let progress_token = params
+                    .progress_token
+                    .filter(|span| matches!(span.kind, Kind::Number | Kind::Text))
+                    .and_then(|span| std::str::from_utf8(&line.as_bytes()[span.range]).ok())
+                    .map(Into::into);
+                Message::Call(Box::new(Call {
+                    id,
+                    tool,
+                    arguments,
+                    meta: params.meta,
+                    progress_token,
+                    modern: params.modern,
+                    task: params.task,
+                    line,
+                }))
+            }
         }
     }
 
-    fn call(self, id: RequestId, line: Line) -> Result<Call, Why> {
+    fn unreadable(&self, why: Why, line: &Line) -> Unreadable {
         let bytes = line.as_bytes();
-        let params = self.params;
-        let (true, Some(object)) = (self.has_params, params.object) else {
-            return Err(Why::BadParams);
-        };
-        if params.look_alike {
-            return Err(Why::LookAlike);
+        let id = self
+            .id
+            .as_ref()
+            .and_then(|span| RequestId::read(span.kind, &bytes[span.range.clone()]));
+        Unreadable { why, id, attempt: self.attempt(line).map(Box::new) }
+    }
+
+    /// The call that a refused line would have been. The whole line was read strictly.
+    fn attempt(&self, line: &Line) -> Option<Attempt> {
+        let bytes = line.as_bytes();
+        let method = self.method.as_ref().filter(|span| span.kind == Kind::Text)?;
+        if self.has_result || self.has_error || json::unescape(&bytes[method.range.clone()]) != CALL
+        {
+            return None;
         }
-        let name = match params.name {
-            Some(span) if span.kind == Kind::Text => json::unescape(&bytes[span.range]),
-            _ => return Err(Why::BadParams),
+        let arguments = match &self.params.arguments {
+            Some(Span { kind: Kind::Object, range }) => line.slice(range.clone()),
+            Some(_) | None => Bytes::from_static(EMPTY),
         };
-        if name.is_empty() || name.chars().any(char::is_control) {
-            return Err(Why::BadToolName);
-        }
-        let arguments = match params.arguments {
-            Some(span) if span.kind == Kind::Object => Place::At(span.range),
-            Some(_) => return Err(Why::BadArguments),
-            None if params.is_empty => Place::AloneAt(object.start + 1),
-            None => Place::BeforeOthersAt(object.start + 1),
-        };
-        let progress_token = params
-            .progress_token
-            .filter(|span| matches!(span.kind, Kind::Number | Kind::Text))
-            .and_then(|span| std::str::from_utf8(&bytes[span.range]).ok())
-            .map(Into::into);
-        Ok(Call {
-            id,
-            tool: name.into(),
+        Some(Attempt {
+            tool: self.params.tool(bytes).ok()?,
             arguments,
-            progress_token,
-            modern: params.modern,
-            task: params.task,
-            line,
+            meta: self.params.meta.clone().map(|range| line.slice(range)),
         })
+    }
+}
+
+// === impl Request ===
+
+impl Request {
+    /// The text of its `params`; `{}` where it has none. A slice of the line.
+    pub fn params(&self) -> Bytes {
+        match &self.params {
+            Some(range) => self.line.0.slice(range.clone()),
+            None => Bytes::from_static(EMPTY),
+        }
+    }
+}
+
+// === impl Method ===
+
+impl Method {
+    fn of(name: &str, params: &Params) -> Self {
+        match name {
+            "initialize" => Self::Initialize,
+            "prompts/get" => Self::GetPrompt,
+            "prompts/list" => Self::ListPrompts,
+            "resources/list" => Self::ListResources,
+            "resources/read" => Self::ReadResource,
+            "server/discover" => Self::Discover,
+            "subscriptions/listen" => Self::Listen,
+            "tools/list" => Self::ListTools { first: !params.has_cursor },
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether it is told as a [`Happening`](super::super::happening::Happening).
+    pub fn is_told(self) -> bool {
+        match self {
+            Self::Discover
+            | Self::GetPrompt
+            | Self::Initialize
+            | Self::ListPrompts
+            | Self::ListResources
+            | Self::ListTools { .. }
+            | Self::ReadResource => true,
+            Self::Listen | Self::Other => false,
+        }
     }
 }
 
@@ -324,10 +425,10 @@ impl Params {
     fn read(text: &str, reader: &mut Reader<'_, Strict>) -> Result<Self, Fault> {
         let mut params = Self { is_empty: true, ..Self::default() };
         if !starts_object(text, reader) {
-            reader.value(1)?;
+            params.span = Some(reader.value(1)?);
             return Ok(params);
         }
-        let object = reader.object(|reader, name| {
+        let range = reader.object(|reader, name| {
             params.is_empty = false;
             match name {
                 "name" => params.name = Some(reader.value(2)?),
@@ -337,6 +438,10 @@ impl Params {
                     params.task = true;
                     reader.value(2)?;
                 }
+                "cursor" => {
+                    let cursor = reader.value(2)?;
+                    params.has_cursor = text[cursor.range] != *"null";
+                }
                 "_meta" => params.meta(text, reader)?,
                 other => {
                     params.look_alike |= looks_like(other, PARAMS);
@@ -345,7 +450,7 @@ impl Params {
             }
             Ok(())
         })?;
-        params.object = Some(object);
+        params.span = Some(Span { kind: Kind::Object, range });
         Ok(params)
     }
 
@@ -354,7 +459,7 @@ impl Params {
             reader.value(2)?;
             return Ok(());
         }
-        reader.object(|reader, name| {
+        let range = reader.object(|reader, name| {
             let value = reader.value(3)?;
             match name {
                 PROTOCOL_VERSION => self.modern = value.kind == Kind::Text,
@@ -363,7 +468,42 @@ impl Params {
             }
             Ok(())
         })?;
+        self.meta = Some(range);
         Ok(())
+    }
+
+    /// The object they are.
+    fn object(&self) -> Option<&Range<usize>> {
+        self.span.as_ref().filter(|span| span.kind == Kind::Object).map(|span| &span.range)
+    }
+
+    /// The name of the tool that is called.
+    fn tool(&self, bytes: &[u8]) -> Result<Arc<str>, Why> {
+        if self.object().is_none() {
+            return Err(Why::BadParams);
+        }
+        if self.look_alike {
+            return Err(Why::LookAlike);
+        }
+        let name = match &self.name {
+            Some(span) if span.kind == Kind::Text => json::unescape(&bytes[span.range.clone()]),
+            _ => return Err(Why::BadParams),
+        };
+        if name.is_empty() || name.chars().any(char::is_control) {
+            return Err(Why::BadToolName);
+        }
+        Ok(name.into())
+    }
+
+    /// Where the arguments of a call stand.
+    fn place(&self) -> Result<Place, Why> {
+        let start = self.object().ok_or(Why::BadParams)?.start + 1;
+        match &self.arguments {
+            Some(span) if span.kind == Kind::Object => Ok(Place::At(span.range.clone())),
+            Some(_) => Err(Why::BadArguments),
+            None if self.is_empty => Ok(Place::AloneAt(start)),
+            None => Ok(Place::BeforeOthersAt(start)),
+        }
     }
 }
 
@@ -384,7 +524,7 @@ fn check_method(name: &str) -> Result<(), Why> {
     let plain = name.bytes().all(|byte| byte.is_ascii_graphic());
     let letters = || name.bytes().filter(u8::is_ascii_alphanumeric);
     let folded = letters().map(|byte| byte.to_ascii_lowercase());
-    if !plain || (name != "tools/call" && folded.eq(*b"toolscall")) {
+    if !plain || (name != CALL && folded.eq(*b"toolscall")) {
         return Err(Why::BadMethod);
     }
     Ok(())

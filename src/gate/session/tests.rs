@@ -73,6 +73,8 @@ struct Run {
     asked: Vec<Question>,
     waits: Vec<Ticket>,
     withdrawn: Vec<Ticket>,
+    reports: Vec<Ticket>,
+    told: Vec<Happening>,
     notes: Vec<Note>,
     server_closed: bool,
     server_ended: bool,
@@ -90,6 +92,8 @@ impl Run {
             asked: Vec::new(),
             waits: Vec::new(),
             withdrawn: Vec::new(),
+            reports: Vec::new(),
+            told: Vec::new(),
             notes: Vec::new(),
             server_closed: false,
             server_ended: false,
@@ -119,6 +123,8 @@ impl Run {
                 Effect::Record(record) => {
                     self.paper.record(&record);
                 }
+                Effect::Report(ticket) => self.reports.push(ticket),
+                Effect::Tell(happening) => self.told.push(*happening),
                 Effect::ToClient(line) => self.to_client.push(text(&line)),
                 Effect::ToServer(line) => self.to_server.push(text(line.as_wire())),
                 Effect::Wait(ticket, _) => self.waits.push(ticket),

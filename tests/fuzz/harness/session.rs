@@ -107,6 +107,8 @@ fn settle(
             | Effect::EndServer
             | Effect::Note(_)
             | Effect::Record(_)
+            | Effect::Report(_)
+            | Effect::Tell(_)
             | Effect::Withdraw(_) => {}
         }
     }
