@@ -46,6 +46,7 @@ use self::variables::Env;
 use crate::secret::ApiKey;
 
 pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT, STEP_UP_WAIT};
+pub use self::friction::EVENTS;
 pub use self::govapi::HEARTBEAT;
 pub use self::local::MAX_MESSAGE_BYTES;
 pub use self::parse::Wrong;
@@ -92,7 +93,6 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
     let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key.credential);
     let endpoint = govapi::endpoint(&mut read);
     let govapi = govapi::govapi(&mut read, &identity, fallback, &revocations);
-    let friction = friction::friction(&mut read);
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
     let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_files);
     let denial =
@@ -100,6 +100,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
     let journal = local::journal(&mut read, flags);
     let max_message_bytes = local::max_message_bytes(&mut read, flags);
     let home = local::home(&mut read);
+    let friction = friction::friction(&mut read, flags, &identity, &home, &revocations);
     let log = local::log(&mut read);
 
     if enforcer.is_none() {

@@ -18,6 +18,7 @@
 
 pub mod event;
 pub mod inject;
+pub mod pseudonym;
 pub mod raw;
 pub mod report;
 pub mod scrub;

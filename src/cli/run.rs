@@ -5,6 +5,7 @@
 
 mod findings;
 mod fleet;
+mod friction;
 mod order;
 mod record;
 mod tools;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::fleet::{Beginning, Fleet, Orders};
+use self::friction::Friction;
 use self::order::Obedient;
 use self::record::{Journalist, Tally};
 use super::exit;
@@ -152,11 +154,13 @@ impl Args {
 
         let quarantine = beginning.orders.quarantine.clone();
         let judge = Obedient { judge: judge.local, quarantine };
+        let friction = Friction::of(&config, &beginning.sidecar.session_id);
         let session = Session::new(settings(&config), Some(Box::new(judge)));
         let tally = beginning.tally.clone();
         let fleet = Fleet::begin(&config, beginning);
         let lists = fleet.lists();
-        let mut journalist = Journalist::new(journal, config.journal, tally.clone(), lists);
+        let teller = friction.as_ref().map(Friction::teller);
+        let mut journalist = Journalist::new(journal, config.journal, tally.clone(), lists, teller);
         let signals = Signals::default();
         let exit = {
             let pipes = Pipes { client_in, client_out, server_in, server_out };
@@ -179,8 +183,13 @@ impl Args {
         };
         journalist.close();
         furnish(&home);
+        let telling = async {
+            if let Some(friction) = friction {
+                friction.end().await;
+            }
+        };
         // A second signal does not wait for what is said to others.
-        let _ = stop.unless_stopped(fleet.end()).await;
+        let _ = stop.unless_stopped(async { tokio::join!(fleet.end(), telling) }).await;
         exit.map_err(Fault::of(exit::UNAVAILABLE))
     }
 }

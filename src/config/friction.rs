@@ -1,23 +1,49 @@
-//! Reads where friction events go, and what they are labelled with: the `BATON_*` variables.
+//! Reads whether there are friction events, where they go, and what they are labelled with: the
+//! `BATON_*` variables.
 //!
 //! Nobody's events leave this machine by accident: a collector needs consent, a vendor and a key,
 //! each said on purpose. What is missing is a problem, so that thoth does not start half-configured.
+//! What is switched off is not judged.
 
-use std::path::PathBuf;
+pub(super) mod added;
+mod rules;
+
+use std::path::{Path, PathBuf};
 
 use super::address;
+use super::flags::RunFlags;
+use super::govapi;
 use super::parse::{self, Wrong};
 use super::reader::Reader;
-use super::settings::{Friction, SinkPlace};
+use super::settings::{Friction, Identity, SinkPlace};
 use super::sources::{Origin, Setting};
 use super::variables as name;
-use crate::credential::{Credential, Source};
-use crate::friction::event::Wire;
+use crate::credential::{Credential, Revocations, Source};
+use crate::friction::event::{Form, Principal};
+use crate::friction::pseudonym::pseudonym;
 use crate::machine::clock;
+use crate::seal::Mac;
 use crate::secret::ApiKey;
 
 /// The label of events that stay on this machine.
 const LOCAL: &str = "local";
+
+/// Where events go where no place is named, in thoth's own directory.
+pub const EVENTS: &str = "friction/events.jsonl";
+
+/// What `--friction` says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Switch {
+    /// No events, and nothing added to the session.
+    Off,
+    /// Events alone.
+    Events,
+    /// Both.
+    On,
+}
+
+/// What the collectors' key is called in reports.
+const CALLED: &str = "friction_api_key";
 
 /// What a DSN says: `https://KEY@HOST/TENANT/SERVER`.
 struct Dsn {
@@ -27,11 +53,20 @@ struct Dsn {
     server: String,
 }
 
-/// `None` where nothing says where events go, or they are switched off.
-pub(super) fn friction(read: &mut Reader<'_>) -> Option<Friction> {
-    if read.optional(Setting::of(&[&name::BATON_DISABLED]), |text| Ok(is_disabled(text)))
-        == Some(true)
-    {
+/// `None` where friction is switched off, or nothing switches it on. `home` is thoth's directory.
+pub(super) fn friction(
+    read: &mut Reader<'_>,
+    flags: &RunFlags,
+    identity: &Identity,
+    home: &Path,
+    revocations: &Revocations,
+) -> Option<Friction> {
+    let of_disabled = Setting::of(&[&name::BATON_DISABLED]);
+    let is_disabled = read.optional(of_disabled, |text| Ok(is_disabled(text))) == Some(true);
+    let of_switch = Setting::of(&[&name::FRICTION]).or_flag("--friction", flags.friction.as_ref());
+    let is_said = read.is_given(of_switch);
+    let switch = read.optional(of_switch, parse::friction);
+    if is_disabled || switch == Some(Switch::Off) {
         return None;
     }
     let of_sinks = Setting::of(&[&name::BATON_EVENT_SINK]);
@@ -42,27 +77,55 @@ pub(super) fn friction(read: &mut Reader<'_>) -> Option<Friction> {
     let vendor = read.optional(Setting::of(&[&name::BATON_VENDOR_ID]), parse::text);
     let of_consent = Setting::of(&[&name::BATON_CONSENT_TOKEN]).secret();
     let consent = read.optional(of_consent, parse::text);
-    let own_key = api_key(read);
+    let of_key = [Setting::of(&[&name::BATON_API_KEY]), Setting::of(&[&name::BATON_API_KEY_FILE])];
+    let own_key = govapi::credential(read, CALLED, of_key, revocations);
+    let wire = read.optional(Setting::of(&[&name::BATON_WIRE]), parse::wire);
+    let wishes = added::wishes(read);
+    let scrub = rules::rules(read);
+    let of_hmac =
+        Setting::of(&[&name::BATON_PRINCIPAL_ID_HMAC_KEY, &name::BATON_USER_ID_HMAC_KEY]).secret();
+    let hmac = read.optional(of_hmac, |key| Ok(Mac::new(key.as_bytes())));
 
     let sinks = match (sinks, &dsn) {
         (Some(sinks), _) => sinks,
         (None, _) if are_given => return None, // the problem is known
         (None, Some(dsn)) => vec![SinkPlace::Http(dsn.collector.clone())],
+        (None, None) if is_said => {
+            let file = home.join(EVENTS);
+            read.follows(of_sinks, &SinkPlace::File(file.clone()).to_string(), Origin::Default);
+            vec![SinkPlace::File(file)]
+        }
         (None, None) => return None,
     };
+    if !is_said {
+        let names = [of_sinks.name, name::BATON_DSN.name];
+        let origins = names.map(|name| read.origin(name));
+        let origin = origins.into_iter().find(|origin| *origin != Origin::Default);
+        read.follows(of_switch, "on", origin.unwrap_or(Origin::Default));
+    }
     let (dsn_key, dsn_tenant, dsn_vendor) =
         dsn.map_or((None, None, None), |dsn| (Some(dsn.key), Some(dsn.tenant), Some(dsn.server)));
     let of_dsn = |secret| Source::Value { secret, from: name::BATON_DSN.name, key_id: None };
-    let friction = Friction {
-        api_key: own_key.or(dsn_key.map(of_dsn)).map(credential),
-        tenant_id: tenant.or(dsn_tenant).unwrap_or_else(|| LOCAL.to_owned()),
+    let of_dsn = |secret| Credential::new(CALLED, of_dsn(secret), clock::now);
+    let tenant_id = tenant.or(dsn_tenant).unwrap_or_else(|| LOCAL.to_owned());
+    let principal = hmac.zip(identity.user_id.as_deref()).and_then(|(key, user)| {
+        Principal::new(&pseudonym(&key, &tenant_id, user, None), Form::Hashed)
+    });
+    let mut friction = Friction {
+        api_key: own_key.or_else(|| dsn_key.map(of_dsn).map(|key| key.unless(revocations.clone()))),
+        tenant_id,
         vendor_id: vendor.or(dsn_vendor).unwrap_or_else(|| LOCAL.to_owned()),
         consent_token: consent.unwrap_or_else(|| LOCAL.to_owned()),
         sinks,
-        wire: Wire::default(),
+        wire: wire.unwrap_or_default(),
+        principal,
+        scrub,
         additions: None,
     };
     guard(read, &friction);
+    if switch.unwrap_or(Switch::On) == Switch::On {
+        friction.additions = Some(wishes.granted(read, &friction));
+    }
     Some(friction)
 }
 
@@ -71,7 +134,6 @@ fn guard(read: &mut Reader<'_>, friction: &Friction) {
     if !friction.sinks.iter().any(SinkPlace::is_collector) {
         return;
     }
-    let is_local = |text: &str| text.eq_ignore_ascii_case(LOCAL);
     let mut missing = |name, what, fix| {
         read.problem(Origin::Variable(name), Wrong::new(what, fix));
     };
@@ -88,18 +150,8 @@ fn guard(read: &mut Reader<'_>, friction: &Friction) {
     }
     if friction.api_key.is_none() {
         let what = "is not set, and events would go to a collector";
-        missing(name::BATON_API_KEY.name, what, "set the collector's key");
+        missing(name::BATON_API_KEY.name, what, "set the collector's key, or BATON_API_KEY_FILE");
     }
-}
-
-fn api_key(read: &mut Reader<'_>) -> Option<Source> {
-    let of_key = Setting::of(&[&name::BATON_API_KEY]).secret();
-    let secret = read.optional(of_key, key)?;
-    Some(Source::Value { secret, from: of_key.name, key_id: None })
-}
-
-fn credential(source: Source) -> Credential {
-    Credential::new("friction_api_key", source, clock::now)
 }
 
 fn key(text: &str) -> Result<ApiKey, Wrong> {
@@ -109,6 +161,11 @@ fn key(text: &str) -> Result<ApiKey, Wrong> {
             "write the secret alone",
         )
     })
+}
+
+/// Whether a label says nothing.
+fn is_local(label: &str) -> bool {
+    label.eq_ignore_ascii_case(LOCAL)
 }
 
 /// It is on unless it says no, as baton-sdk reads it.

@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::credential::{Credential, Revocations};
-use crate::friction::event::Wire;
+use crate::friction::event::{Principal, Wire};
 use crate::friction::inject::Additions;
+use crate::friction::scrub::custom::Custom;
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
 use crate::policy::Pack;
@@ -224,6 +225,10 @@ pub struct Friction {
     pub api_key: Option<Credential>,
     /// Which collectors accept the events.
     pub wire: Wire,
+    /// Who uses the agent, as a pseudonym; `None` where that is not to be told.
+    pub principal: Option<Principal>,
+    /// What is scrubbed besides what always is.
+    pub scrub: Custom,
     /// What is added to the session; `None` where nothing is.
     pub additions: Option<Additions>,
 }

@@ -21,7 +21,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
 use self::survey::{Page, Survey};
@@ -207,7 +206,7 @@ impl Tale {
         &mut self,
         number: u64,
         method: Method,
-        params: &Bytes,
+        params: &[u8],
         moment: Moment,
         random: &mut dyn FnMut() -> u128,
     ) -> Vec<Draft> {
@@ -288,7 +287,7 @@ impl Pen<'_> {
 }
 
 /// The text of a result, whatever it says; or why there is none.
-fn result(end: &Ended) -> Result<&Bytes, Failure<'_>> {
+fn result(end: &Ended) -> Result<&[u8], Failure<'_>> {
     match end {
         Ended::Result { result, .. } => Ok(result),
         Ended::Error { error, .. } => Err(Failure::of_error(error)),

@@ -38,7 +38,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "friction",
-        modules: &["gate"],
+        modules: &["gate", "seal"],
         crates: &[
             "hex",
             "jiff",
@@ -49,6 +49,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "sha2",
             "thiserror",
             "toml",
+            "unicode_normalization",
             "uuid",
         ],
         pure: true,
@@ -85,7 +86,16 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "config",
-        modules: &["credential", "friction", "gate", "machine", "policy", "profile", "secret"],
+        modules: &[
+            "credential",
+            "friction",
+            "gate",
+            "machine",
+            "policy",
+            "profile",
+            "seal",
+            "secret",
+        ],
         crates: &["clap", "hex", "hyper", "nix", "serde", "serde_json", "thiserror", "toml"],
         pure: false,
     },

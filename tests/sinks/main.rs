@@ -54,6 +54,8 @@ fn sinks_trusting(home: &Path, places: &[SinkPlace], tls: &Tls) -> Sinks {
         consent_token: "yes".to_owned(),
         api_key: Some(Credential::new("friction_api_key", source, fake::noon)),
         wire: thoth::friction::event::Wire::default(),
+        principal: None,
+        scrub: thoth::friction::scrub::custom::Custom::default(),
         additions: None,
     };
     let (sinks, errors) = Sinks::open(&friction, tls, home, Limits::default(), fake::noon);

@@ -4,7 +4,7 @@ use super::edit::Edits;
 use super::{Param, Registry};
 use crate::friction::event::Object;
 use crate::friction::event::payload::{Intent, IntentSource};
-use crate::friction::raw::{Raw, RawObject};
+use crate::friction::raw::RawObject;
 use crate::gate::json::{Kind, Lenient, Reader, unescape};
 
 /// A call's arguments in two.

@@ -1,5 +1,6 @@
 //! Stories, told whole.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
