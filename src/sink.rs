@@ -167,8 +167,8 @@ impl Sink {
             }
             SinkPlace::Http(url) => {
                 let collector = Collector::new(url, settings.api_key.clone(), tls, clock)?;
-                let spool = Spool::open(home, &collector.spool_name(&settings.tenant_id), limits)
-                    .map_err(SinkError::Spool)?;
+                let spool = collector.spool_name(&settings.tenant_id);
+                let spool = Spool::open(home, &spool, &name, limits).map_err(SinkError::Spool)?;
                 let shipper = Shipper::start(spool.clone(), Arc::new(collector), clock);
                 let medium = worker::Spooled::new(spool.clone(), clock);
                 (Worker::start(medium, shipper.bell()), Some((shipper, spool)))

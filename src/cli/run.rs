@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::fleet::{Beginning, Fleet, Orders};
-use self::friction::Friction;
+use self::friction::{DRAIN, Friction};
 use self::order::Obedient;
 use self::record::{Journalist, Tally};
 use super::exit;
@@ -155,13 +155,17 @@ impl Args {
         let quarantine = beginning.orders.quarantine.clone();
         let judge = Obedient { judge: judge.local, quarantine };
         let friction = Friction::of(&config, &beginning.sidecar.session_id);
-        let session = Session::new(settings(&config), Some(Box::new(judge)));
+        let mut session = Session::new(settings(&config), Some(Box::new(judge)));
+        if let Some(live) = friction::live(&config) {
+            session = session.adding(Box::new(live));
+        }
         let tally = beginning.tally.clone();
         let fleet = Fleet::begin(&config, beginning);
         let lists = fleet.lists();
-        let teller = friction.as_ref().map(Friction::teller);
+        let teller = friction.as_ref().map(Friction::handle);
         let mut journalist = Journalist::new(journal, config.journal, tally.clone(), lists, teller);
         let signals = Signals::default();
+        let mut drain = DRAIN;
         let exit = {
             let pipes = Pipes { client_in, client_out, server_in, server_out };
             let asker = Others { enforcer, tally };
@@ -176,7 +180,10 @@ impl Args {
                     match stop.unless_stopped(both.as_mut()).await {
                         Ok(exit) => exit.map(|exit| signal.exit_code(exit)),
                         // A second signal: nothing is waited for. The child is killed as it drops.
-                        Err(second) => Ok(second.exit_code_alone()),
+                        Err(second) => {
+                            drain = Duration::ZERO;
+                            Ok(second.exit_code_alone())
+                        }
                     }
                 }
             }
@@ -185,7 +192,7 @@ impl Args {
         furnish(&home);
         let telling = async {
             if let Some(friction) = friction {
-                friction.end().await;
+                friction.end(Instant::now() + drain).await;
             }
         };
         // A second signal does not wait for what is said to others.
@@ -367,7 +374,7 @@ fn settings(config: &Config) -> Settings {
         },
         denial: config.denial,
         remote: enforcer.is_some(),
-        tells: false,
+        tells: config.friction.is_some(),
     }
 }
 

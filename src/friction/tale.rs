@@ -83,7 +83,7 @@ struct Pen<'t> {
 
 /// The id of a call in events and in the journal's records: the same in both, and in no other call.
 pub fn call_id(session: &str, ticket: u64) -> String {
-    format!("{session}-{ticket}")
+    Ticket(ticket).call_id(session)
 }
 
 // === impl Tale ===

@@ -25,7 +25,7 @@ fn event(number: u128) -> Event {
 
 fn spool(limits: Limits) -> (TempDir, Spool) {
     let home = tempfile::tempdir().unwrap();
-    let spool = Spool::open(home.path(), "s", limits).unwrap();
+    let spool = Spool::open(home.path(), "s", "a place", limits).unwrap();
     (home, spool)
 }
 
@@ -346,7 +346,7 @@ fn where_nothing_can_be_written_it_says_so_and_goes_on_later() {
     fs::remove_dir_all(home.path().join("spool")).unwrap();
     let error = writer.append(&[event(1)], at(0)).unwrap_err();
     assert!(error.to_string().starts_with("cannot write to the spool "));
-    Spool::open(home.path(), "s", Limits::default()).unwrap();
+    Spool::open(home.path(), "s", "a place", Limits::default()).unwrap();
     writer.append(&[event(2)], at(0)).unwrap();
     assert_eq!(empty(&mut drain(&spool), at(0)), [2]);
 }

@@ -147,6 +147,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "serde_json",
             "sha2",
             "thiserror",
+            "tracing",
             "uuid",
         ],
         pure: false,

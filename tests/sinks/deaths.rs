@@ -16,7 +16,7 @@ const HERE: &str = "to-be-killed";
 
 fn spool(home: &Path) -> Spool {
     let limits = Limits { segment_bytes: 2_000, ..Limits::default() };
-    Spool::open(home, "s", limits).unwrap()
+    Spool::open(home, "s", "a place", limits).unwrap()
 }
 
 #[test]

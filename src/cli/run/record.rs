@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use super::friction::Teller;
-
 use crate::config::settings;
+use crate::emitter::Handle;
 use crate::endpoint::sidecar::{Contact, Decisions};
 use crate::gate::happening::Happening;
 use crate::gate::record::{Record, Recorder};
@@ -30,7 +29,7 @@ pub(super) struct Journalist {
     /// Where lists of tools go, where anybody wants them.
     lists: Option<mpsc::Sender<Vec<u8>>>,
     /// Where friction is told, where it is.
-    friction: Option<Teller>,
+    friction: Option<Handle>,
 }
 
 /// What was done so far. Clones share it; the lock is held for a few assignments only.
@@ -64,7 +63,7 @@ impl Journalist {
         settings: settings::Journal,
         tally: Tally,
         lists: Option<mpsc::Sender<Vec<u8>>>,
-        friction: Option<Teller>,
+        friction: Option<Handle>,
     ) -> Self {
         Self { journal, best_effort: settings.best_effort, writing: true, tally, lists, friction }
     }
@@ -128,7 +127,7 @@ impl Recorder for Journalist {
     }
 
     fn happened(&mut self, happening: Happening) {
-        if let Some(friction) = &mut self.friction {
+        if let Some(friction) = &self.friction {
             friction.happened(happening);
         }
     }

@@ -54,7 +54,7 @@ fn part(name: &str, value: Raw<'_>, short: &mut Object<'_>) {
     }
     match (name, value.kind()) {
         ("params", Kind::Object) => {
-            short.object(name, |short| short.text("[left out]", "[too long]"))
+            short.object(name, |short| short.text("[left out]", "[too long]"));
         }
         (_, Kind::Array) => short.raw(name, b"[]"),
         (_, Kind::Text) => {
@@ -105,7 +105,7 @@ mod tests {
             ),
         ] {
             let short = shortened(event);
-            assert!(short == expected, "{:.200} and not {:.200}", short, expected);
+            assert!(short == expected, "{short:.200} and not {expected:.200}");
         }
     }
 }

@@ -150,6 +150,148 @@ fn every_shape_of_schema_gets_the_missing_parameters() {
 }
 
 #[test]
+fn a_schema_that_could_refuse_a_further_property_is_left_alone() {
+    let closing = [
+        json!({"type": "string"}),
+        json!({"type": ["array", "null"]}),
+        json!({"type": 7}),
+        json!({"$ref": "#/$defs/in", "$defs": {"in": {"type": "object"}}}),
+        json!({"$dynamicRef": "#in"}),
+        json!({"$recursiveRef": "#"}),
+        json!({"type": "object", "allOf": [{"additionalProperties": false}]}),
+        json!({"type": "object", "anyOf": [{"properties": {"user_goal": {}}}]}),
+        json!({"type": "object", "oneOf": []}),
+        json!({"type": "object", "not": {"required": ["user_goal"]}}),
+        json!({"type": "object", "if": {}, "then": {"additionalProperties": false}}),
+        json!({"type": "object", "dependentSchemas": {}}),
+        json!({"type": "object", "patternProperties": {".": {"type": "number"}}}),
+        json!({"type": "object", "propertyNames": {"maxLength": 3}}),
+        json!({"type": "object", "maxProperties": 2}),
+        json!({"type": "object", "const": {}}),
+        json!({"type": "object", "enum": [{}]}),
+    ];
+    for schema in closing {
+        let mut registry = Registry::default();
+        let sent = json!({"tools": [{"name": "t", "inputSchema": schema}]}).to_string();
+        let page = registry.list(sent.as_bytes(), false, &additions()).unwrap();
+        assert_eq!(str::from_utf8(&page.text).unwrap(), sent);
+        assert_eq!(registry.added("t").count(), 0);
+    }
+}
+
+#[test]
+fn a_client_that_checks_its_calls_by_the_schema_can_make_them() {
+    let open = [
+        json!({}),
+        json!({"type": "object"}),
+        json!({"type": ["null", "object"], "properties": null}),
+        json!({"type": "object", "properties": [], "required": []}),
+        json!({"type": "object", "properties": {}, "additionalProperties": false}),
+        json!({"type": "object", "properties": {"a": {"type": "number"}}, "required": ["a"],
+            "additionalProperties": false}),
+        json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}},
+            "$defs": {"n": {"type": "number"}}, "unevaluatedProperties": false}),
+        json!({"type": "object", "additionalProperties": {"type": "number"}, "minProperties": 1}),
+        json!({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object",
+            "dependencies": {"a": ["b"]}}),
+        json!(null),
+        json!([]),
+        json!(true),
+    ];
+    let said = json!({"user_goal": "g", "expected_result": "e", "overall_task": "1: w"});
+    for schema in open {
+        for mode in [Mode::Optional, Mode::Required] {
+            let mut registry = Registry::default();
+            let sent = json!({"tools": [{"name": "t", "inputSchema": schema}]}).to_string();
+            let additions = Additions { mode, ..additions() };
+            let page = registry.list(sent.as_bytes(), false, &additions).unwrap();
+            let page: Value = serde_json::from_slice(&page.text).unwrap();
+            let schema = jsonschema::validator_for(&page["tools"][0]["inputSchema"]).unwrap();
+            let mut arguments = said.clone();
+            arguments["a"] = json!(1);
+            arguments["b"] = json!(2);
+            if schema.validate(&arguments).is_err() {
+                arguments.as_object_mut().unwrap().remove("b");
+            }
+            if schema.validate(&arguments).is_err() {
+                arguments.as_object_mut().unwrap().remove("a");
+            }
+            schema.validate(&arguments).unwrap();
+            let stripped = registry.strip("t", arguments.to_string().as_bytes()).unwrap();
+            assert_eq!(serde_json::from_slice::<Value>(&stripped.said).unwrap(), said);
+        }
+    }
+}
+
+#[test]
+fn a_parameter_that_is_required_and_not_declared_is_the_servers() {
+    let mut registry = Registry::default();
+    let sent = r#"{"tools":[{"name":"t","inputSchema":{"required":["user_goal"]}}]}"#;
+    let page = list(&mut registry, sent, false);
+    let required = &page["tools"][0]["inputSchema"]["required"];
+    assert_eq!(*required, json!(["user_goal", "expected_result", "overall_task"]));
+    assert!(registry.strip("t", br#"{"user_goal":"mine"}"#).is_none());
+}
+
+#[test]
+fn a_required_that_is_no_array_is_left_alone() {
+    for required in [json!(null), json!(true), json!({})] {
+        let sent = json!({"tools": [{"name": "t", "inputSchema": {"required": required}}]});
+        let page = list(&mut Registry::default(), &sent.to_string(), false);
+        let schema = &page["tools"][0]["inputSchema"];
+        assert_eq!(schema["required"], required);
+        assert_eq!(schema["properties"].as_object().unwrap().len(), 3);
+    }
+}
+
+#[test]
+fn of_two_tools_of_one_name_only_what_both_got_is_taken_out() {
+    let native = r#"{"name":"t","inputSchema":{"properties":{"user_goal":{}}}}"#;
+    for tools in [[r#"{"name":"t"}"#, native], [native, r#"{"name":"t"}"#]] {
+        let mut registry = Registry::default();
+        list(&mut registry, &format!(r#"{{"tools":[{}]}}"#, tools.join(",")), true);
+        let names: Vec<_> = registry.added("t").map(Param::name).collect();
+        assert_eq!(names, ["expected_result", "overall_task"]);
+    }
+}
+
+#[test]
+fn where_the_mode_is_off_tools_keep_their_bytes() {
+    let sent = r#"{"tools":[{"name":"t"},{"name":"u","inputSchema":{ }}]}"#;
+    let off = Additions { mode: Mode::Off, ..additions() };
+    let mut registry = Registry::default();
+    let page = registry.list(sent.as_bytes(), false, &off).unwrap();
+    assert_eq!((str::from_utf8(&page.text).unwrap(), page.added), (sent, 0));
+    assert!(registry.strip("t", br#"{"user_goal":"g"}"#).is_none());
+    assert!(!off.instructions(None).contains("overall_task"));
+}
+
+#[test]
+fn what_else_a_tool_says_keeps_its_bytes() {
+    let around = r#""title":"T\u00e9","outputSchema":{"type":"object","properties":{"user_goal":{}},"required":["user_goal"]},"annotations":{"readOnlyHint":true},"icons":[],"_meta":{"x":1.50}"#;
+    let sent = format!(r#"{{"tools":[{{"name":"t","inputSchema":{{}},{around}}}],"ttlMs":1e3}}"#);
+    let page = Registry::default().list(sent.as_bytes(), false, &additions()).unwrap();
+    let text = String::from_utf8(page.text).unwrap();
+    assert!(text.starts_with(r#"{"tools":[{"name":"t","inputSchema":{"properties":{"#), "{text}");
+    assert!(text.ends_with(&format!(r#"}},{around}}}],"ttlMs":1e3}}"#)), "{text}");
+}
+
+#[test]
+fn a_vendors_name_replaces_ours_in_every_text() {
+    let words = Words::with_prefix("Acme-7").unwrap();
+    for mode in [Mode::Off, Mode::Required] {
+        let additions = Additions { words: words.clone(), mode, proactive: true, report: true };
+        let sent = r#"{"serverInfo":{},"tools":[{"name":"t"}]}"#.as_bytes();
+        let page = Registry::default().list(sent, true, &additions).unwrap();
+        let greeting = additions.initialize(sent, Some("/f")).unwrap();
+        let texts = String::from_utf8([page.text, greeting].concat()).unwrap();
+        assert!(texts.contains("Acme-7_annotate") && texts.contains("Acme-7_session_report"));
+        let texts = texts.to_lowercase();
+        assert!(!texts.contains("baton") && !texts.contains("thoth"), "{texts}");
+    }
+}
+
+#[test]
 fn what_is_not_edited_keeps_its_bytes() {
     let result = r#"{"tools":[ {"name":"t","x":1.00,"inputSchema":{"properties":{"a":{"default":1e5}}}} ],"y":1}"#;
     let optional = Additions { mode: Mode::Optional, report: false, ..additions() };

@@ -6,17 +6,19 @@
 //! - A message whose method is `tools/call`, however it is spelled, is a [`Call`] or refused.
 //! - A refused line says its id only where that can be told without doubt.
 
+mod params;
+mod unreadable;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::params::Params;
+pub use self::unreadable::{Attempt, Unreadable, Why};
 use super::super::framing::Line;
 use super::super::json::{self, Fault, Kind, Lenient, Reader, Span, Strict};
 use super::{Call, Passthrough, Place, RequestId};
-
-/// The member that a message of the era without handshake carries (MCP 2026-07-28, basic/index).
-const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// The method that is decided about.
 const CALL: &str = "tools/call";
@@ -26,9 +28,6 @@ const EMPTY: &[u8] = b"{}";
 
 /// The members of a JSON-RPC 2.0 message.
 const ENVELOPE: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
-
-/// The members of a call's params that servers act on.
-const PARAMS: &[&str] = &["name", "arguments", "_meta", "task", "inputResponses", "requestState"];
 
 /// What a client's line says.
 #[derive(Debug)]
@@ -83,74 +82,6 @@ pub enum Method {
     ReadResource,
 }
 
-/// A line that is not forwarded, because readers may differ about it.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{why}")]
-pub struct Unreadable {
-    /// Why.
-    pub why: Why,
-    /// The request's id, where it can be told without doubt.
-    pub id: Option<RequestId>,
-    /// The call it would have been, where every reader reads its tool's name alike.
-    pub attempt: Option<Box<Attempt>>,
-}
-
-/// A call that is no [`Call`], since something else about its line is wrong: its id, its version,
-/// its arguments. For telling, never for forwarding.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Attempt {
-    /// The tool's name, unescaped.
-    pub tool: Arc<str>,
-    /// The text of its arguments; `{}` where they are no object. A slice of the line.
-    pub arguments: Bytes,
-    /// The text of `params._meta`, where that is an object. A slice of the line.
-    pub meta: Option<Bytes>,
-}
-
-/// Why a line is not forwarded.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Why {
-    /// Several messages in one array, which the protocol dropped in its 2025-06-18 revision.
-    #[error("batches are not part of this protocol: send each message on a line of its own")]
-    Batch,
-    /// A call's `arguments` that are no object.
-    #[error("the arguments of a tool call must be an object")]
-    BadArguments,
-    /// An id that is no integer and no string, or an excessively long one.
-    #[error("an id must be an integer or a string")]
-    BadId,
-    /// A method that is no plain text, or one that could be taken for `tools/call`.
-    #[error("a method must be plain text, and `tools/call` spelled exactly so")]
-    BadMethod,
-    /// A call whose `params` are no object with a `name`.
-    #[error("the params of a tool call must be an object with the tool's name")]
-    BadParams,
-    /// A tool's name that is empty or holds control characters.
-    #[error("a tool's name must be text without control characters")]
-    BadToolName,
-    /// `jsonrpc` is not `"2.0"`.
-    #[error("a message must say \"jsonrpc\": \"2.0\"")]
-    BadVersion,
-    /// A call as a notification: its outcome could never be told.
-    #[error("a tool call needs an id")]
-    CallWithoutId,
-    /// A member that some readers take for another one.
-    #[error("a member whose name only looks like one of the protocol's")]
-    LookAlike,
-    /// A `method` beside a `result` or an `error`, or both of those.
-    #[error("a message is either a request or one answer")]
-    MethodAndResult,
-    /// Neither a request nor an answer.
-    #[error("neither a request nor an answer")]
-    NoMethod,
-    /// Not an object.
-    #[error("a message must be a JSON object")]
-    NotAnObject,
-    /// Not JSON that every reader reads alike.
-    #[error(transparent)]
-    Json(#[from] Fault),
-}
-
 /// Reads one line.
 ///
 /// # Errors
@@ -187,26 +118,6 @@ struct Parts {
     has_error: bool,
     has_line_breaks: bool,
     params: Params,
-}
-
-/// Where the parts of `params` stand.
-#[expect(clippy::struct_excessive_bools, reason = "each says whether one member is there")]
-#[derive(Debug, Default)]
-struct Params {
-    /// All of them, where there are any; their members follow where they are an object.
-    span: Option<Span>,
-    is_empty: bool,
-    /// Whether a member's name only looks like one that servers act on.
-    look_alike: bool,
-    name: Option<Span>,
-    arguments: Option<Span>,
-    request_id: Option<Span>,
-    task: bool,
-    has_cursor: bool,
-    /// `_meta`, where it is an object; its members follow.
-    meta: Option<Range<usize>>,
-    modern: bool,
-    progress_token: Option<Span>,
 }
 
 /// Which message it is, with what was found out on the way to knowing it.
@@ -419,99 +330,6 @@ impl Method {
     }
 }
 
-// === impl Params ===
-
-impl Params {
-    fn read(text: &str, reader: &mut Reader<'_, Strict>) -> Result<Self, Fault> {
-        let mut params = Self { is_empty: true, ..Self::default() };
-        if !starts_object(text, reader) {
-            params.span = Some(reader.value(1)?);
-            return Ok(params);
-        }
-        let range = reader.object(|reader, name| {
-            params.is_empty = false;
-            match name {
-                "name" => params.name = Some(reader.value(2)?),
-                "arguments" => params.arguments = Some(reader.value(2)?),
-                "requestId" => params.request_id = Some(reader.value(2)?),
-                "task" => {
-                    params.task = true;
-                    reader.value(2)?;
-                }
-                "cursor" => {
-                    let cursor = reader.value(2)?;
-                    params.has_cursor = text[cursor.range] != *"null";
-                }
-                "_meta" => params.meta(text, reader)?,
-                other => {
-                    params.look_alike |= looks_like(other, PARAMS);
-                    reader.value(2)?;
-                }
-            }
-            Ok(())
-        })?;
-        params.span = Some(Span { kind: Kind::Object, range });
-        Ok(params)
-    }
-
-    fn meta(&mut self, text: &str, reader: &mut Reader<'_, Strict>) -> Result<(), Fault> {
-        if !starts_object(text, reader) {
-            reader.value(2)?;
-            return Ok(());
-        }
-        let range = reader.object(|reader, name| {
-            let value = reader.value(3)?;
-            match name {
-                PROTOCOL_VERSION => self.modern = value.kind == Kind::Text,
-                "progressToken" => self.progress_token = Some(value),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        self.meta = Some(range);
-        Ok(())
-    }
-
-    /// The object they are.
-    fn object(&self) -> Option<&Range<usize>> {
-        self.span.as_ref().filter(|span| span.kind == Kind::Object).map(|span| &span.range)
-    }
-
-    /// The name of the tool that is called.
-    fn tool(&self, bytes: &[u8]) -> Result<Arc<str>, Why> {
-        if self.object().is_none() {
-            return Err(Why::BadParams);
-        }
-        if self.look_alike {
-            return Err(Why::LookAlike);
-        }
-        let name = match &self.name {
-            Some(span) if span.kind == Kind::Text => json::unescape(&bytes[span.range.clone()]),
-            _ => return Err(Why::BadParams),
-        };
-        if name.is_empty() || name.chars().any(char::is_control) {
-            return Err(Why::BadToolName);
-        }
-        Ok(name.into())
-    }
-
-    /// Where the arguments of a call stand.
-    fn place(&self) -> Result<Place, Why> {
-        let start = self.object().ok_or(Why::BadParams)?.start + 1;
-        match &self.arguments {
-            Some(span) if span.kind == Kind::Object => Ok(Place::At(span.range.clone())),
-            Some(_) => Err(Why::BadArguments),
-            None if self.is_empty => Ok(Place::AloneAt(start)),
-            None => Ok(Place::BeforeOthersAt(start)),
-        }
-    }
-}
-
-/// Whether the next value is an object. Blanks were not read yet.
-fn starts_object(text: &str, reader: &Reader<'_, Strict>) -> bool {
-    text[reader.position()..].trim_start_matches([' ', '\t']).starts_with('{')
-}
-
 /// Whether some reader takes `name` for one of `reserved`, none of which it is: other case,
 /// characters that fold onto ASCII, control characters that are stripped.
 fn looks_like(name: &str, reserved: &[&str]) -> bool {
@@ -551,53 +369,4 @@ fn id_without_doubt(bytes: &[u8]) -> Option<RequestId> {
         return None;
     }
     id
-}
-
-// === impl Why ===
-
-impl Why {
-    /// The JSON-RPC code to answer with: a parse error, or an invalid request.
-    pub fn code(self) -> i64 {
-        match self {
-            Self::Json(_) => -32_700,
-            Self::Batch
-            | Self::BadArguments
-            | Self::BadId
-            | Self::BadMethod
-            | Self::BadParams
-            | Self::BadToolName
-            | Self::BadVersion
-            | Self::CallWithoutId
-            | Self::LookAlike
-            | Self::MethodAndResult
-            | Self::NoMethod
-            | Self::NotAnObject => -32_600,
-        }
-    }
-
-    /// A stable word for programs: `error.data.reason_code`.
-    pub fn reason_code(self) -> &'static str {
-        match self {
-            Self::Batch => "batch",
-            Self::BadArguments => "bad_arguments",
-            Self::BadId => "bad_id",
-            Self::BadMethod => "bad_method",
-            Self::BadParams => "bad_params",
-            Self::BadToolName => "bad_tool_name",
-            Self::BadVersion => "bad_version",
-            Self::CallWithoutId => "call_without_id",
-            Self::LookAlike => "look_alike_member",
-            Self::MethodAndResult => "method_and_result",
-            Self::NoMethod => "no_method",
-            Self::NotAnObject => "not_an_object",
-            Self::Json(Fault::CarriageReturn) => "carriage_return",
-            Self::Json(Fault::Depth) => "too_deep",
-            Self::Json(Fault::Infinite) => "number_too_large",
-            Self::Json(Fault::LoneSurrogate) => "lone_surrogate",
-            Self::Json(Fault::Repeated) => "repeated_member",
-            Self::Json(Fault::Syntax) => "not_json",
-            Self::Json(Fault::Trailing) => "several_values",
-            Self::Json(Fault::Utf8) => "not_utf8",
-        }
-    }
 }
