@@ -13,14 +13,17 @@
 //! # Invariants
 //!
 //! - What comes out is JSON that `serde_json` and pydantic accept, on one line.
-//! - Time is linear in the text, but for an operator's own patterns; memory is the text, twice.
-//! - It grows sixfold at most, and by a constant.
+//! - Time is linear in the text, but for an operator's own patterns; memory is a few times the text.
+//! - It grows sixfold at most, and by [`GROWTH`].
+//! - What was scrubbed stays as it is when it is scrubbed again, and is not counted again.
+//! - As much is counted as there are placeholders; whole values beyond a thousand are `null`.
 
 pub mod custom;
 
 mod decode;
 mod field;
 mod number;
+mod placeholder;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -40,15 +43,20 @@ use crate::gate::json::{Lenient, Reader, respell};
 /// The deepest nesting that is kept; an event's own two levels come on top, and readers stop at 128.
 const DEEPEST: usize = 100;
 
-/// How many levels of JSON within strings within JSON are walked. Below, patterns still count.
-const LEVELS: u8 = 8;
+/// How many levels of JSON within strings within JSON are walked. Below, patterns still count. A
+/// quote is as long as two to this power there.
+const LEVELS: u8 = 5;
 
-/// How many fields of one event are replaced by the full placeholder; further ones by a short one,
-/// so that an array of digits does not grow by its placeholders.
+/// How many whole values of one event are replaced by a placeholder; further ones by `null`, so that
+/// an array of digits does not grow by its placeholders.
 const SPELLED: u32 = 1000;
 
+/// By how much text can grow beyond six times itself, in bytes: a thousand placeholders, with the
+/// quotes they have at the deepest level.
+pub const GROWTH: usize = SPELLED as usize * ((2 << LEVELS) + 64);
+
 /// What stands where something was nested too deep.
-const TOO_DEEP: &[u8] = b"\"[nested too deep]\"";
+const TOO_DEEP: &str = "\"[nested too deep]\"";
 
 /// The rules to scrub by.
 #[derive(Clone, Debug, Default)]
@@ -80,10 +88,17 @@ impl Scrubber {
     /// The value's text without what the rules know, as JSON on one line.
     pub fn scrub(&self, value: Raw<'_>, counts: &mut Counts) -> String {
         let mut out = Vec::with_capacity(value.text().len() + 64);
-        Pass { scrubber: self, counts, fields: 0, names: 0 }.walk(value.text(), &mut out, 0);
-        let text = String::from_utf8(out)
-            .unwrap_or_else(|_| unreachable!("only whole characters were written"));
-        if text.contains(['\u{85}', '\u{2028}', '\u{2029}']) { respell(&text) } else { text }
+        let mut pass =
+            Pass { custom: &self.custom, found: Vec::new(), taken: 0, spelled: 0, names: 0 };
+        pass.walk(value.text(), &mut out, 0);
+        for (category, count) in pass.found {
+            counts.add(category, count);
+        }
+        let text = written(out);
+        // Each of them starts with one of these bytes; most texts have neither.
+        let breaks = memchr2(0xC2, 0xE2, text.as_bytes()).is_some()
+            && text.contains(['\u{85}', '\u{2028}', '\u{2029}']);
+        if breaks { respell(&text) } else { text }
     }
 }
 
@@ -105,41 +120,28 @@ impl Counts {
         self.0.values().sum()
     }
 
-    fn add(&mut self, category: Category<'_>) {
+    fn add(&mut self, category: Category<'_>, more: u64) {
         let name = match category {
             Category::Pattern(name) => Cow::Borrowed(name),
             Category::Field(name) => Cow::Owned(format!("field:{name}")),
         };
         if let Some(count) = self.0.get_mut(&*name) {
-            *count += 1;
+            *count += more;
         } else {
-            self.0.insert(name.into_owned(), 1);
+            self.0.insert(name.into_owned(), more);
         }
     }
 }
 
-// === impl Category ===
-
-impl Category<'_> {
-    /// Writes what stands in the place of what was taken out.
-    fn spell(self, out: &mut String) {
-        let (kind, name) = match self {
-            Self::Pattern(name) => ("", name),
-            Self::Field(name) => ("field-", name),
-        };
-        out.push_str("[REDACTED:");
-        out.push_str(kind);
-        out.push_str(name);
-        out.push(']');
-    }
-}
-
 /// One walk over one event.
-struct Pass<'r, 'c> {
-    scrubber: &'r Scrubber,
-    counts: &'c mut Counts,
-    /// How many fields were taken out.
-    fields: u32,
+struct Pass<'r> {
+    custom: &'r Custom,
+    /// What was found, and how often.
+    found: Vec<(Category<'r>, u64)>,
+    /// How much was found, and repaired: whether a text has changed.
+    taken: u64,
+    /// How many whole values were replaced.
+    spelled: u32,
     /// How many members' names were changed.
     names: u32,
 }
@@ -150,33 +152,48 @@ struct Open<'r> {
     object: bool,
     /// The field that everything in it belongs to.
     field: Option<Field<'r>>,
+    /// The field that a member `name` of it names, as in `{"name": "DB_PASSWORD", "value": …}`.
+    entry: Option<Field<'r>>,
+}
+
+/// What a member is to the object it is in, by its name.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Role {
+    /// Its value may name a field.
+    Name,
+    /// It holds the value of that field.
+    Value,
+    Other,
 }
 
 // === impl Pass ===
 
-impl<'r> Pass<'r, '_> {
+impl<'r> Pass<'r> {
     /// Writes the scrubbed form of a value that was read leniently. Says whether it took out
     /// anything.
     fn walk(&mut self, text: &[u8], out: &mut Vec<u8>, level: u8) -> bool {
-        let before = self.counts.total();
+        let before = self.taken;
         let mut open: Vec<Open<'r>> = Vec::new();
         // Whether a string that starts here is a member's name.
         let mut name = false;
         // The field that the value that starts here belongs to by its name.
         let mut field: Option<Field<'r>> = None;
+        let mut role = Role::Other;
         let mut at = 0;
         while let Some(&byte) = text.get(at) {
-            let inherited = open.last().and_then(|open| open.field);
             match byte {
                 b'{' | b'[' if open.len() == DEEPEST => {
-                    out.extend_from_slice(TOO_DEEP);
+                    self.spell(TOO_DEEP, out);
                     let rest = Reader::<Lenient>::new(&text[at..]).value(0);
                     at += rest.map_or(text.len() - at, |span| span.range.end);
                     continue;
                 }
                 b'{' | b'[' => {
-                    open.push(Open { object: byte == b'{', field: field.take().or(inherited) });
+                    let inherited = open.last().and_then(|open| open.field);
+                    let field = field.take().or(inherited);
+                    open.push(Open { object: byte == b'{', field, entry: None });
                     name = byte == b'{';
+                    role = Role::Other;
                     out.push(byte);
                 }
                 b'}' | b']' => {
@@ -186,15 +203,25 @@ impl<'r> Pass<'r, '_> {
                 b',' => {
                     name = open.last().is_some_and(|open| open.object);
                     field = None;
+                    role = Role::Other;
                     out.push(byte);
                 }
                 b'"' => {
                     let end = string_end(text, at);
                     let inner = &text[at + 1..end - 1];
+                    let innermost = open.last_mut();
                     if name {
                         name = false;
-                        field = self.name(inner, out);
+                        let entry = innermost.and_then(|open| open.entry);
+                        (field, role) = self.name(inner, out, level);
+                        if role == Role::Value {
+                            field = entry;
+                        }
                     } else {
+                        let inherited = innermost.as_ref().and_then(|open| open.field);
+                        if let Some(open) = innermost.filter(|_| role == Role::Name) {
+                            open.entry = self.named(&decode(inner).0);
+                        }
                         self.string(inner, field.take().or(inherited), out, level);
                     }
                     at = end;
@@ -206,18 +233,19 @@ impl<'r> Pass<'r, '_> {
                     let rest = &text[at..];
                     let end = rest.iter().position(|byte| b" \t\r\n,:]}".contains(byte));
                     let scalar = &rest[..end.unwrap_or(rest.len())];
-                    self.scalar(scalar, field.take().or(inherited), out);
+                    let inherited = open.last().and_then(|open| open.field);
+                    self.scalar(scalar, field.take().or(inherited), out, level);
                     at += scalar.len();
                     continue;
                 }
             }
             at += 1;
         }
-        self.counts.total() != before
+        self.taken != before
     }
 
-    /// Writes a member's name; the field it stands for.
-    fn name(&mut self, inner: &[u8], out: &mut Vec<u8>) -> Option<Field<'r>> {
+    /// Writes a member's name; the field it stands for, and what it is beside others.
+    fn name(&mut self, inner: &[u8], out: &mut Vec<u8>, level: u8) -> (Option<Field<'r>>, Role) {
         let (name, faithful) = decode(inner);
         if let Some(mut scrubbed) = self.patterns(&name) {
             // Two names must not become one.
@@ -228,49 +256,66 @@ impl<'r> Pass<'r, '_> {
             }
             quote(out, &scrubbed);
         } else {
-            write(inner, &name, faithful, out);
+            write(inner, &name, faithful, out, level);
         }
-        self.scrubber.custom.field(&name).or_else(|| field::named(&name))
+        let role = match &*name {
+            "name" | "Name" | "key" | "Key" => Role::Name,
+            "value" | "Value" => Role::Value,
+            _ => Role::Other,
+        };
+        (self.named(&name), role)
+    }
+
+    fn named(&self, name: &str) -> Option<Field<'r>> {
+        self.custom.field(name).or_else(|| field::named(name))
     }
 
     fn string(&mut self, inner: &[u8], field: Option<Field<'r>>, out: &mut Vec<u8>, level: u8) {
         if let Some(field) = field {
+            if placeholder::is_one(inner) {
+                return write(inner, "", true, out, level);
+            }
             return self.field(field, out);
         }
         let (text, faithful) = decode(inner);
-        let scrubbed = self.json(&text, level).or_else(|| self.patterns(&text));
-        match scrubbed {
+        match self.text(&text, level) {
             Some(scrubbed) => quote(out, &scrubbed),
-            None => write(inner, &text, faithful, out),
+            None => write(inner, &text, faithful, out, level),
         }
-    }
-
-    /// Scrubs a text that is itself an object or an array; `None` where it is not, or holds nothing
-    /// to take out.
-    fn json(&mut self, text: &str, level: u8) -> Option<String> {
-        if level == LEVELS || !text.trim_ascii_start().starts_with(['{', '[']) {
-            return None;
-        }
-        let value = Raw::read(text.as_bytes())?;
-        let mut out = Vec::with_capacity(text.len());
-        let changed = self.walk(value.text(), &mut out, level + 1);
-        changed.then(|| {
-            String::from_utf8(out)
-                .unwrap_or_else(|_| unreachable!("only whole characters were written"))
-        })
     }
 
     /// Scrubs a text; `None` where it holds nothing to take out.
-    fn patterns(&mut self, text: &str) -> Option<String> {
-        let scrubbed = text::scrub(text, |category| self.counts.add(category));
-        let custom = self
-            .scrubber
-            .custom
-            .scrub(scrubbed.as_deref().unwrap_or(text), |category| self.counts.add(category));
-        custom.or(scrubbed)
+    fn text(&mut self, text: &str, level: u8) -> Option<String> {
+        if is_document(text)
+            && level < LEVELS
+            && let Some(value) = Raw::read(text.as_bytes())
+        {
+            return self.document(value, level);
+        }
+        let scrubbed = self.patterns(text)?;
+        // What was taken out may have been what made it no JSON.
+        let again = Raw::read(scrubbed.as_bytes())
+            .filter(|_| is_document(&scrubbed) && level < LEVELS)
+            .and_then(|value| self.document(value, level));
+        Some(again.unwrap_or(scrubbed))
     }
 
-    fn scalar(&mut self, scalar: &[u8], field: Option<Field<'r>>, out: &mut Vec<u8>) {
+    /// Scrubs an object or an array that is the text of a string.
+    fn document(&mut self, value: Raw<'_>, level: u8) -> Option<String> {
+        let mut out = Vec::with_capacity(value.text().len());
+        self.walk(value.text(), &mut out, level + 1).then(|| written(out))
+    }
+
+    /// Scrubs a text that is not looked into as JSON.
+    fn patterns(&mut self, text: &str) -> Option<String> {
+        let custom = self.custom;
+        let scrubbed = text::scrub(text, custom, |category| self.count(category));
+        let more =
+            custom.scrub(scrubbed.as_deref().unwrap_or(text), |category| self.count(category));
+        more.or(scrubbed)
+    }
+
+    fn scalar(&mut self, scalar: &[u8], field: Option<Field<'r>>, out: &mut Vec<u8>, level: u8) {
         let is_number =
             matches!(scalar.first(), Some(b'-' | b'0'..=b'9')) && scalar != b"-Infinity";
         if !is_number {
@@ -278,10 +323,9 @@ impl<'r> Pass<'r, '_> {
             out.extend_from_slice(if known { scalar } else { b"null" });
         } else if let Some(field) = field {
             self.field(field, out);
-        } else if number::is_card(scalar) {
-            let category = Category::Pattern(number::CARD);
-            self.counts.add(category);
-            put(category, out);
+        } else if let Some(category) = self.number(scalar, level) {
+            self.count(category);
+            self.put(category, out);
         } else if is_finite(scalar) {
             out.extend_from_slice(scalar);
         } else {
@@ -289,34 +333,70 @@ impl<'r> Pass<'r, '_> {
         }
     }
 
+    /// What a number literal is taken for. In the text of a string, it is what it were in any text.
+    fn number(&self, literal: &[u8], level: u8) -> Option<Category<'r>> {
+        let digits = literal.strip_prefix(b"-").unwrap_or(literal);
+        let in_text = || {
+            let (end, category) = number::at(digits, 0).filter(|_| level > 0)?;
+            (end == digits.len() && !digits.contains(&b'.')).then_some(category)
+        };
+        number::card(digits).or_else(in_text).or_else(|| self.custom.number(literal))
+    }
+
+    /// Writes what stands for a value of a field.
     fn field(&mut self, field: Field<'r>, out: &mut Vec<u8>) {
         let category = Category::Field(field.name);
-        self.counts.add(category);
-        self.fields = self.fields.saturating_add(1);
-        if self.fields > SPELLED {
-            out.extend_from_slice(b"\"*\"");
-        } else {
-            put(category, out);
+        self.count(category);
+        self.put(category, out);
+    }
+
+    /// Writes a placeholder as a string.
+    fn put(&mut self, category: Category<'_>, out: &mut Vec<u8>) {
+        let mut spelled = String::with_capacity(64);
+        spelled.push('"');
+        category.spell(&mut spelled);
+        spelled.push('"');
+        self.spell(&spelled, out);
+    }
+
+    /// Writes a string literal in the place of what may be shorter.
+    fn spell(&mut self, literal: &str, out: &mut Vec<u8>) {
+        self.taken += 1;
+        self.spelled = self.spelled.saturating_add(1);
+        let literal = if self.spelled > SPELLED { "null" } else { literal };
+        out.extend_from_slice(literal.as_bytes());
+    }
+
+    fn count(&mut self, category: Category<'r>) {
+        self.taken += 1;
+        match self.found.iter_mut().find(|(found, _)| *found == category) {
+            Some((_, count)) => *count += 1,
+            None => self.found.push((category, 1)),
         }
     }
 }
 
+/// Whether a text looks like an object or an array.
+fn is_document(text: &str) -> bool {
+    text.trim_ascii_start().starts_with(['{', '['])
+}
+
 /// Writes a string that nothing was taken out of: as it was spelled, where that is good JSON.
-fn write(inner: &[u8], text: &str, faithful: bool, out: &mut Vec<u8>) {
+fn write(inner: &[u8], text: &str, faithful: bool, out: &mut Vec<u8>, level: u8) {
     if faithful {
         out.push(b'"');
         out.extend_from_slice(inner);
         out.push(b'"');
-    } else {
+    } else if level == 0 {
         quote(out, text);
+    } else {
+        // An escape would be escaped again at each level.
+        quote(out, &text.replace(char::is_control, " "));
     }
 }
 
-/// Writes a placeholder as a string.
-fn put(category: Category<'_>, out: &mut Vec<u8>) {
-    let mut spelled = String::with_capacity(40);
-    category.spell(&mut spelled);
-    quote(out, &spelled);
+fn written(out: Vec<u8>) -> String {
+    String::from_utf8(out).unwrap_or_else(|_| unreachable!("only whole characters were written"))
 }
 
 /// Where a string literal ends that starts here, behind its quote.

@@ -9,95 +9,127 @@ pub(super) struct Field<'r> {
     pub(super) line: bool,
 }
 
-/// The longest name that is looked up, in bytes: the longest of the table, with separators.
+/// A name as it is looked up: the end of it, in lower case, without separators.
+#[derive(Clone, Copy)]
+pub(super) struct Plain {
+    letters: [u8; LONGEST],
+    length: usize,
+}
+
+/// How much of a name is looked at, in bytes: more than the longest one that is known.
 pub(super) const LONGEST: usize = 48;
 
-/// Names in lower case without separators, and what they count as. The first eight are those of
-/// baton-proxy, under its labels.
-const FIELDS: [(&str, &str); 48] = [
-    ("email", "email"),
-    ("phone", "phone"),
-    ("ssn", "ssn"),
-    ("apikey", "api_key"),
-    ("token", "token"),
-    ("secret", "secret"),
-    ("password", "password"),
-    ("username", "user_name"),
+/// Ends of longer names, as in `db_password`.
+const ENDS: [(&str, &str); 16] = [
     ("accesskey", "access_key"),
     ("accesstoken", "token"),
-    ("authorization", "authorization"),
+    ("apikey", "api_key"),
+    ("apitoken", "token"),
     ("authtoken", "token"),
-    ("awsaccesskeyid", "access_key"),
-    ("awssecretaccesskey", "secret"),
-    ("awssessiontoken", "token"),
     ("bearertoken", "token"),
-    ("cardnumber", "cc"),
-    ("clientsecret", "secret"),
-    ("cookie", "cookie"),
-    ("creditcard", "cc"),
-    ("credentials", "secret"),
-    ("cvc", "cc"),
-    ("cvv", "cc"),
     ("emailaddress", "email"),
-    ("idtoken", "token"),
-    ("mobilenumber", "phone"),
     ("passcode", "password"),
     ("passphrase", "password"),
     ("passwd", "password"),
-    ("personalaccesstoken", "token"),
-    ("phonenumber", "phone"),
+    ("password", "password"),
     ("privatekey", "private_key"),
-    ("proxyauthorization", "authorization"),
-    ("pwd", "password"),
     ("refreshtoken", "token"),
-    ("secretaccesskey", "secret"),
+    ("secret", "secret"),
     ("secretkey", "secret"),
-    ("secrettoken", "token"),
     ("sessiontoken", "token"),
-    ("setcookie", "cookie"),
-    ("signingkey", "private_key"),
-    ("socialsecuritynumber", "ssn"),
-    ("sshkey", "private_key"),
-    ("userpassword", "password"),
-    ("webhooksecret", "secret"),
-    ("xapikey", "api_key"),
-    ("xauthtoken", "token"),
-    ("xaccesstoken", "token"),
-];
-
-/// Ends of a variable's name, as in `GITHUB_TOKEN`.
-const ENDS: [(&str, &str); 7] = [
-    ("_API_KEY", "api_key"),
-    ("_APIKEY", "api_key"),
-    ("_PASSWORD", "password"),
-    ("_PASSWD", "password"),
-    ("_PRIVATE_KEY", "private_key"),
-    ("_SECRET", "secret"),
-    ("_TOKEN", "token"),
 ];
 
 /// The field that a name stands for, in any case and with any separators.
 pub(super) fn named(name: &str) -> Option<Field<'static>> {
-    if name.len() > LONGEST {
-        return None;
-    }
-    let plain = plain(name);
-    let known = FIELDS.iter().find(|(known, _)| *known == plain).map(|&(_, name)| name);
-    let known = known.or_else(|| variable(name))?;
+    let plain = Plain::of(name);
+    let known = known(plain.as_bytes()).or_else(|| plain.ending()).or_else(|| variable(name))?;
     Some(Field { name: known, line: matches!(known, "authorization" | "cookie") })
 }
 
-/// In lower case, without separators.
-pub(super) fn plain(name: &str) -> String {
-    let letters = name.chars().filter(|letter| !matches!(letter, '_' | '-' | '.' | ' '));
-    letters.map(|letter| letter.to_ascii_lowercase()).collect()
+/// The field that a parameter of a URL stands for whose name is too ordinary elsewhere.
+pub(super) fn parameter(name: &[u8]) -> Option<Field<'static>> {
+    let name = match name {
+        b"auth" | b"jwt" | b"session" | b"sessionid" | b"session_id" => "token",
+        b"key" => "api_key",
+        b"sig" | b"signature" => "signature",
+        _ => return None,
+    };
+    Some(Field { name, line: false })
+}
+
+/// What plain names count as. Those of baton-proxy are among them, under its labels.
+fn known(plain: &[u8]) -> Option<&'static str> {
+    Some(match plain {
+        b"accesskeyid"
+        | b"awsaccesskeyid"
+        | b"accountkey"
+        | b"storageaccountkey"
+        | b"sharedaccesskey"
+        | b"awssecretaccesskey"
+        | b"secretaccesskey" => "access_key",
+        b"authorization" | b"proxyauthorization" => "authorization",
+        b"cardnumber" | b"creditcard" | b"creditcardnumber" | b"cvc" | b"cvv" | b"securitycode" => {
+            "cc"
+        }
+        b"cookie" | b"setcookie" => "cookie",
+        b"email" | b"useremail" => "email",
+        b"iban" => "iban",
+        b"mobilenumber" | b"mobilephone" | b"phone" | b"phonenumber" => "phone",
+        b"encryptionkey" | b"signingkey" | b"sshkey" => "private_key",
+        b"pwd" => "password",
+        b"connectionstring" | b"credentials" | b"secretvalue" => "secret",
+        b"sharedaccesssignature" | b"xamzsignature" | b"xgoogsignature" => "signature",
+        b"socialsecuritynumber" | b"ssn" => "ssn",
+        b"idtoken" | b"personalaccesstoken" | b"secrettoken" | b"token" | b"xamzsecuritytoken" => {
+            "token"
+        }
+        b"username" => "user_name",
+        _ => return None,
+    })
 }
 
 /// What a variable in capitals holds, by the end of its name.
 fn variable(name: &str) -> Option<&'static str> {
-    let capitals = name.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'));
-    let end = capitals.then(|| ENDS.iter().find(|(end, _)| name.ends_with(end)))?;
-    end.map(|&(_, name)| name)
+    let capitals = |byte: u8| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_');
+    (name.ends_with("_TOKEN") && name.bytes().all(capitals)).then_some("token")
+}
+
+// === impl Plain ===
+
+impl Plain {
+    pub(super) fn of(name: &str) -> Self {
+        /// To readers who ignore case, the sign for kelvin is a k.
+        const KELVIN: char = '\u{212a}';
+
+        let mut plain = Self { letters: [0; LONGEST], length: 0 };
+        for letter in name.chars().rev() {
+            let byte = match letter {
+                '_' | '-' | '.' | ' ' => continue,
+                KELVIN => b'k',
+                // No name that is known has others.
+                other => u8::try_from(other).unwrap_or(0xFF).to_ascii_lowercase(),
+            };
+            plain.length += 1;
+            plain.letters[LONGEST - plain.length] = byte;
+            if plain.length == LONGEST {
+                break;
+            }
+        }
+        plain
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.letters[LONGEST - self.length..]
+    }
+
+    /// What a name counts as that ends like this.
+    fn ending(&self) -> Option<&'static str> {
+        let letters = self.as_bytes();
+        if !matches!(letters.last(), Some(b'd' | b'e' | b'n' | b's' | b't' | b'y')) {
+            return None;
+        }
+        ENDS.iter().find(|(end, _)| letters.ends_with(end.as_bytes())).map(|&(_, name)| name)
+    }
 }
 
 #[cfg(test)]
@@ -112,23 +144,34 @@ mod tests {
             ("API_KEY", Some("api_key")),
             ("apikey", Some("api_key")),
             ("X-Api-Key", Some("api_key")),
+            ("xApiKey", Some("api_key")),
             ("user_name", Some("user_name")),
             ("userName", Some("user_name")),
             ("Authorization", Some("authorization")),
+            ("proxy-authorization", Some("authorization")),
             ("clientSecret", Some("secret")),
             ("GITHUB_TOKEN", Some("token")),
             ("OPENAI_API_KEY", Some("api_key")),
             ("DB_PASSWORD", Some("password")),
+            ("spring.datasource.password", Some("password")),
+            ("newPassword", Some("password")),
+            ("SecretAccessKey", Some("access_key")),
+            ("AccountKey", Some("access_key")),
+            ("to\u{212a}en", Some("token")),
             ("tokens", None),
             ("progressToken", None),
             ("next_page_token", None),
             ("consent_token", None),
             ("max_tokens", None),
+            ("key", None),
             ("tool_name", None),
+            ("t\u{f6}ken", None),
             ("", None),
         ];
         for (name, field) in table {
             assert_eq!(named(name).map(|field| field.name), field, "{name}");
         }
+        let long = "a_very_long_name_of_a_setting_in_some_file_of_some_project_smtp_password";
+        assert_eq!(named(long).map(|field| field.name), Some("password"));
     }
 }

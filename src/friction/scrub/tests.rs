@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
+#[path = "../../../benches/friction/hostile.rs"]
+mod hostile;
+
 fn scrub(text: &str) -> (String, Counts) {
     let mut counts = Counts::default();
     let value = Raw::read(text.as_bytes()).unwrap_or_else(|| panic!("{text} is no JSON"));
@@ -228,48 +231,14 @@ fn an_operators_rules_come_on_top() {
     assert_eq!(counts, [("email", 1), ("employee", 1), ("field:badge", 1)]);
 }
 
-/// Texts that make backtracking or careless scanners slow.
-fn hostile(length: usize) -> Vec<String> {
-    let units = [
-        "a.",
-        "a@",
-        "a@a.",
-        "eyJ-",
-        "eyJa.",
-        "eyJa.b.",
-        "1-",
-        "1 ",
-        "123-",
-        "+1",
-        "4111-",
-        "://",
-        "://a:",
-        "=",
-        " =",
-        "password=\\\"",
-        "\"",
-        "\\",
-        "-----BEGIN ",
-        "Bearer ",
-        "basic ",
-        "sk-",
-        "ghp_a",
-        "{",
-        "[",
-        "(415)",
-        "e",
-        "token:",
-        "authorization:",
-        "password='\\",
-    ];
-    units.iter().map(|unit| unit.repeat(length / unit.len())).collect()
-}
-
 /// Counts no time: a quadratic scanner would not come back here for minutes.
 #[test]
 fn hostile_texts_come_back() {
-    for text in hostile(1 << 16) {
+    for (_, text) in hostile::texts(1 << 16) {
         scrub_text(&text);
+    }
+    for (_, text) in hostile::documents(1 << 16) {
+        scrub(&text);
     }
 }
 
