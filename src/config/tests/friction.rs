@@ -103,13 +103,26 @@ fn nothing_goes_to_a_collector_without_consent_vendor_and_key_in_whatever_case()
 
 #[test]
 fn a_place_that_cannot_be_used_is_a_problem_and_is_not_shown() {
-    for place in ["http://c.example", "HTTP://c.example", "s3://bucket", "file:x", "hunter2", ","] {
+    for place in ["http://c.example", "HTTP://c.example", "s3:", "file:x", "hunter2", ","] {
         let env = [&[(SINK, place)], &LABELS[..]].concat();
         let told = refused(&[], &env);
         assert!(told.contains("BATON_EVENT_SINK: ") && !told.contains("hunter2"), "{told}");
     }
     // What is switched off is not judged.
     assert!(friction(&[(SINK, "hunter2"), ("BATON_DISABLED", "1")]).is_none());
+}
+
+#[cfg(all(feature = "otlp", feature = "s3"))]
+#[test]
+fn buckets_and_opentelemetry_need_consent_and_vendor_but_no_key() {
+    for place in ["S3://bucket/x", "OTLPS://c.example", "otlp://127.0.0.1"] {
+        let told = refused(&[], &[(SINK, place)]);
+        for name in ["BATON_CONSENT_TOKEN: ", "BATON_VENDOR_ID: "] {
+            assert!(told.contains(name), "{place} {told}");
+        }
+        assert!(!told.contains("BATON_API_KEY: "), "{told}");
+        assert!(friction(&[(SINK, place), LABELS[0], LABELS[1]]).is_some());
+    }
 }
 
 #[test]
