@@ -14,6 +14,7 @@ pub mod paint;
 mod policy;
 mod printable;
 mod remote;
+mod report;
 pub mod run;
 mod set_api_key;
 mod status;
@@ -64,6 +65,7 @@ enum Command {
     Doctor(doctor::Args),
     Health(health::Args),
     Status(status::Args),
+    Report(report::Args),
     WrapConfig(Box<wrap_config::Args>),
     UnwrapConfig(unwrap_config::Args),
     Demo(demo::Args),
@@ -127,6 +129,7 @@ impl Cli {
             Command::Doctor(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Health(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Status(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::Report(args) => args.run(env, out, &mut io::stderr()),
             Command::WrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
             Command::UnwrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Demo(args) => args.run(env, out).map_err(Fault::of(exit::UNAVAILABLE)),
