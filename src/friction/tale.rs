@@ -260,8 +260,9 @@ impl Tale {
     ) -> Vec<Draft> {
         let Self { stream, ids, additions, survey, .. } = self;
         let mut pen = Pen { stream, ids, moment, random, drafts: Vec::new() };
-        let result = result(end).map(|text| RawObject::read(text).unwrap_or(RawObject::EMPTY));
-        if let Ok(result) = result {
+        let result = result(end).map(RawObject::read);
+        // What cannot be read, or was left out, says nothing of the server.
+        if let Ok(Some(result)) = result {
             match request.what {
                 Asked::Greeting => survey.greeted(result),
                 Asked::Tools(page) => {
@@ -274,6 +275,7 @@ impl Tale {
         }
         let meta = request.meta.as_deref();
         let duration_ms = request.lasted(moment);
+        let result = result.map(|result| result.unwrap_or(RawObject::EMPTY));
         request.what.tell_end(result, added, duration_ms, |payload| pen.write(meta, payload));
         pen.drafts
     }
