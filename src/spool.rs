@@ -2,7 +2,7 @@
 //!
 //! Every process that has events appends them to segments of its own ([`Writer`]); whichever
 //! process holds the lock sends them ([`Drain`]), also those of others, also those of processes
-//! that are long gone. `docs/sinks-notes.md` describes the files.
+//! that are long gone. `docs/friction.md` describes the files.
 //!
 //! # What is promised
 //!
