@@ -22,10 +22,11 @@ pub(super) fn rules(read: &mut Reader<'_>) -> Custom {
         return Custom::default();
     };
     load(&path).unwrap_or_else(|Bad { at, what, fix }| {
-        let mut place = read.origin(of_rules.name).to_string();
-        if let Some((line, column)) = at {
-            place.push_str(&format!(", line {line}, column {column}"));
-        }
+        let origin = read.origin(of_rules.name);
+        let place = match at {
+            Some((line, column)) => format!("{origin}, line {line}, column {column}"),
+            None => origin.to_string(),
+        };
         read.problems.push(Problem::File(FileProblem { place, what, fix: fix.to_owned() }));
         Custom::default()
     })

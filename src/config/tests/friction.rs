@@ -145,13 +145,16 @@ fn outcome(words: &[&str], env: &[(&str, &str)]) -> String {
     }
 }
 
+/// Flags, variables, and what comes of them.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], String);
+
 #[test]
 fn whether_there_is_friction() {
     const OWN: &str = "file:///home/a/.thoth/friction/events.jsonl";
     let switch = |word| ("THOTH_FRICTION", word);
     let (place, no) = ((SINK, "stderr:"), ("BATON_DISABLED", "1"));
     let own = |switch: &str| format!("{switch} {OWN}");
-    let cases: [(&[&str], &[(&str, &str)], String); 13] = [
+    let cases: [Case<'_>; 13] = [
         (&[], &[], "off".into()),
         (&[], &[place], "on stderr:".into()),
         (&["--friction=on"], &[], own("on")),
