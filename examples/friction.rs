@@ -23,7 +23,7 @@ async fn main() -> Result<(), ClientError> {
 }
 
 /// What an agent may do to a set of invoices, and where it gets stuck.
-pub async fn session(client: &Client) {
+pub(crate) async fn session(client: &Client) {
     // A call as most are: its result, or its error, is told and given back.
     let paid = client
         .trace("get_invoice", json!({"number": 7, "mail_to": "jane@example.com"}))
