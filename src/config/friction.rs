@@ -103,7 +103,10 @@ pub(super) fn friction(
             read.follows(of_sinks, &SinkPlace::File(file.clone()).to_string(), Origin::Default);
             vec![SinkPlace::File(file)]
         }
-        (None, None) => return None,
+        (None, None) => {
+            read.follows(of_switch, "off", Origin::Default);
+            return None;
+        }
     };
     if !is_said {
         let names = [of_sinks.name, name::BATON_DSN.name];

@@ -122,6 +122,7 @@ const RIGHT: &[(&str, &str)] = &[
 
 /// Read by the subcommands that print, in `cli::paint`, or with files of their own, below.
 const READ_ELSEWHERE: &[&str] = &[
+    "ANTHROPIC_API_KEY",
     "LANG",
     "LC_ALL",
     "LC_CTYPE",

@@ -160,6 +160,7 @@ variables! {
     CODEX_HOME "CODEX_HOME" Read "-" "Codex's directory; its file is looked for there, and in `~/.codex`"
     CLINE_DIR "CLINE_DIR" Read "-" "Cline's directory; its file is looked for there, and in `~/.cline`"
     PATH "PATH" Read "-" "where commands are looked for"
+    ANTHROPIC_API_KEY "ANTHROPIC_API_KEY" Read "-" "anything: `thoth scan` says that the agent may charge what it does to this key"
 
     // Known, for later versions.
     EVENT_INGEST_TOKEN "THOTH_EVENT_INGEST_TOKEN" Reserved "-" "token for sending events"

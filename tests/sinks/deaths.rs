@@ -18,6 +18,8 @@ use super::{LONG, event, events, http, offer, sinks, soon, until};
 const HERE: &str = "to-be-killed";
 /// Holds the address of a collector to send to, in the current directory as a home.
 const COLLECTOR: &str = "collector";
+/// Says that standard error is read by the test below, and the current directory is a home.
+const HEARD: &str = "heard";
 /// Says that standard error is read by nobody, and the current directory is a home.
 const UNHEARD: &str = "unheard";
 
@@ -134,6 +136,27 @@ async fn whoever_is_killed_while_it_sends_what_was_taken_arrives() {
     assert!(taken_ids.iter().all(|id| received.contains_key(id)));
     let again: usize = received.values().map(|count| count - 1).sum();
     assert!(again <= 16 * deaths.len(), "at most what was under way goes out again: {again}");
+}
+
+#[tokio::test]
+#[ignore = "the test below runs it in a process of its own"]
+async fn talks_to_whoever_listens() {
+    if Path::new(HEARD).exists() {
+        let sinks = sinks(Path::new("."), &[SinkPlace::Stderr]);
+        offer(&sinks, &events(20));
+        sinks.close(soon(LONG)).await;
+    }
+}
+
+#[test]
+fn on_standard_error_every_event_is_a_line() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join(HEARD), "").unwrap();
+    let output = run("deaths::talks_to_whoever_listens", home.path()).output().unwrap();
+    let heard = String::from_utf8(output.stderr).unwrap();
+    let said = events(20);
+    let said = said.iter().map(|event| std::str::from_utf8(event.bytes()).unwrap());
+    assert_eq!(heard.lines().collect::<Vec<_>>(), said.collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -59,7 +59,8 @@ fn signature(
     secret: &str,
 ) -> String {
     let value = |name: &str| headers[name].to_str().unwrap().trim().to_owned();
-    let lines: String = signed.split(';').map(|name| format!("{name}:{}\n", value(name))).collect();
+    let lines = signed.split(';').map(|name| [name, ":", &value(name), "\n"].concat());
+    let lines: String = lines.collect();
     let hash = value("x-amz-content-sha256");
     let canonical = format!("{method}\n{path}\n\n{lines}\n{signed}\n{hash}");
     let hash = hex::encode(Sha256::digest(canonical));

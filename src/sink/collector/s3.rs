@@ -2,7 +2,7 @@
 //! `{prefix/}{tenant_id}/{session_id}/{event_id}.json`, as baton-proxy names them. An event that is
 //! put twice is the same object.
 //!
-//! What a request looks like is ours, and goes over a [`Line`]; its signature (SigV4) and the search
+//! What a request looks like is ours, and goes over a [`Line`]; its signature (`SigV4`) and the search
 //! for credentials are `reqsign`'s, which is given our files and our lines ([`ambient`]).
 //!
 //! AWS is asked at `https://{bucket}.s3.{region}.amazonaws.com`, anything else
@@ -68,12 +68,8 @@ impl S3 {
         let base = base(place, &region);
         let line = line(&base, &setup.tls, setup.clock)?;
         let context = ambient::context(&place.ambient, &setup.tls, setup.clock)?;
-        let mut prefix: String = place
-            .prefix
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .fold(String::new(), |prefix, part| prefix + &segment(part) + "/");
-        prefix.shrink_to_fit();
+        let steps = place.prefix.split('/').filter(|step| !step.is_empty());
+        let prefix = steps.fold(String::new(), |prefix, step| prefix + &segment(step) + "/");
         let signer = Mutex::new(signer(&context, &region));
         let tenant = setup.tenant.clone();
         Ok(Self { line, base, prefix, tenant, region, context, signer })

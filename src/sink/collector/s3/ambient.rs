@@ -11,6 +11,7 @@
 //!   [`TIME`].
 //! - A program that a profile names (`credential_process`) sees none of thoth's variables.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::IpAddr;
@@ -22,7 +23,7 @@ use bytes::Bytes;
 use hyper::{Request, Response, Uri};
 use jiff::Timestamp;
 use reqsign_core::{
-    CommandExecute, CommandOutput, Context, Error, FileRead, HttpSend, Result, StaticEnv,
+    CommandExecute, CommandOutput, Context, Env, Error, FileRead, HttpSend, Result,
 };
 use tokio::process::Command;
 use tokio::time::{Instant, timeout};
@@ -49,16 +50,12 @@ pub(super) fn context(
     tls: &Tls,
     clock: fn() -> Timestamp,
 ) -> std::result::Result<Context, SinkError> {
-    let env = StaticEnv {
-        home_dir: home(ambient),
-        envs: ambient.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect(),
-    };
     let network = Network { encrypted: tls_for(true, tls)?, plain: tls_for(false, tls)?, clock };
     Ok(Context::new()
         .with_file_read(Disk)
         .with_http_send(network)
         .with_command_execute(Programs(ambient.clone()))
-        .with_env(env))
+        .with_env(Variables(ambient.clone())))
 }
 
 /// Another place than AWS, where one is named.
@@ -111,6 +108,24 @@ fn read(path: PathBuf) -> std::io::Result<Vec<u8>> {
     let mut text = Vec::new();
     File::open(path)?.take(MAX_FILE).read_to_end(&mut text)?;
     Ok(text)
+}
+
+/// The library's own type of this kind prints what they hold.
+#[derive(Debug)]
+struct Variables(Ambient);
+
+impl Env for Variables {
+    fn var(&self, key: &str) -> Option<String> {
+        self.0.get(key).map(str::to_owned)
+    }
+
+    fn vars(&self) -> HashMap<String, String> {
+        self.0.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
+    }
+
+    fn home_dir(&self) -> Option<PathBuf> {
+        home(&self.0)
+    }
 }
 
 #[derive(Debug)]
@@ -215,6 +230,19 @@ mod tests {
         ] {
             assert_eq!(is_near(host), is_near_, "{host}");
         }
+    }
+
+    #[test]
+    fn nothing_of_it_prints_a_secret() {
+        let ambient = [("AWS_SECRET_ACCESS_KEY", "hush")].into_iter().collect();
+        let tls = Tls { unverified: true, ..Tls::default() };
+        let context = context(&ambient, &tls, || Timestamp::UNIX_EPOCH).unwrap();
+        let printed = format!("{context:?}");
+        assert!(
+            printed.contains("AWS_SECRET_ACCESS_KEY") && !printed.contains("hush"),
+            "{printed}"
+        );
+        assert_eq!(context.env_var("AWS_SECRET_ACCESS_KEY").as_deref(), Some("hush"));
     }
 
     #[test]
