@@ -14,7 +14,7 @@
 //!   [`NAP`] while there is something to do.
 //! - The order of handing over is the order of numbers and of times in the stream.
 //! - Every event that begins something is followed by at most one that ends it, and with
-//!   [`Emitter::close`] by exactly one; numbers have no gap, whatever was lost ([`room`]).
+//!   [`Emitter::close`] by exactly one; numbers have no gap, whatever was lost (`room`).
 //! - Before the first happening nothing is made: no thread, no sink, no file.
 //! - A panic here costs telemetry and nothing else; it is told once.
 
