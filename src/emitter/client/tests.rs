@@ -1,3 +1,5 @@
+//! The client as a program uses it: what is told of calls and words, and what cannot be told.
+
 use std::path::Path;
 
 use serde_json::{Value, json};
