@@ -1,7 +1,7 @@
 //! Tells what happens in a session as friction events.
 //!
 //! A call is two events, with one `call_id`; so are listing, reading a resource and getting a prompt.
-//! What a server offers is told once its list of tools is complete ([`survey`]), between that list's
+//! What a server offers is told once its list of tools is complete (`survey`), between that list's
 //! beginning and its end.
 //!
 //! Every event is about something that happened: no note is made up from an intent that came with a
