@@ -72,6 +72,8 @@ fn settle(session: &mut Session) -> usize {
             | Effect::CloseServer
             | Effect::EndServer
             | Effect::Note(_)
+            | Effect::Report(_)
+            | Effect::Tell(_)
             | Effect::Wait(..)
             | Effect::Withdraw(_) => unreachable!("nothing but a call and its answer"),
         }

@@ -262,6 +262,11 @@ impl Child {
         Ok(exit)
     }
 
+    /// Asks the child and all of its group to end, and does not wait; then call [`Child::end`].
+    pub fn terminate(&mut self) {
+        self.with_group(Group::terminate);
+    }
+
     fn with_group(&mut self, act: impl FnOnce(&Group, &mut tokio::process::Child)) {
         if let Some(group) = &self.group {
             act(group, &mut self.process);

@@ -7,6 +7,7 @@ pub mod doctor_tls;
 pub mod exit;
 mod expected;
 mod fault;
+mod friction;
 mod health;
 mod local;
 mod manual;
@@ -15,6 +16,7 @@ mod policy;
 mod printable;
 mod remote;
 pub mod run;
+mod scan;
 mod set_api_key;
 mod status;
 mod unwrap_config;
@@ -66,6 +68,7 @@ enum Command {
     Status(status::Args),
     WrapConfig(Box<wrap_config::Args>),
     UnwrapConfig(unwrap_config::Args),
+    Scan(scan::Args),
     Demo(demo::Args),
     SetApiKey(set_api_key::Args),
     Manual(manual::Args),
@@ -129,6 +132,7 @@ impl Cli {
             Command::Status(args) => args.run(env, Paint::new(env, terminal), out),
             Command::WrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
             Command::UnwrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::Scan(args) => args.run(env, out),
             Command::Demo(args) => args.run(env, out).map_err(Fault::of(exit::UNAVAILABLE)),
             Command::SetApiKey(args) => args.run(env, out, &mut io::stderr()),
             Command::DemoServer(args) => args.run(out).map_err(Fault::of(exit::UNAVAILABLE)),

@@ -18,10 +18,11 @@
 
 pub mod event;
 pub mod inject;
+pub mod pseudonym;
 pub mod raw;
 pub mod report;
 pub mod scrub;
 pub mod surface;
 pub mod tale;
 
-pub use crate::emitter::client::Client;
+pub use crate::emitter::client::{self, Client};

@@ -196,8 +196,9 @@ impl Journal {
     pub fn append(&mut self, record: &Record, now: Timestamp) -> Result<(), Unwritable> {
         match record {
             Record::Decision(decided) => {
+                let call_id = decided.ticket.call_id(&self.session);
                 self.write(now, "decision", |line, arguments| {
-                    entry::put(line, &entry::Decision::new(decided, arguments));
+                    entry::put(line, &entry::Decision::new(decided, call_id, arguments));
                 })?;
                 self.counts.decisions += 1;
                 self.counts.forwarded += u64::from(decided.forwarded);
@@ -230,8 +231,9 @@ impl Journal {
         digest: Option<Digest>,
         now: Timestamp,
     ) -> Result<(), Unwritable> {
+        let call_id = outcome.ticket.call_id(&self.session);
         self.write(now, "outcome", |line, _| {
-            entry::put(line, &entry::Ended::new(outcome, digest));
+            entry::put(line, &entry::Ended::new(outcome, call_id, digest));
         })?;
         self.counts.outcomes += 1;
         Ok(())

@@ -9,7 +9,7 @@
 //!
 //! - Per direction, lines leave in the order they came.
 //! - A decision is on record before its call is in the backlog; an outcome is recorded when its
-//!   answer has left.
+//!   answer has left. What happens is told at once, in its order.
 //! - Memory is bounded: each source is read only while what it adds to is below its mark.
 //! - The loop ends: once the server's output has ended, or nobody reads what thoth says, within
 //!   [`FAREWELL`].
@@ -73,7 +73,7 @@ pub struct Signals {
 pub async fn run<CI, CO, SI, SO>(
     pipes: Pipes<CI, CO, SI, SO>,
     session: Session,
-    asker: Option<impl Ask>,
+    asker: impl Ask,
     recorder: &mut impl Recorder,
     signals: Signals,
     limit: usize,
@@ -222,6 +222,8 @@ impl<A: Ask> Pump<A> {
                 Effect::EndServer => self.over = true,
                 Effect::Note(note) => log(&note),
                 Effect::Record(record) => self.outcomes.push_back(record),
+                Effect::Report(ticket) => self.questions.report(ticket),
+                Effect::Tell(happening) => recorder.happened(*happening),
                 Effect::ToClient(line) => self.to_client.push(line),
                 Effect::ToServer(line) => self.to_server.push(line.into_wire()),
                 Effect::Wait(ticket, hold) => self.questions.wait(ticket, hold),

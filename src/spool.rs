@@ -2,7 +2,7 @@
 //!
 //! Every process that has events appends them to segments of its own ([`Writer`]); whichever
 //! process holds the lock sends them ([`Drain`]), also those of others, also those of processes
-//! that are long gone. `docs/sinks-notes.md` describes the files.
+//! that are long gone. `docs/friction.md` describes the files.
 //!
 //! # What is promised
 //!
@@ -11,8 +11,8 @@
 //!   settled, or the bounds below are reached.
 //! - An event may be given out again where its drain died between sending and settling: at least
 //!   once. One drain never gives out an id twice, as far as its memory reaches ([`REMEMBERED`]).
-//! - The bytes are bounded by [`Limits::bytes`], plus one segment for each living process; the age by
-//!   [`Limits::age`]. The oldest go, and are counted for good ([`Spool::losses`]).
+//! - The bytes are bounded by [`Limits::bytes`], plus the last two segments of each living process; the
+//!   age by [`Limits::age`]. The oldest go, and are counted for good ([`Spool::losses`]).
 //!
 //! Everything here blocks, and has no place on a line's path.
 
@@ -21,18 +21,23 @@ mod cursor;
 mod drain;
 mod event;
 mod losses;
+mod neighbours;
 mod record;
 mod segment;
 mod writer;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::profile::{self, Unsafe};
 
 pub use self::drain::{Drain, NotDrained, REMEMBERED, Window};
 pub use self::event::{Event, MAX_EVENT, NotAnEvent};
 pub use self::losses::Losses;
+pub use self::neighbours::{all, expire};
 pub use self::writer::{NotWritten, Writer};
 
 /// How much is kept.
@@ -64,6 +69,11 @@ pub struct Stock {
     pub bytes: u64,
 }
 
+/// Where spools lie, in thoth's directory.
+const FOLDER: &str = "spool";
+/// What says whose events lie there, for people.
+const PLACE: &str = "place";
+
 // === impl Limits ===
 
 impl Default for Limits {
@@ -82,18 +92,23 @@ impl Default for Limits {
 
 impl Spool {
     /// Makes `spool/<name>` in thoth's directory, or checks the one there is. `name` is one part of
-    /// a path.
+    /// a path; `place` is what people call the sink, without anything secret, for [`all`].
     ///
     /// # Errors
     ///
     /// [`Unsafe`] where it cannot be made, or others could change it.
-    pub fn open(home: &Path, name: &str, limits: Limits) -> Result<Self, Unsafe> {
+    pub fn open(home: &Path, name: &str, place: &str, limits: Limits) -> Result<Self, Unsafe> {
         profile::open(home)?;
-        let all = home.join("spool");
-        profile::open_inside(&all)?;
-        let directory = all.join(name);
-        profile::open_inside(&directory)?;
-        Ok(Self { directory, limits })
+        profile::open_inside(&home.join(FOLDER))?;
+        let spool = Self::at(home, name, limits);
+        profile::open_inside(&spool.directory)?;
+        let _ = profile::put(&spool.directory, PLACE, place.as_bytes()); // only people miss it
+        Ok(spool)
+    }
+
+    /// The spool of that name, whether it was ever made or not.
+    pub fn at(home: &Path, name: &str, limits: Limits) -> Self {
+        Self { directory: home.join(FOLDER).join(name), limits }
     }
 
     /// Where it lies.
@@ -110,6 +125,18 @@ impl Spool {
     /// What was lost for good, by all processes so far.
     pub fn losses(&self) -> Losses {
         losses::read(&self.directory)
+    }
+
+    /// Lets go what is too old or too much, and counts it; leaves alone what somebody drains, who
+    /// does the same.
+    fn expire(&self, now: Timestamp) -> io::Result<()> {
+        let Some(_held) = segment::try_hold(&self.directory.join(drain::LOCK))? else {
+            return Ok(());
+        };
+        let evicted = bounds::keep(&self.directory, &self.limits, now)?;
+        segment::bury(&self.directory, &segment::list(&self.directory)?);
+        losses::add(&self.directory, &mut Losses { evicted, ..Losses::default() });
+        Ok(())
     }
 }
 

@@ -12,6 +12,8 @@ mod documents;
 mod framing;
 #[path = "fuzz/harness/message.rs"]
 mod message;
+#[path = "fuzz/harness/policy.rs"]
+mod policy;
 #[path = "fuzz/harness/session.rs"]
 mod session;
 
@@ -113,6 +115,7 @@ fn the_fuzz_corpora_hold() {
         ("documents", documents::check as fn(&[u8])),
         ("framing", framing::check),
         ("message", message::check),
+        ("policy", policy::check),
         ("session", session::check),
     ] {
         let folder = Path::new("tests/fuzz/corpus").join(name);

@@ -67,9 +67,9 @@ fn a_journal_reads_as_documented() {
     let digest = seal::digest(b"{\"code\":-32000}");
     let expected = [
         format!(r#"{{"seq":1,"time":"2026-01-02T03:04:06.000006Z","kind":"session","format":"thoth-journal/1","session":"s-1","agent":"Desk","started":"2026-01-02T03:04:05.000006Z","thoth":"{version}","user":"ada","policies":[{policy}],"arguments":"full","prev":""#),
-        format!(r#"{{"seq":2,"time":"2026-01-02T03:04:06.000006Z","kind":"decision","call":1,"id":"\"c-1\"","tool":"read_file","decision":"block","forwarded":false,"basis":"rules","mode":"progressive","reason":"private \u001b[2J","reason_code":"policy","rule_ids":["no-etc"],"control_ids":["HIPAA 164.312(a)(1)"],"policy":{policy},"violation_id":"v-1","risk_score":0.5,"trace_id":"t-1","arguments":{{"path": "/etc/shadow", "n":1.50}},"modified":{{"path":"/dev/null"}},"took_us":31,"prev":""#),
-        format!(r#"{{"seq":3,"time":"2026-01-02T03:04:07.000006Z","kind":"outcome","call":2,"tool":"read_file","end":"error","code":-32000,"result_bytes":15,"result_sha256":"{digest}","took_us":2000,"prev":""#),
-        r#"{"seq":4,"time":"2026-01-02T03:04:07.000006Z","kind":"outcome","call":3,"tool":"read_file","end":"cancelled","took_us":2000,"prev":""#.into(),
+        format!(r#"{{"seq":2,"time":"2026-01-02T03:04:06.000006Z","kind":"decision","call":1,"call_id":"s-1-1","id":"\"c-1\"","tool":"read_file","decision":"block","forwarded":false,"basis":"rules","mode":"progressive","reason":"private \u001b[2J","reason_code":"policy","rule_ids":["no-etc"],"control_ids":["HIPAA 164.312(a)(1)"],"policy":{policy},"violation_id":"v-1","risk_score":0.5,"trace_id":"t-1","arguments":{{"path": "/etc/shadow", "n":1.50}},"modified":{{"path":"/dev/null"}},"took_us":31,"prev":""#),
+        format!(r#"{{"seq":3,"time":"2026-01-02T03:04:07.000006Z","kind":"outcome","call":2,"call_id":"s-1-2","tool":"read_file","end":"error","code":-32000,"result_bytes":15,"result_sha256":"{digest}","took_us":2000,"prev":""#),
+        r#"{"seq":4,"time":"2026-01-02T03:04:07.000006Z","kind":"outcome","call":3,"call_id":"s-1-3","tool":"read_file","end":"cancelled","took_us":2000,"prev":""#.into(),
         r#"{"seq":5,"time":"2026-01-02T03:04:08.000006Z","kind":"unreadable","reason_code":"raw_cr","bytes":44,"prev":""#.into(),
         r#"{"seq":6,"time":"2026-01-02T03:04:09.000006Z","kind":"end","decisions":1,"forwarded":0,"outcomes":2,"unreadable":1,"lost":0,"prev":""#.into(),
     ];

@@ -40,7 +40,7 @@ pub const ALL: &[Exit] = &[
     Exit { code: "0", meaning: "all is well; for `run`: the server ended with 0" },
     Exit {
         code: "1",
-        meaning: "the answer is no: `doctor` found something to fix, `health` says degraded, a case failed, a journal is broken, a client's file could not be wrapped or unwrapped",
+        meaning: "the answer is no: `doctor` found something to fix, `health` says degraded, a case failed, a journal is broken, a client's file could not be wrapped or unwrapped, a `scan` saw no event",
     },
     Exit { code: "2", meaning: "`health` says unhealthy; `audit` could not read or answer" },
     Exit { code: "10", meaning: "`wrap-config --check`: some server is not governed" },
@@ -48,8 +48,11 @@ pub const ALL: &[Exit] = &[
     Exit { code: "69", meaning: "the server is unavailable for a reason outside thoth" },
     Exit { code: "77", meaning: "preflight refused; the server was never started" },
     Exit { code: "78", meaning: "the configuration cannot be used; the server was never started" },
-    Exit { code: "126", meaning: "the server's command was found and cannot be run" },
-    Exit { code: "127", meaning: "the server's command was not found" },
+    Exit {
+        code: "126",
+        meaning: "the command of the server, or of `scan`'s agent, was found and cannot be run",
+    },
+    Exit { code: "127", meaning: "the command of the server, or of `scan`'s agent, was not found" },
     Exit { code: "128 + n", meaning: "`run`: signal n ended the server" },
     Exit { code: "any other", meaning: "`run`: the server's own" },
 ];

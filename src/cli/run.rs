@@ -5,8 +5,10 @@
 
 mod findings;
 mod fleet;
+mod friction;
 mod order;
 mod record;
+mod report;
 mod tools;
 
 use std::ffi::OsString;
@@ -22,8 +24,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::fleet::{Beginning, Fleet, Orders};
+use self::friction::{DRAIN, Friction};
 use self::order::Obedient;
 use self::record::{Journalist, Tally};
+use self::report::Reporter;
 use super::exit;
 use super::expected;
 use super::fault::{Fault, chain};
@@ -42,7 +46,7 @@ use crate::endpoint::sidecar::{Contact, Decisions, Policy, Sidecar};
 use crate::enforcer::Enforcer;
 use crate::gate::decide::Rules;
 use crate::gate::session::{Session, Settings};
-use crate::gate::verdict::{Answer, Hold, Question};
+use crate::gate::verdict::{Answer, Hold, Question, Verdict};
 use crate::journal::{Header, Journal};
 use crate::machine::{Machine, clock};
 use crate::preflight::{self, Facts, Kind};
@@ -152,15 +156,30 @@ impl Args {
 
         let quarantine = beginning.orders.quarantine.clone();
         let judge = Obedient { judge: judge.local, quarantine };
-        let session = Session::new(settings(&config), Some(Box::new(judge)));
+        let friction = Friction::of(&config, &beginning.sidecar.session_id);
+        let teller = friction.as_ref().map(Friction::handle);
+        let reporter = teller.clone().and_then(|handle| {
+            Some(Reporter {
+                handle,
+                file: friction::file(config.friction.as_ref()?)?.to_owned(),
+                journal: beginning.journal.clone(),
+                session: beginning.sidecar.session_id.clone(),
+            })
+        });
+        let beginning = Beginning { friction: teller.clone(), ..beginning };
+        let mut session = Session::new(settings(&config), Some(Box::new(judge)));
+        if let Some(live) = friction::live(&config) {
+            session = session.adding(Box::new(live));
+        }
         let tally = beginning.tally.clone();
         let fleet = Fleet::begin(&config, beginning);
         let lists = fleet.lists();
-        let mut journalist = Journalist::new(journal, config.journal, tally.clone(), lists);
+        let mut journalist = Journalist::new(journal, config.journal, tally.clone(), lists, teller);
         let signals = Signals::default();
+        let mut drain = DRAIN;
         let exit = {
             let pipes = Pipes { client_in, client_out, server_in, server_out };
-            let asker = enforcer.map(|enforcer| Remote { enforcer, tally });
+            let asker = Others { enforcer, reporter, tally };
             let limit = config.max_message_bytes;
             let relay = pump::run(pipes, session, asker, &mut journalist, signals.clone(), limit);
             let both = async { tokio::join!(relay, end(&mut child, &signals)).1 };
@@ -172,39 +191,65 @@ impl Args {
                     match stop.unless_stopped(both.as_mut()).await {
                         Ok(exit) => exit.map(|exit| signal.exit_code(exit)),
                         // A second signal: nothing is waited for. The child is killed as it drops.
-                        Err(second) => Ok(second.exit_code_alone()),
+                        Err(second) => {
+                            drain = Duration::ZERO;
+                            Ok(second.exit_code_alone())
+                        }
                     }
                 }
             }
         };
         journalist.close();
         furnish(&home);
+        let telling = async {
+            if let Some(friction) = friction {
+                friction.end(Instant::now() + drain).await;
+            }
+        };
         // A second signal does not wait for what is said to others.
-        let _ = stop.unless_stopped(fleet.end()).await;
+        let _ = stop.unless_stopped(async { tokio::join!(fleet.end(), telling) }).await;
         exit.map_err(Fault::of(exit::UNAVAILABLE))
     }
 }
 
-/// The enforcer, as the pump asks it; how it answers is kept for whoever asks about this sidecar.
+/// Whom the pump asks. How the enforcer answers is kept for whoever asks about this sidecar.
 #[derive(Clone)]
-struct Remote {
-    enforcer: Enforcer,
+struct Others {
+    enforcer: Option<Enforcer>,
+    /// Where events go to a file of this machine.
+    reporter: Option<Reporter>,
     tally: Tally,
 }
 
-impl Ask for Remote {
+impl Ask for Others {
     async fn ask(&self, question: Question) -> Answer {
+        let Some(enforcer) = &self.enforcer else { return nobody() };
         let asked = Instant::now();
-        let answer = self.enforcer.ask(question).await;
+        let answer = enforcer.ask(question).await;
         if let Some(contact) = &mut self.tally.lock().contact {
             met(contact, &answer, asked.elapsed());
         }
         answer
     }
 
-    fn wait(&self, hold: Hold) -> impl Future<Output = Answer> + Send {
-        self.enforcer.wait(hold)
+    async fn report(&self) -> String {
+        match &self.reporter {
+            Some(reporter) => reporter.report().await,
+            None => "There is no report: the events of this session are not kept here.".to_owned(),
+        }
     }
+
+    async fn wait(&self, hold: Hold) -> Answer {
+        match &self.enforcer {
+            Some(enforcer) => enforcer.wait(hold).await,
+            None => nobody(),
+        }
+    }
+}
+
+/// A session without an enforcer asks nobody ([`Settings::remote`]); if it did, the call is blocked.
+fn nobody() -> Answer {
+    Answer::Said(Verdict::block("no_decision", "there is nobody to ask"))
 }
 
 /// What an answer says of the enforcer itself.
@@ -274,6 +319,7 @@ async fn prepare(
         places,
         expected,
         orders: Orders::known(&config.home, config.revocations.clone()),
+        friction: None,
     };
     Ok(Parts { config, judge, enforcer, journal, beginning })
 }
@@ -302,6 +348,7 @@ fn sidecar(config: &Config, judge: &Judge, session_id: String, server: String) -
         enforcer: None,
         credentials: Vec::new(),
         journal: None,
+        friction: None,
     }
 }
 
@@ -345,6 +392,7 @@ fn settings(config: &Config) -> Settings {
         },
         denial: config.denial,
         remote: enforcer.is_some(),
+        tells: config.friction.is_some(),
     }
 }
 

@@ -10,7 +10,7 @@ mod program;
 pub(super) mod report;
 pub(super) mod rows;
 pub(super) mod select;
-mod wish;
+pub(super) mod wish;
 pub(super) mod work;
 
 use std::ffi::OsString;

@@ -80,6 +80,11 @@ pub struct RunFlags {
     #[arg(long, value_name = "HOW")]
     pub journal_arguments: Option<OsString>,
 
+    /// Friction events: on, events (nothing is added to the session), off [default: on where
+    /// `BATON_EVENT_SINK` says where to, else off]
+    #[arg(long, value_name = "HOW")]
+    pub friction: Option<OsString>,
+
     /// Where this machine stands: dev, staging, prod [default: dev]
     #[arg(long, value_name = "ENVIRONMENT")]
     pub env: Option<OsString>,

@@ -114,7 +114,7 @@ fn url(read: &mut Reader<'_>, identity: &Identity) -> Option<(String, Origin)> {
 
 /// A secret, or a file with it; the secret itself goes before a file. The file is not read here:
 /// one that is missing keeps this machine from reporting, and no call from being decided.
-fn credential(
+pub(super) fn credential(
     read: &mut Reader<'_>,
     called: &'static str,
     [of_value, of_file]: [Setting<'_>; 2],

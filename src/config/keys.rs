@@ -211,6 +211,28 @@ pub const ALL: &[Key] = &[
     ),
     key("jamf_computer_id", Kind::Text, &name::THOTH_JAMF_COMPUTER_ID),
     key("intune_device_id", Kind::Text, &name::THOTH_INTUNE_DEVICE_ID),
+    // Friction events.
+    key("friction", Kind::Word(&[&["on"], &["events"], &["off"]]), &name::FRICTION),
+    key("baton_disabled", Kind::Boolean, &name::BATON_DISABLED),
+    key("baton_event_sink", Kind::List, &name::BATON_EVENT_SINK),
+    key("baton_dsn", Kind::Secret, &name::BATON_DSN),
+    key("baton_tenant_id", Kind::Text, &name::BATON_TENANT_ID),
+    key("baton_vendor_id", Kind::Text, &name::BATON_VENDOR_ID),
+    key("baton_consent_token", Kind::Text, &name::BATON_CONSENT_TOKEN),
+    key("baton_api_key", Kind::Secret, &name::BATON_API_KEY),
+    key("baton_api_key_file", Kind::Path { governs: false }, &name::BATON_API_KEY_FILE),
+    key("baton_wire", Kind::Word(&[&["w1"], &["w2"], &["w3"]]), &name::BATON_WIRE),
+    key(
+        "baton_intent_param",
+        Kind::Word(&[&["required"], &["optional"], &["off"]]),
+        &name::BATON_INTENT_PARAM,
+    ),
+    key("baton_proactive", Kind::Boolean, &name::BATON_PROACTIVE),
+    key("baton_white_label", Kind::Boolean, &name::BATON_WHITE_LABEL),
+    key("baton_tenant_type", Kind::Word(&[&["vendor"], &["customer"]]), &name::BATON_TENANT_TYPE),
+    key("baton_principal_id_hmac_key", Kind::Secret, &name::BATON_PRINCIPAL_ID_HMAC_KEY),
+    key("baton_user_id_hmac_key", Kind::Secret, &name::BATON_USER_ID_HMAC_KEY),
+    key("baton_scrub_rules", Kind::Path { governs: true }, &name::BATON_SCRUB_RULES),
 ];
 
 /// Two keys of one setting: only one of them may stand in a file.
@@ -219,6 +241,7 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("enforcement_mode", "enforcement"),
     ("enforcer_url", "api_url"),
     ("govapi_url", "gov_api_url"),
+    ("baton_principal_id_hmac_key", "baton_user_id_hmac_key"),
 ];
 
 /// What goes together. `docs/managed-configuration.md` shows this table.
@@ -310,6 +333,31 @@ pub const ALSO: &[Also] = &[
         also: &["govapi_api_key"],
         why: "a key that is given goes before a file",
     },
+    Also {
+        key: "friction",
+        also: &["baton_disabled", "baton_event_sink"],
+        why: "the first switches events off, and a place that nobody looks at is none",
+    },
+    Also {
+        key: "baton_disabled",
+        also: &["friction"],
+        why: "it switches the same events on and off",
+    },
+    Also {
+        key: "baton_event_sink",
+        also: &["friction", "baton_dsn", "baton_tenant_id", "baton_wire", "tls_verify"],
+        why: "another tenant, or a peer that nobody verified, is another collector; one refuses the events of another generation; what is off goes nowhere",
+    },
+    Also {
+        key: "baton_dsn",
+        also: &["baton_event_sink"],
+        why: "a place that is given goes before it",
+    },
+    Also {
+        key: "baton_api_key_file",
+        also: &["baton_api_key"],
+        why: "a key that is given goes before a file",
+    },
 ];
 
 /// The key of this name.
@@ -382,16 +430,25 @@ mod tests {
     use crate::config::variables::Used;
 
     /// Variables without a key, and why.
-    const WITHOUT: &[(&str, &str)] = &[(
-        "THOTH_HOME_DIR",
-        "the profile is the user's, wherever it lies, and is found before any file",
-    )];
+    const WITHOUT: &[(&str, &str)] = &[
+        (
+            "THOTH_HOME_DIR",
+            "the profile is the user's, wherever it lies, and is found before any file",
+        ),
+        ("BATON_GUEST_MAX_CALLS", "it has no effect"),
+        ("BATON_GUEST_MODE", "it has no effect"),
+        ("BATON_PROXY_LOG_FILE", "it has no effect"),
+        ("BATON_UPSTREAM_AUTH_TOKEN", "it has no effect yet"),
+        ("BATON_UPSTREAM_TIMEOUT", "it has no effect yet"),
+    ];
 
     #[test]
     fn every_variable_has_its_key_or_a_reason() {
         for variable in name::ALL.iter().filter(|variable| variable.used != Used::Elsewhere) {
-            let Some(bare) = variable.name.strip_prefix("THOTH_") else {
-                continue; // of other programs, too
+            let bare = match variable.name.strip_prefix("THOTH_") {
+                Some(bare) => bare,
+                None if variable.name.starts_with("BATON_") => variable.name,
+                None => continue, // of other programs, too
             };
             let key = find(&bare.to_ascii_lowercase());
             let is_without = WITHOUT.iter().any(|(name, _)| *name == variable.name);

@@ -7,7 +7,11 @@ use std::path::PathBuf;
 
 use serde_json::value::RawValue;
 
+use super::friction::Switch;
+use super::friction::added::Tenant;
 use super::settings::{Enrollment, Environment, LogFormat, LogLevel, Pin, StepUp};
+use crate::friction::event::Wire;
+use crate::friction::inject;
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage};
 
@@ -124,6 +128,40 @@ pub(super) fn journal_arguments(value: &str) -> Parsed<bool> {
         "hash" => Ok(false),
         "full" => Ok(true),
         _ => Err(Wrong::new("is no way to journal arguments", "write hash or full")),
+    }
+}
+
+/// Whether there are friction events, and what goes with them.
+pub(super) fn friction(value: &str) -> Parsed<Switch> {
+    match folded(value).as_str() {
+        "on" => Ok(Switch::On),
+        "events" => Ok(Switch::Events),
+        "off" => Ok(Switch::Off),
+        _ => Err(Wrong::new("is no way to record friction", "write on, events or off")),
+    }
+}
+
+/// A generation of collectors.
+pub(super) fn wire(value: &str) -> Parsed<Wire> {
+    Wire::parse(value).ok_or(Wrong::new("is no generation of events", "write w1, w2 or w3"))
+}
+
+/// Whether tools ask for an intent.
+pub(super) fn intent_param(value: &str) -> Parsed<inject::Mode> {
+    match folded(value).as_str() {
+        "required" => Ok(inject::Mode::Required),
+        "optional" => Ok(inject::Mode::Optional),
+        "off" => Ok(inject::Mode::Off),
+        _ => Err(Wrong::new("is no way to ask", "write required, optional or off")),
+    }
+}
+
+/// Whose session it is.
+pub(super) fn tenant_type(value: &str) -> Parsed<Tenant> {
+    match folded(value).as_str() {
+        "customer" => Ok(Tenant::Customer),
+        "vendor" => Ok(Tenant::Vendor),
+        _ => Err(Wrong::new("is no type of tenant", "write vendor or customer")),
     }
 }
 

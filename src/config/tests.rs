@@ -106,17 +106,28 @@ const RIGHT: &[(&str, &str)] = &[
     ("BATON_TENANT_ID", "ten_1"),
     ("BATON_CONSENT_TOKEN", "consented"),
     ("BATON_API_KEY", "baton_sk_1"),
+    ("BATON_API_KEY_FILE", "/run/baton"),
     ("BATON_VENDOR_ID", "files"),
+    ("THOTH_FRICTION", "on"),
     ("BATON_DISABLED", "no"),
+    ("BATON_WIRE", "W2"),
+    ("BATON_TENANT_TYPE", "customer"),
+    ("BATON_INTENT_PARAM", "optional"),
+    ("BATON_PROACTIVE", "on"),
+    ("BATON_WHITE_LABEL", "1"),
+    ("BATON_PRINCIPAL_ID_HMAC_KEY", "hmac-secret"),
+    ("BATON_USER_ID_HMAC_KEY", "hmac-secret"),
     ("BATON_DSN", "https://baton_pk_1@d.example/ten_0123abcd/shelf"),
 ];
 
 /// Read by the subcommands that print, in `cli::paint`, or with files of their own, below.
 const READ_ELSEWHERE: &[&str] = &[
+    "ANTHROPIC_API_KEY",
     "LANG",
     "LC_ALL",
     "LC_CTYPE",
     "NO_COLOR",
+    "BATON_SCRUB_RULES",
     "THOTH_API_KEY_FILE",
     "THOTH_REVOKED_API_KEY_IDS_FILE",
 ];
@@ -284,6 +295,7 @@ fn every_flag_arrives_where_it_belongs_and_goes_before_its_variable() {
         "--max-message-bytes=2048",
         "--journal=best-effort",
         "--journal-arguments=full",
+        "--friction=events",
         "--env=dev",
     ];
     let config = config(&words, RIGHT);
@@ -302,6 +314,7 @@ fn every_flag_arrives_where_it_belongs_and_goes_before_its_variable() {
     let journal = config.journal;
     assert!(journal.best_effort && journal.full_arguments);
     assert_eq!(known(&config).0, Some(fingerprint("f-key")));
+    assert!(config.friction.unwrap().additions.is_none(), "events alone");
     let enforcer = config.enforcer.unwrap();
     assert_eq!(enforcer.url, "http://localhost:1");
     assert_eq!(enforcer.step_up, StepUp::Wait);
@@ -402,7 +415,7 @@ proptest! {
         flag in prop::sample::select(vec![
             "agent-id", "tenant-id", "user-id", "policy", "enforcer-url", "enforcement-mode",
             "session-intent", "approved-scope", "api-key", "api-key-file", "api-key-command",
-            "denial", "step-up", "step-up-wait", "max-message-bytes", "journal", "journal-arguments", "env",
+            "denial", "step-up", "step-up-wait", "max-message-bytes", "journal", "journal-arguments", "friction", "env",
         ]),
         (given, flag_token) in odd_value(),
         strict in any::<bool>(),

@@ -160,26 +160,34 @@ variables! {
     CODEX_HOME "CODEX_HOME" Read "-" "Codex's directory; its file is looked for there, and in `~/.codex`"
     CLINE_DIR "CLINE_DIR" Read "-" "Cline's directory; its file is looked for there, and in `~/.cline`"
     PATH "PATH" Read "-" "where commands are looked for"
+    ANTHROPIC_API_KEY "ANTHROPIC_API_KEY" Read "-" "anything: `thoth scan` says that the agent may charge what it does to this key"
 
     // Known, for later versions.
     EVENT_INGEST_TOKEN "THOTH_EVENT_INGEST_TOKEN" Reserved "-" "token for sending events"
-    BATON_EVENT_SINK "BATON_EVENT_SINK" Read "-" "friction events: where they go, separated by commas: `stderr:`, `file:///path`, `https://HOST`"
-    BATON_TENANT_ID "BATON_TENANT_ID" Read "`local`" "friction events: the tenant"
-    BATON_CONSENT_TOKEN "BATON_CONSENT_TOKEN" Read "`local`" "friction events: consent to send them; a collector needs it"
-    BATON_API_KEY "BATON_API_KEY" Read "-" "friction events: key for the collector"
-    BATON_VENDOR_ID "BATON_VENDOR_ID" Read "`local`" "friction events: the server's vendor; a collector needs it"
-    BATON_TENANT_TYPE "BATON_TENANT_TYPE" Reserved "-" "friction events: `vendor` or `customer`"
-    BATON_INTENT_PARAM "BATON_INTENT_PARAM" Reserved "-" "friction events: whether tools ask for an intent"
-    BATON_PROACTIVE "BATON_PROACTIVE" Reserved "-" "friction events: whether the model is asked to report"
-    BATON_USER_ID_HMAC_KEY "BATON_USER_ID_HMAC_KEY" Reserved "-" "friction events: key that hides user names"
-    BATON_PRINCIPAL_ID_HMAC_KEY "BATON_PRINCIPAL_ID_HMAC_KEY" Reserved "-" "the same under its newer name"
+    BATON_GUEST_MODE "BATON_GUEST_MODE" Reserved "-" "of baton-proxy, unreleased: calls of read-only tools only; a policy does that here"
+    BATON_GUEST_MAX_CALLS "BATON_GUEST_MAX_CALLS" Reserved "-" "of baton-proxy, unreleased: how many calls; a policy does that here"
     BATON_UPSTREAM_AUTH_TOKEN "BATON_UPSTREAM_AUTH_TOKEN" Reserved "-" "token for a server behind a URL"
     BATON_UPSTREAM_TIMEOUT "BATON_UPSTREAM_TIMEOUT" Reserved "-" "how long a server behind a URL may take"
-    BATON_PROXY_LOG_FILE "BATON_PROXY_LOG_FILE" Reserved "-" "friction events: a copy of the log"
-    BATON_GUEST_MODE "BATON_GUEST_MODE" Reserved "-" "friction events: guests"
-    BATON_GUEST_MAX_CALLS "BATON_GUEST_MAX_CALLS" Reserved "-" "friction events: calls of a guest"
-    BATON_DISABLED "BATON_DISABLED" Read "`off`" "friction events: none at all, unless it says no"
-    BATON_DSN "BATON_DSN" Read "-" "friction events: key, collector, tenant and vendor in one: `https://KEY@HOST/TENANT/SERVER`; the variables above go first"
+
+    // Friction events.
+    FRICTION "THOTH_FRICTION" Read "`on` where `BATON_EVENT_SINK` or `BATON_DSN` says where to, else `off`" "`on`: friction events, and what agents are asked for; `events`: nothing is added to the session; `off`: neither"
+    BATON_DISABLED "BATON_DISABLED" Read "`off`" "neither, unless it says no; goes before `THOTH_FRICTION`"
+    BATON_EVENT_SINK "BATON_EVENT_SINK" Read "`friction/events.jsonl` in thoth's own directory" "where friction events go, separated by commas: `stderr:`, `file:///path`, `https://HOST`"
+    BATON_DSN "BATON_DSN" Read "-" "key, collector, tenant and vendor in one: `https://KEY@HOST/TENANT/SERVER`; the variables below go first"
+    BATON_TENANT_ID "BATON_TENANT_ID" Read "`local`" "the tenant at the collector"
+    BATON_CONSENT_TOKEN "BATON_CONSENT_TOKEN" Read "`local`" "consent to send friction events; a collector needs it"
+    BATON_API_KEY "BATON_API_KEY" Read "-" "key for the collector; goes before `BATON_API_KEY_FILE`"
+    BATON_API_KEY_FILE "BATON_API_KEY_FILE" Read "-" "a file with that key, read at every use"
+    BATON_VENDOR_ID "BATON_VENDOR_ID" Read "`local`" "the wrapped server's vendor; a collector needs it"
+    BATON_TENANT_TYPE "BATON_TENANT_TYPE" Read "`vendor`" "`vendor` or `customer`: a customer has the report tool also where events go to a collector"
+    BATON_WIRE "BATON_WIRE" Read "`w3`" "the generation of collectors that events are for: `w1`, `w2` or `w3`"
+    BATON_INTENT_PARAM "BATON_INTENT_PARAM" Read "`required`" "whether tools ask agents what they want: `required`, `optional` or `off`; never enforced"
+    BATON_PROACTIVE "BATON_PROACTIVE" Read "`off`" "`on`: agents are asked to say what they are about to do, before anything went wrong"
+    BATON_WHITE_LABEL "BATON_WHITE_LABEL" Read "`off`" "`on`: the names of the tools that are added begin with `BATON_VENDOR_ID`, not with `baton`"
+    BATON_PRINCIPAL_ID_HMAC_KEY "BATON_PRINCIPAL_ID_HMAC_KEY" Read "-" "key that makes the pseudonym of `THOTH_USER_ID` in events; without one, events do not say who"
+    BATON_USER_ID_HMAC_KEY "BATON_USER_ID_HMAC_KEY" Read "-" "another name for `BATON_PRINCIPAL_ID_HMAC_KEY`, which goes first"
+    BATON_SCRUB_RULES "BATON_SCRUB_RULES" Read "-" "a TOML file of what to take out of events besides what always is"
+    BATON_PROXY_LOG_FILE "BATON_PROXY_LOG_FILE" Ignored "-" "thoth logs on stderr, which clients keep; see `THOTH_LOG_LEVEL`"
 
     // Of other programs of the same name.
     INSTALL_DIR "THOTH_INSTALL_DIR" Elsewhere "-" "installer: where to"
@@ -261,6 +269,11 @@ impl Env {
     pub fn ours(&self) -> Vec<String> {
         let is_ours = |name: &&str| name.starts_with("THOTH_") || name.starts_with("BATON_");
         self.names().filter(is_ours).map(str::to_owned).collect()
+    }
+
+    /// The text of a variable that is not thoth's, where it is set and UTF-8.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name)?.to_str().map(str::to_owned)
     }
 
     /// Every name that is set, in order.

@@ -15,13 +15,16 @@ pub mod failure;
 pub mod payload;
 pub mod runtime;
 
+mod ids;
 mod object;
+mod shorten;
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub use self::ids::Ids;
 pub(in crate::friction) use self::object::{Object, quote};
 use self::payload::Payload;
 use self::runtime::Client;
@@ -91,6 +94,8 @@ pub struct Stream {
     origin: Origin,
     client: Client,
     next: u64,
+    /// Whether a program says what happens; else its lines pass by.
+    is_library: bool,
 }
 
 /// An event that may hold secrets.
@@ -160,12 +165,24 @@ impl Principal {
 impl Stream {
     /// A stream in which nothing was said yet.
     pub fn new(wire: Wire, origin: Origin) -> Self {
-        Self { wire, origin, client: Client::default(), next: 0 }
+        Self { wire, origin, client: Client::default(), next: 0, is_library: false }
+    }
+
+    /// The same for what a program says of itself, where no line passes by: `transport_observed` is
+    /// `library`, and an agent that nobody named is `unknown`.
+    #[must_use]
+    pub fn of_library(self) -> Self {
+        Self { is_library: true, ..self }
     }
 
     /// The generation it is written in.
     pub fn wire(&self) -> Wire {
         self.wire
+    }
+
+    /// Which session it is.
+    pub fn session(&self) -> &str {
+        &self.origin.session
     }
 
     /// How many events there were.
@@ -182,6 +199,15 @@ impl Stream {
     /// says anything is kept.
     pub fn client(&mut self, info: RawObject<'_>) {
         if self.client.is_unknown() {
+            self.client = Client::read(info);
+        }
+    }
+
+    /// The same from a request's `_meta`, where clients of the era without handshake say it.
+    pub fn client_in(&mut self, meta: RawObject<'_>) {
+        if self.client.is_unknown()
+            && let Some(info) = meta.member(runtime::CLIENT_INFO).and_then(Raw::object)
+        {
             self.client = Client::read(info);
         }
     }
@@ -244,6 +270,9 @@ impl Stream {
                 }
                 let made = if origin.session_minted { "minted" } else { "observed" };
                 event.text("session_id_origin", made);
+                if self.is_library {
+                    event.text("transport_observed", "library");
+                }
             }
         }
         head.push(b',');
@@ -254,7 +283,8 @@ impl Stream {
     fn rest(&self, meta: Option<RawObject<'_>>, payload: &Payload<'_>) -> Vec<u8> {
         let mut rest = Vec::with_capacity(512);
         let mut event = Object::open(&mut rest);
-        event.text("agent_runtime", self.client.runtime(meta));
+        let unknown = if self.is_library { "unknown" } else { "mcp-proxy" };
+        event.text("agent_runtime", self.client.runtime(meta).unwrap_or(unknown));
         event.object("payload", |object| payload.write(self.wire, object));
         if let Some(meta) = meta.filter(|meta| !meta.is_empty()) {
             event.raw("runtime_meta", meta.text());
@@ -304,6 +334,11 @@ impl Event {
     /// The event's text: one line, without its newline.
     pub fn as_str(&self) -> &str {
         &self.line
+    }
+
+    /// The same, to keep.
+    pub fn into_line(self) -> String {
+        self.line
     }
 
     /// By what a collector knows it again.

@@ -32,6 +32,9 @@ use super::event::quote;
 use super::raw::RawObject;
 use crate::gate::json::Kind;
 
+/// Members of which one at least is in the answer to `initialize` or `server/discover`.
+const GREETINGS: [&str; 3] = ["protocolVersion", "serverInfo", "supportedVersions"];
+
 /// A parameter that is added to tools.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Param {
@@ -43,9 +46,11 @@ pub enum Param {
     Goal,
 }
 
-/// Whether the added parameters are advertised as required. Nothing is ever enforced.
+/// Whether parameters are added, and whether they are advertised as required. Nothing is ever enforced.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
+    /// None is added.
+    Off,
     /// They may be left out.
     Optional,
     /// They are asked for.
@@ -92,6 +97,7 @@ impl Mode {
     /// Its word in settings and events.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Off => "off",
             Self::Optional => "optional",
             Self::Required => "required",
         }
@@ -101,12 +107,12 @@ impl Mode {
 // === impl Additions ===
 
 impl Additions {
-    /// The result of `initialize` with a suffix to its instructions; `None` where the text is not
-    /// such a result.
+    /// The result of `initialize` or `server/discover` with a suffix to its instructions; `None` where
+    /// the text is not such a result.
     pub fn initialize(&self, result: &[u8], file: Option<&str>) -> Option<Vec<u8>> {
         let object = RawObject::read(result)?;
-        object.member("protocolVersion").or_else(|| object.member("serverInfo"))?;
-        let suffix = self.words.instructions(self.proactive, file);
+        GREETINGS.iter().find_map(|name| object.member(name))?;
+        let suffix = self.instructions(file);
         let mut edits = Edits::new(object.text());
         match object.member("instructions") {
             Some(instructions) if instructions.kind() == Kind::Text => {

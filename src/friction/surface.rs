@@ -55,6 +55,13 @@ impl Offer<'_> {
     }
 }
 
+/// The canonical text of one value: equal for equal values; `None` where it is not strict JSON.
+pub(in crate::friction) fn canonical(text: &[u8]) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    write(&mut out, text)?;
+    Some(out)
+}
+
 /// Writes the canonical text of one value. Each level reads what is below it anew; what could be
 /// deep enough for that to matter is not read at all (`serde_json` stops at 128 levels).
 fn write(out: &mut String, text: &[u8]) -> Option<()> {

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::decide::Basis;
+use super::happening::Ended;
 use super::message::{Call, RequestId};
 use super::verdict::{Effect, Grounds, Verdict};
 
@@ -25,6 +26,8 @@ pub const BLOCKED: i64 = -32_001;
 pub const STEP_UP: i64 = -32_002;
 /// JSON-RPC: an invalid request.
 pub const INVALID_REQUEST: i64 = -32_600;
+/// JSON-RPC: invalid parameters.
+pub const INVALID_PARAMS: i64 = -32_602;
 /// JSON-RPC: an internal error; here: the server gave no answer that could be passed on.
 pub const NO_ANSWER: i64 = -32_603;
 
@@ -43,23 +46,12 @@ pub enum Denial {
     Result,
 }
 
-/// Refuses one call.
-pub fn refusal(denial: Denial, call: &Call, verdict: &Verdict, basis: Basis) -> Bytes {
-    let data = Data::of(verdict, basis);
-    let message = sentence(call.tool(), verdict, basis);
-    let as_result = match denial {
-        Denial::Auto => call.is_modern(),
-        Denial::Error => false,
-        Denial::Result => true,
-    };
-    if as_result && !call.is_task() {
-        return result(call.id(), &message, &data);
-    }
-    let code = match &verdict.effect {
-        Effect::StepUp(_) => STEP_UP,
-        Effect::Allow | Effect::Modify(_) | Effect::Defer(_) | Effect::Block => BLOCKED,
-    };
-    error(Some(call.id()), code, &message, &data)
+/// A refusal of one call, before it takes its shape.
+#[derive(Debug)]
+pub struct Refusal<'a> {
+    code: i64,
+    message: String,
+    data: Data<'a>,
 }
 
 /// Answers a line that is not forwarded. `id` is `None` where it could not be told.
@@ -72,6 +64,24 @@ pub fn unreadable(id: Option<&RequestId>, code: i64, message: &str, reason_code:
 pub fn unanswered(id: &RequestId, message: &str, reason_code: &str) -> Bytes {
     let data = Data { reason_code: Some(reason_code), ..Data::default() };
     error(Some(id), NO_ANSWER, message, &data)
+}
+
+/// What a tool of thoth's own says: a tool's result.
+pub fn said(id: &RequestId, is_modern: bool, text: &str, is_error: bool) -> Bytes {
+    let (id, text) = (id.literal(), json(&text));
+    let kind = if is_modern { r#""resultType":"complete","# } else { "" };
+    let failed = if is_error { r#","isError":true"# } else { "" };
+    line(format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{{kind}"content":[{{"type":"text","text":{text}}}]{failed}}}}}"#
+    ))
+}
+
+/// Answers a call of a tool of thoth's own that asks to be run as a task.
+pub fn no_task(call: &Call) -> Bytes {
+    let tool: String = call.tool().chars().take(NAME_SHOWN).collect();
+    let message = format!("`{tool}` cannot be run as a task. Call it again without `task`.");
+    let data = Data { reason_code: Some("no_task"), ..Data::default() };
+    error(Some(call.id()), INVALID_PARAMS, &message, &data)
 }
 
 /// Tells the client that a held call is still waiting. `token` as the client spelled it; `step`
@@ -128,6 +138,38 @@ struct Policy<'a> {
     version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<&'a str>,
+}
+
+// === impl Refusal ===
+
+impl<'a> Refusal<'a> {
+    /// Refuses a call of `tool`.
+    pub fn new(tool: &str, verdict: &'a Verdict, basis: Basis) -> Self {
+        let code = match &verdict.effect {
+            Effect::StepUp(_) => STEP_UP,
+            Effect::Allow | Effect::Modify(_) | Effect::Defer(_) | Effect::Block => BLOCKED,
+        };
+        Self { code, message: sentence(tool, verdict, basis), data: Data::of(verdict, basis) }
+    }
+
+    /// The answer to the call, in the shape that it can take.
+    pub fn answer(&self, denial: Denial, call: &Call) -> Bytes {
+        let as_result = match denial {
+            Denial::Auto => call.is_modern(),
+            Denial::Error => false,
+            Denial::Result => true,
+        };
+        if as_result && !call.is_task() {
+            return result(call.id(), &self.message, &self.data);
+        }
+        error(Some(call.id()), self.code, &self.message, &self.data)
+    }
+
+    /// The same for whoever tells it.
+    pub fn into_end(self) -> Ended {
+        let Self { code, message, data } = self;
+        Ended::Refused { code, message, reason_code: data.reason_code.map(str::to_owned) }
+    }
 }
 
 // === impl Data ===

@@ -4,7 +4,8 @@
 //! session applies it to the answers that pass by and takes it out of calls again, before anybody
 //! judges them. A server's line is edited only where its request is known by id and method.
 
-/// Adds to answers, and takes out of calls what was added.
+/// Adds to answers, and takes out of calls what was added. Texts hold no line break: neither those
+/// that are given nor those that come back.
 pub trait Extras: Send {
     /// The result of `initialize` or `server/discover`, with what is added; `None` to leave it as
     /// it is.
@@ -50,6 +51,6 @@ pub enum Own {
     Noted(String),
     /// The agent's words were not taken; this text says why, as a result with `isError`.
     Refused(String),
-    /// The report on the session so far is wanted.
+    /// The report on the session so far is wanted: [`super::session::Effect::Report`].
     Report,
 }

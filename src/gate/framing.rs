@@ -89,6 +89,19 @@ impl Line {
         self.wire.slice(range)
     }
 
+    /// The same line with other text in one place: all other bytes stay. The text must hold no
+    /// newline.
+    pub(super) fn replaced(&self, range: std::ops::Range<usize>, texts: [&[u8]; 3]) -> Self {
+        let grown: usize = texts.iter().map(|text| text.len()).sum();
+        let mut wire = BytesMut::with_capacity(self.wire.len() - range.len() + grown);
+        wire.put_slice(&self.wire[..range.start]);
+        for text in texts {
+            wire.put_slice(text);
+        }
+        wire.put_slice(&self.wire[range.end..]);
+        Self { len: self.len - range.len() + grown, wire: wire.freeze() }
+    }
+
     /// The message and its line ending, ready to be written.
     pub(super) fn into_wire(self) -> Bytes {
         self.wire

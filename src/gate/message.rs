@@ -9,7 +9,8 @@
 //! - Only [`Outbound`] can be written to the server, and a call becomes one only together with a
 //!   [`Permit`].
 //! - What is judged is what is sent: a line is forwarded byte for byte, but for line separators
-//!   inside strings, which are sent as escapes, and for arguments that a permit replaces.
+//!   inside strings, which are sent as escapes, for what thoth had added to the arguments and takes
+//!   out before anybody judges them, and for arguments that a permit replaces.
 
 pub mod client;
 pub mod server;
@@ -21,11 +22,12 @@ mod tests;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 pub use self::id::{RequestId, of_overlong as overlong_id};
 use super::decide::Permit;
 use super::framing::Line;
+use super::verdict::Arguments;
 
 /// A tool call that is not decided yet.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct Call {
     tool: Arc<str>,
     line: Line,
     arguments: Place,
+    /// Where `params._meta` stands, where that is an object.
+    meta: Option<Range<usize>>,
     progress_token: Option<Box<str>>,
     modern: bool,
     task: bool,
@@ -79,6 +83,22 @@ impl Call {
         }
     }
 
+    /// The text of `params._meta`, where that is an object. A slice of the line.
+    pub fn meta(&self) -> Option<Bytes> {
+        self.meta.clone().map(|range| self.line.slice(range))
+    }
+
+    /// The same call with other arguments. Whatever is judged, written down and sent from here on
+    /// is this one.
+    #[must_use]
+    pub fn with_arguments(self, arguments: &Arguments) -> Self {
+        let (line, range) = self.arguments.fill(&self.line, arguments);
+        let (was, is) = (self.size(), line.as_bytes().len());
+        let moved = |at: usize| if at < self.arguments.at() { at } else { at + is - was };
+        let meta = self.meta.map(|meta| moved(meta.start)..moved(meta.end));
+        Self { line, arguments: Place::At(range), meta, ..self }
+    }
+
     /// The token to send progress notifications with, as the client spelled it.
     pub fn progress_token(&self) -> Option<&str> {
         self.progress_token.as_deref()
@@ -108,6 +128,32 @@ impl Call {
     }
 }
 
+// === impl Place ===
+
+impl Place {
+    /// Where the arguments begin, or would.
+    fn at(&self) -> usize {
+        match self {
+            Self::At(range) => range.start,
+            Self::AloneAt(at) | Self::BeforeOthersAt(at) => *at,
+        }
+    }
+
+    /// The line with these arguments here, and where they stand in it.
+    fn fill(&self, line: &Line, arguments: &Arguments) -> (Line, Range<usize>) {
+        const MEMBER: &[u8] = b"\"arguments\":";
+
+        let arguments = arguments.as_str().as_bytes();
+        let (range, before, after): (_, &[u8], &[u8]) = match self {
+            Self::At(range) => (range.clone(), b"", b""),
+            Self::AloneAt(at) => (*at..*at, MEMBER, b""),
+            Self::BeforeOthersAt(at) => (*at..*at, MEMBER, b","),
+        };
+        let start = range.start + before.len();
+        (line.replaced(range, [before, arguments, after]), start..start + arguments.len())
+    }
+}
+
 // === impl Outbound ===
 
 impl Outbound {
@@ -116,20 +162,7 @@ impl Outbound {
         let Some(arguments) = permit.into_arguments() else {
             return Self(call.line.into_wire());
         };
-        let arguments = arguments.as_str().as_bytes();
-        let (range, before, after): (_, &[u8], &[u8]) = match call.arguments {
-            Place::At(range) => (range, b"", b""),
-            Place::AloneAt(at) => (at..at, b"\"arguments\":", b""),
-            Place::BeforeOthersAt(at) => (at..at, b"\"arguments\":", b","),
-        };
-        let wire = call.line.into_wire();
-        let mut modified = BytesMut::with_capacity(wire.len() + arguments.len() + 16);
-        modified.put_slice(&wire[..range.start]);
-        modified.put_slice(before);
-        modified.put_slice(arguments);
-        modified.put_slice(after);
-        modified.put_slice(&wire[range.end..]);
-        Self(modified.freeze())
+        Self(call.arguments.fill(&call.line, &arguments).0.into_wire())
     }
 
     /// The bytes to write, with their line ending.

@@ -13,6 +13,14 @@ use super::verdict::Grounds;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ticket(pub u64);
 
+impl Ticket {
+    /// The call's name among all calls: the same in the journal's records and in friction events.
+    /// `session` is the session's id, which no other session has.
+    pub fn call_id(self, session: &str) -> String {
+        format!("{session}-{}", self.0)
+    }
+}
+
 /// Writes records down. The seam between the gate and the journal: implemented by the journal, and
 /// by memories in tests.
 pub trait Recorder {

@@ -14,6 +14,8 @@
 mod answers;
 mod calls;
 mod ending;
+mod own;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -24,13 +26,15 @@ use bytes::Bytes;
 
 use super::answer::{self, Denial};
 use super::decide::Rules;
+use super::extras::Extras;
 use super::framing::{Line, TooLong};
+use super::happening::{Ended, Happening};
 use super::message::client::{self, Request, Unreadable};
 use super::message::{Call, Outbound, RequestId, overlong_id};
 use super::record::{End, Outcome, Record, Recorder, Ticket};
 use super::tools::Tools;
 use super::verdict::{Answer, Calls, Hold, Judge, Question};
-use super::waiting::{Forwarded, NoRoom, Open, Requests};
+use super::waiting::{Forwarded, NoRoom, Open, Requested, Requests};
 
 /// How long the server's input stays open after the client has closed its end, while answers are
 /// outstanding: some servers drop what they work on when their input ends.
@@ -50,6 +54,8 @@ pub enum Input {
     Asked(Ticket, Answer),
     /// Waiting for a person's answer about a held call has ended.
     Waited(Ticket, Answer),
+    /// What was wanted by [`Effect::Report`].
+    Reported(Ticket, String),
     /// The server said something, or something too long.
     Server(Result<Line, TooLong>),
     /// The server will say no more.
@@ -71,6 +77,10 @@ pub enum Effect {
     Note(Note),
     /// Write a record about what is over. Nothing depends on it.
     Record(Record),
+    /// Make a report on the session so far; it comes back as [`Input::Reported`].
+    Report(Ticket),
+    /// Tell what happened, at once.
+    Tell(Box<Happening>),
     /// Write a line to the client.
     ToClient(Bytes),
     /// Write a line to the server.
@@ -105,18 +115,23 @@ pub struct Settings {
     pub denial: Denial,
     /// Whether a remote enforcer is asked.
     pub remote: bool,
+    /// Whether what happens is told: [`Effect::Tell`].
+    pub tells: bool,
 }
 
 /// The state of one session.
 pub struct Session {
     settings: Settings,
     judge: Option<Box<dyn Judge + Send>>,
+    extras: Option<Box<dyn Extras>>,
     requests: Requests,
     /// Requests of the server that the client has not answered.
     asked: BTreeSet<RequestId>,
     tools: Tools,
     calls: Calls,
     tickets: u64,
+    /// How many requests that are no calls were told.
+    numbers: u64,
     effects: VecDeque<Effect>,
     ending: Ending,
 }
@@ -142,14 +157,22 @@ impl Session {
         Self {
             settings,
             judge,
+            extras: None,
             requests: Requests::default(),
             asked: BTreeSet::new(),
             tools: Tools::default(),
             calls: Calls::default(),
             tickets: 0,
+            numbers: 0,
             effects: VecDeque::new(),
             ending: Ending::No,
         }
+    }
+
+    /// The same session, with something added to what the server offers.
+    #[must_use]
+    pub fn adding(self, extras: Box<dyn Extras>) -> Self {
+        Self { extras: Some(extras), ..self }
     }
 
     /// Takes in one thing that happened. Decisions are written to `recorder` before anything
@@ -161,6 +184,7 @@ impl Session {
             Input::ClientClosed => self.client_closed(now),
             Input::Asked(ticket, answer) => self.asked(ticket, answer, now, recorder),
             Input::Waited(ticket, answer) => self.waited(ticket, answer, now, recorder),
+            Input::Reported(ticket, text) => self.reported(ticket, &text),
             Input::Server(Ok(line)) => self.server_line(line, now, recorder),
             Input::Server(Err(long)) => self.server_too_long(&long, now),
             Input::ServerClosed => self.server_closed(now),
@@ -201,8 +225,11 @@ impl Session {
                     self.note(Note::AnswerToNobody);
                 }
             }
-            Err(Unreadable { why, id }) => {
-                self.unreadable(id, why.code(), &why.to_string(), why.reason_code(), bytes);
+            Err(Unreadable { why, id, attempt }) => {
+                let told = attempt.and_then(|attempt| self.tell_attempt(*attempt));
+                let end =
+                    self.unreadable(id, why.code(), &why.to_string(), why.reason_code(), bytes);
+                self.tell_end(told, end);
             }
         }
     }
@@ -219,7 +246,7 @@ impl Session {
     }
 
     /// Answers a line that is not forwarded. An id that belongs to an open request is not named:
-    /// its answer is still to come.
+    /// its answer is still to come. Returns what there is to tell of it.
     fn unreadable(
         &mut self,
         id: Option<RequestId>,
@@ -227,35 +254,40 @@ impl Session {
         why: &str,
         reason_code: &'static str,
         bytes: usize,
-    ) {
+    ) -> Ended {
         let id = id.filter(|id| self.requests.get(id).is_none());
         let message = format!("the message was not forwarded: {why}");
         self.note(Note::Refused(reason_code));
         self.record(Record::Unreadable { reason_code, bytes });
         self.send_client(answer::unreadable(id.as_ref(), code, &message, reason_code));
+        Ended::Refused { code, message, reason_code: Some(reason_code.to_owned()) }
     }
 
     fn request(&mut self, request: Request, now: Instant) {
-        let Request { id, method, line } = request;
+        let number = self.tell_request(&request);
+        let Request { id, method, line, .. } = request;
+        let requested = Requested { method, number, cancelled: false };
         if let Err(why) = self.requests.room_for(&id, 0) {
-            return self.no_room(&id, why);
+            let end = self.no_room(&id, why);
+            return self.tell_request_end(requested, 0, || end);
         }
-        let replaced = self.requests.open(id, Open::Request(method, false));
+        let replaced = self.requests.open(id, Open::Request(requested));
         self.settle_cancelled(replaced, now);
         self.send_server(line.into());
     }
 
-    fn no_room(&mut self, id: &RequestId, why: NoRoom) {
+    fn no_room(&mut self, id: &RequestId, why: NoRoom) -> Ended {
         let (id, why, reason_code) = match why {
             NoRoom::IdInUse => {
                 (None, "its id belongs to a request that is still open", "id_in_use")
             }
             NoRoom::Full => (Some(id.clone()), "too many requests are open", "too_many_in_flight"),
         };
-        self.unreadable(id, answer::INVALID_REQUEST, why, reason_code, 0);
+        self.unreadable(id, answer::INVALID_REQUEST, why, reason_code, 0)
     }
 
-    /// A cancelled call whose id is taken by a new request will not be answered any more.
+    /// A cancelled call whose id is taken by a new request will not be answered any more. Its end
+    /// was told when it was cancelled.
     fn settle_cancelled(&mut self, replaced: Option<Open>, now: Instant) {
         if let Some(Open::Forwarded(forwarded)) = replaced {
             self.forwarded_ended(forwarded, End::Cancelled, now);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::json::{Kind, Reader, Strict};
 use super::record::Ticket;
 
 /// What a judge on this machine may look at. Who asks (agent, user, intent …) is the same for a
@@ -270,6 +271,25 @@ impl Arguments {
         let text = text.trim_matches([' ', '\t']);
         super::json::object(text).map_err(|_| NotArguments)?;
         Ok(Self(super::json::respell(text).into()))
+    }
+
+    /// As [`Arguments::parse`], for text that was cut out of a client's line: nothing about it is
+    /// mended.
+    ///
+    /// # Errors
+    ///
+    /// [`NotArguments`], also for a line break of any kind.
+    pub fn of_line(text: Vec<u8>) -> Result<Self, NotArguments> {
+        let text = String::from_utf8(text).map_err(|_| NotArguments)?;
+        let mut reader = Reader::<Strict>::new(text.as_bytes());
+        let is_object = reader.value(0).is_ok_and(|span| span.kind == Kind::Object);
+        // Between tokens a newline would be JSON.
+        let is_one_line = !text.contains('\n') && !reader.has_line_breaks();
+        if is_object && is_one_line && reader.end().is_ok() {
+            Ok(Self(text.into()))
+        } else {
+            Err(NotArguments)
+        }
     }
 
     /// The object's text. Holds no line break that a line-splitting reader could act on.

@@ -22,15 +22,31 @@ pub const MOST_OPEN: usize = 32_768;
 /// refused; one alone is always admitted.
 pub const MOST_WAITING: usize = 256 * 1024 * 1024;
 
+/// How many calls of thoth's own tools may wait at once. Beyond, further ones are told to come back.
+pub const MOST_OWN: usize = 16;
+
 /// One open request of the client.
 #[derive(Debug)]
 pub enum Open {
     /// A call that was forwarded.
     Forwarded(Forwarded),
-    /// Another request, forwarded; and whether the client has cancelled it since.
-    Request(Method, bool),
+    /// A call of a tool of thoth's own, which waits for what it asked for.
+    Own(Ticket),
+    /// Another request, forwarded.
+    Request(Requested),
     /// A call that waits for its decision.
     Waiting(Ticket),
+}
+
+/// A request that is no call, and that the server works on.
+#[derive(Clone, Copy, Debug)]
+pub struct Requested {
+    /// What it asks for.
+    pub method: Method,
+    /// Its number among those that are told.
+    pub number: Option<u64>,
+    /// Whether the client has cancelled it: an answer may still come, or not.
+    pub cancelled: bool,
 }
 
 /// A call the server works on.
@@ -75,11 +91,21 @@ pub struct Held {
     pub told: u32,
 }
 
+/// A call of a tool of thoth's own that waits.
+#[derive(Debug)]
+pub struct OwnCall {
+    /// What it is answered by.
+    pub id: RequestId,
+    /// Whether it belongs to the era without handshake.
+    pub modern: bool,
+}
+
 /// All open requests.
 #[derive(Debug, Default)]
 pub struct Requests {
     open: BTreeMap<RequestId, Open>,
     waiting: BTreeMap<Ticket, Waiting>,
+    own: BTreeMap<Ticket, OwnCall>,
     bytes_waiting: usize,
     /// When to tell the client about held calls. A call that is gone is passed over when it is due.
     due: BTreeSet<(Instant, Ticket)>,
@@ -100,8 +126,8 @@ impl Open {
     fn is_cancelled(&self) -> bool {
         match self {
             Self::Forwarded(forwarded) => forwarded.cancelled,
-            Self::Request(_, cancelled) => *cancelled,
-            Self::Waiting(_) => false,
+            Self::Request(requested) => requested.cancelled,
+            Self::Own(_) | Self::Waiting(_) => false,
         }
     }
 }
@@ -161,6 +187,32 @@ impl Requests {
         self.waiting.get_mut(&ticket)
     }
 
+    /// Lets a call of a tool of thoth's own wait; gives it back where too many do.
+    ///
+    /// # Errors
+    ///
+    /// The call, where [`MOST_OWN`] wait already.
+    pub fn wait_own(&mut self, ticket: Ticket, call: OwnCall) -> Result<(), OwnCall> {
+        if self.own.len() >= MOST_OWN {
+            return Err(call);
+        }
+        self.open.insert(call.id.clone(), Open::Own(ticket));
+        self.own.insert(ticket, call);
+        Ok(())
+    }
+
+    /// Closes a call of a tool of thoth's own.
+    pub fn close_own(&mut self, ticket: Ticket) -> Option<OwnCall> {
+        let call = self.own.remove(&ticket)?;
+        self.open.remove(&call.id);
+        Some(call)
+    }
+
+    /// The tickets of the calls of thoth's own tools that wait, oldest first.
+    pub fn own(&self) -> Vec<Ticket> {
+        self.own.keys().copied().collect()
+    }
+
     /// The tickets of all waiting calls, oldest first.
     pub fn tickets(&self) -> Vec<Ticket> {
         self.waiting.keys().copied().collect()
@@ -193,8 +245,10 @@ impl Requests {
     /// Whether the client still waits for an answer of the server, or for a decision.
     pub fn is_busy(&self) -> bool {
         self.open.values().any(|open| match open {
-            Open::Request(Method::Listen, _) => false,
-            Open::Forwarded(_) | Open::Request(..) | Open::Waiting(_) => !open.is_cancelled(),
+            Open::Request(Requested { method: Method::Listen, .. }) => false,
+            Open::Forwarded(_) | Open::Own(_) | Open::Request(_) | Open::Waiting(_) => {
+                !open.is_cancelled()
+            }
         })
     }
 

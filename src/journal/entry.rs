@@ -53,6 +53,7 @@ pub(super) struct Policy<'a> {
 #[derive(Serialize)]
 pub(super) struct Decision<'a> {
     call: u64,
+    call_id: String,
     id: &'a str,
     tool: &'a str,
     #[serde(rename = "decision")]
@@ -91,6 +92,7 @@ pub(super) struct Decision<'a> {
 #[derive(Serialize)]
 pub(super) struct Ended<'a> {
     call: u64,
+    call_id: String,
     tool: &'a str,
     end: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,7 +169,7 @@ impl<'a> From<&'a PolicyRef> for Policy<'a> {
 // === impl Decision ===
 
 impl<'a> Decision<'a> {
-    pub(super) fn new(decided: &'a Decided, how: &Arguments) -> Self {
+    pub(super) fn new(decided: &'a Decided, call_id: String, how: &Arguments) -> Self {
         let hashed = |text: &[u8]| match how {
             Arguments::Full => None,
             Arguments::Hashed(hashed) => Some(Hashed::of(hashed, text)),
@@ -180,6 +182,7 @@ impl<'a> Decision<'a> {
         let modified = decided.modified.as_deref().map(str::as_bytes);
         Self {
             call: decided.ticket.0,
+            call_id,
             id: &decided.id,
             tool: &decided.tool,
             word: decided.decision,
@@ -207,7 +210,7 @@ impl<'a> Decision<'a> {
 
 impl<'a> Ended<'a> {
     /// `digest` is that of the outcome's [`answer`].
-    pub(super) fn new(outcome: &'a Outcome, digest: Option<Digest>) -> Self {
+    pub(super) fn new(outcome: &'a Outcome, call_id: String, digest: Option<Digest>) -> Self {
         let (end, is_error, code) = match outcome.end {
             End::Result { is_error, .. } => ("result", Some(is_error), None),
             End::Error { code, .. } => ("error", None, code),
@@ -217,6 +220,7 @@ impl<'a> Ended<'a> {
         };
         Self {
             call: outcome.ticket.0,
+            call_id,
             tool: &outcome.tool,
             end,
             is_error,

@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! - Each question ends in exactly one answer, unless it is withdrawn: a task that panics is an
-//!   answer that blocks.
+//!   answer that blocks, or a report that says so.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,16 @@ use crate::gate::record::Ticket;
 use crate::gate::session::Input;
 use crate::gate::verdict::{Answer, Hold, Question, Verdict};
 
-/// Who is asked about calls: the enforcer, or a table in tests.
+/// Who is asked: the enforcer about calls, whoever keeps the session's story for a report; or a table
+/// in tests. What a session does not ask for ([`Settings::remote`](crate::gate::session::Settings),
+/// [`Own::Report`](crate::gate::extras::Own)) need not be there.
 ///
-/// Both futures must end by themselves, and must be safe to drop.
+/// All futures must end by themselves, and must be safe to drop.
 pub trait Ask: Clone + Send + 'static {
     /// Asks about one call.
     fn ask(&self, question: Question) -> impl Future<Output = Answer> + Send;
+    /// Makes a report on the session so far, for the agent.
+    fn report(&self) -> impl Future<Output = String> + Send;
     /// Waits until a person has answered about a held call.
     fn wait(&self, hold: Hold) -> impl Future<Output = Answer> + Send;
 }
@@ -26,37 +30,45 @@ pub trait Ask: Clone + Send + 'static {
 /// The questions that have no answer yet. The session bounds their number.
 #[derive(Debug)]
 pub(super) struct Questions<A> {
-    asker: Option<A>,
+    asker: A,
     tasks: JoinSet<Input>,
-    tickets: BTreeMap<Id, Ticket>,
+    /// What each task's end is, should it panic.
+    failures: BTreeMap<Id, Failure>,
     handles: BTreeMap<Ticket, AbortHandle>,
 }
 
+/// What becomes of a task that panics.
+#[derive(Debug)]
+enum Failure {
+    /// The call it was about is blocked.
+    Blocks(Ticket),
+    /// The report says so.
+    SaysSo(Ticket),
+}
+
+// === impl Questions ===
+
 impl<A: Ask> Questions<A> {
-    pub(super) fn new(asker: Option<A>) -> Self {
-        Self { asker, tasks: JoinSet::new(), tickets: BTreeMap::new(), handles: BTreeMap::new() }
+    pub(super) fn new(asker: A) -> Self {
+        Self { asker, tasks: JoinSet::new(), failures: BTreeMap::new(), handles: BTreeMap::new() }
     }
 
     pub(super) fn ask(&mut self, question: Question) {
         let (asker, ticket) = (self.asker.clone(), question.ticket);
-        self.spawn(ticket, async move {
-            let answer = match asker {
-                Some(asker) => asker.ask(question).await,
-                None => nobody(),
-            };
-            Input::Asked(ticket, answer)
-        });
+        let task = async move { Input::Asked(ticket, asker.ask(question).await) };
+        self.spawn(Failure::Blocks(ticket), task);
+    }
+
+    pub(super) fn report(&mut self, ticket: Ticket) {
+        let asker = self.asker.clone();
+        let task = async move { Input::Reported(ticket, asker.report().await) };
+        self.spawn(Failure::SaysSo(ticket), task);
     }
 
     pub(super) fn wait(&mut self, ticket: Ticket, hold: Hold) {
         let asker = self.asker.clone();
-        self.spawn(ticket, async move {
-            let answer = match asker {
-                Some(asker) => asker.wait(hold).await,
-                None => nobody(),
-            };
-            Input::Waited(ticket, answer)
-        });
+        let task = async move { Input::Waited(ticket, asker.wait(hold).await) };
+        self.spawn(Failure::Blocks(ticket), task);
     }
 
     pub(super) fn withdraw(&mut self, ticket: Ticket) {
@@ -75,15 +87,16 @@ impl<A: Ask> Questions<A> {
                 Ok((id, input)) => (id, Some(input)),
                 Err(ended) => (ended.id(), None),
             };
-            let Some(ticket) = self.tickets.remove(&id) else { continue };
+            let Some(failure) = self.failures.remove(&id) else { continue };
+            let ticket = failure.ticket();
             let withdrawn = self.handles.get(&ticket).is_none_or(|handle| handle.id() != id);
             if withdrawn {
                 continue;
             }
             self.handles.remove(&ticket);
             return Some(input.unwrap_or_else(|| {
-                tracing::error!("asking about a call failed inside thoth; the call is blocked");
-                Input::Asked(ticket, Answer::Said(internal()))
+                tracing::error!("what was asked about a call failed inside thoth");
+                failure.into_input()
             }));
         }
     }
@@ -92,17 +105,33 @@ impl<A: Ask> Questions<A> {
         self.tasks.shutdown().await;
     }
 
-    fn spawn(&mut self, ticket: Ticket, task: impl Future<Output = Input> + Send + 'static) {
+    fn spawn(&mut self, failure: Failure, task: impl Future<Output = Input> + Send + 'static) {
         let handle = self.tasks.spawn(task);
-        self.tickets.insert(handle.id(), ticket);
+        let ticket = failure.ticket();
+        self.failures.insert(handle.id(), failure);
         self.handles.insert(ticket, handle);
     }
 }
 
-fn internal() -> Verdict {
-    Verdict::block("internal_error", "thoth failed to ask about it; please report this")
-}
+// === impl Failure ===
 
-fn nobody() -> Answer {
-    Answer::Said(Verdict::block("no_decision", "there is nobody to ask"))
+impl Failure {
+    fn ticket(&self) -> Ticket {
+        match self {
+            Self::Blocks(ticket) | Self::SaysSo(ticket) => *ticket,
+        }
+    }
+
+    fn into_input(self) -> Input {
+        match self {
+            Self::Blocks(ticket) => {
+                let reason = "thoth failed to ask about it; please report this";
+                Input::Asked(ticket, Answer::Said(Verdict::block("internal_error", reason)))
+            }
+            Self::SaysSo(ticket) => {
+                let text = "The report failed inside thoth; please tell its makers.";
+                Input::Reported(ticket, text.to_owned())
+            }
+        }
+    }
 }

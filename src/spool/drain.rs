@@ -19,7 +19,8 @@ pub const REMEMBERED: usize = 8192;
 /// How much is read at once, in bytes.
 const CHUNK: usize = 64 * 1024;
 
-const LOCK: &str = "drain.lock";
+/// Held by the one process that drains.
+pub(super) const LOCK: &str = "drain.lock";
 
 /// The one process that empties a spool, as long as this lives.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ fn event(number: u128) -> Event {
 
 fn spool(limits: Limits) -> (TempDir, Spool) {
     let home = tempfile::tempdir().unwrap();
-    let spool = Spool::open(home.path(), "s", limits).unwrap();
+    let spool = Spool::open(home.path(), "s", "a place", limits).unwrap();
     (home, spool)
 }
 
@@ -168,6 +168,21 @@ fn a_segment_is_closed_by_its_age() {
         writer.append(&[event(u128::try_from(second).unwrap())], at(second * SECOND)).unwrap();
     }
     assert_eq!(spool.stock().segments, 2);
+}
+
+#[test]
+fn a_writer_that_rests_keeps_nobody_from_its_segment() {
+    let (_home, spool) = spool(Limits::default());
+    let mut writer = Writer::new(spool.clone());
+    writer.rest();
+    writer.append(&[event(1)], at(0)).unwrap();
+    writer.rest();
+    let mut drain = drain(&spool);
+    assert_eq!(empty(&mut drain, at(0)), [1]);
+    assert_eq!((spool.stock(), files(&spool, "lock").len()), (Stock::default(), 1), "its own");
+    writer.append(&[event(2)], at(0)).unwrap();
+    assert_eq!(empty(&mut drain, at(0)), [2]);
+    assert_eq!(spool.stock().segments, 1, "which may grow again");
 }
 
 #[test]
@@ -346,7 +361,7 @@ fn where_nothing_can_be_written_it_says_so_and_goes_on_later() {
     fs::remove_dir_all(home.path().join("spool")).unwrap();
     let error = writer.append(&[event(1)], at(0)).unwrap_err();
     assert!(error.to_string().starts_with("cannot write to the spool "));
-    Spool::open(home.path(), "s", Limits::default()).unwrap();
+    Spool::open(home.path(), "s", "a place", Limits::default()).unwrap();
     writer.append(&[event(2)], at(0)).unwrap();
     assert_eq!(empty(&mut drain(&spool), at(0)), [2]);
 }

@@ -22,8 +22,8 @@ def install() -> None:
     check_tools()
     places.INSTALLED.mkdir(parents=True, exist_ok=True)
     install_npm()
-    for line in (1, 2):
-        install_python(line)
+    for name in ("python-1", "python-2", "baton-w1", "baton-w2", "baton-w3"):
+        install_python(name)
     stage()
 
 
@@ -51,15 +51,15 @@ def install_npm() -> None:
     stamp.write()
 
 
-def install_python(line: int) -> None:
-    """Builds the virtual environment of one line of the Python SDK."""
-    requirements = places.SUITE / f"requirements-{line}.txt"
-    stamp = Stamp(f"python-{line}", [requirements])
+def install_python(name: str) -> None:
+    """Builds one virtual environment: of a line of the Python SDK, or of a generation of Baton's models."""
+    requirements = places.SUITE / f"requirements-{name.removeprefix('python-')}.txt"
+    stamp = Stamp(name, [requirements])
     if stamp.current():
         return
-    home = places.INSTALLED / f"python-{line}"
+    home = places.INSTALLED / name
     run([sys.executable, "-m", "venv", "--clear", str(home)], places.INSTALLED)
-    pip = [str(places.python(line)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run([*pip, "--no-deps", "--requirement", str(requirements)], places.INSTALLED)
     stamp.write()
 

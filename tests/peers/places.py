@@ -16,6 +16,17 @@ def python(line: int) -> Path:
     return INSTALLED / f"python-{line}" / "bin" / "python"
 
 
+def baton(wire: str) -> Path:
+    """The interpreter of the environment that holds the models of one wire generation (w1, w2, w3)."""
+    return INSTALLED / f"baton-{wire}" / "bin" / "python"
+
+
+def schemas() -> Path | None:
+    """Where the published JSON Schemas of all generations are, beside this repository; nobody needs them."""
+    found = (above / "shared" / "data" / "baton" for above in REPOSITORY.parents)
+    return next((folder for folder in found if folder.is_dir()), None)
+
+
 def tool(name: str) -> Path:
     """A command that the second Python environment installs."""
     return INSTALLED / "python-2" / "bin" / name

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::config::settings;
+use crate::emitter::Handle;
 use crate::endpoint::sidecar::{Contact, Decisions};
+use crate::gate::happening::Happening;
 use crate::gate::record::{Record, Recorder};
 use crate::journal::Journal;
 use crate::machine::clock;
@@ -26,6 +28,8 @@ pub(super) struct Journalist {
     tally: Tally,
     /// Where lists of tools go, where anybody wants them.
     lists: Option<mpsc::Sender<Vec<u8>>>,
+    /// Where friction is told, where it is.
+    friction: Option<Handle>,
 }
 
 /// What was done so far. Clones share it; the lock is held for a few assignments only.
@@ -59,8 +63,9 @@ impl Journalist {
         settings: settings::Journal,
         tally: Tally,
         lists: Option<mpsc::Sender<Vec<u8>>>,
+        friction: Option<Handle>,
     ) -> Self {
-        Self { journal, best_effort: settings.best_effort, writing: true, tally, lists }
+        Self { journal, best_effort: settings.best_effort, writing: true, tally, lists, friction }
     }
 
     pub(super) fn close(&mut self) {
@@ -118,6 +123,12 @@ impl Recorder for Journalist {
         if let Some(lists) = self.lists.as_ref().filter(|_| result.len() <= LONGEST_LIST) {
             // Nobody waits for whoever reads them: what finds the queue full is not reported.
             let _ = lists.try_send(result.to_vec());
+        }
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        if let Some(friction) = &self.friction {
+            friction.happened(happening);
         }
     }
 }

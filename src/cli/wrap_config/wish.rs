@@ -89,7 +89,7 @@ fn merged(had: &[String], given: &[(&str, Vec<String>)]) -> Vec<String> {
 }
 
 /// The flags an entry has, without some.
-fn without(had: &[String], names: &[&str]) -> Vec<String> {
+pub(in crate::cli) fn without(had: &[String], names: &[&str]) -> Vec<String> {
     let mut flags = parse(had);
     flags.retain(|flag| !names.contains(&flag.name.as_str()));
     flags.into_iter().flat_map(|flag| flag.words).collect()
@@ -157,14 +157,14 @@ impl Wish {
 }
 
 /// A server's name as an agent's: without what `thoth run` would not take.
-fn agent(name: &str) -> String {
+pub(in crate::cli) fn agent(name: &str) -> String {
     let name = name.replace(char::is_control, "_");
     if name.trim().is_empty() { "server".to_owned() } else { name }
 }
 
 /// The path of a policy as an entry needs it: whole, since clients start it from anywhere. A name
 /// of a built-in pack stays a name.
-pub(super) fn policy(name: &str) -> std::io::Result<String> {
+pub(in crate::cli) fn policy(name: &str) -> std::io::Result<String> {
     if crate::policy::Pack::named(name).is_some() {
         return Ok(name.to_owned());
     }

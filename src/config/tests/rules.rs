@@ -140,7 +140,7 @@ fn what_does_nothing_is_said() {
             ("THOTH_ENFORCR_URL", "https://e.example"),
             ("THOTH_SOMETHING", "x"),
             ("THOTH_EVENT_INGEST_TOKEN", "x"),
-            ("BATON_PROACTIVE", "on"),
+            ("BATON_GUEST_MODE", "on"),
             ("BATON_FOO", "x"),
             ("THOTH_USER_ID", " "),
             ("THOTH_VERSION", "1"),
@@ -157,7 +157,7 @@ fn what_does_nothing_is_said() {
         notices,
         [
             "THOTH_ENFORCEMENT: says something else than THOTH_ENFORCEMENT_MODE, which counts",
-            "BATON_PROACTIVE: is not read by this version of thoth",
+            "BATON_GUEST_MODE: is not read by this version of thoth",
             "THOTH_ENFORCR_URL: is no variable that thoth knows; was THOTH_ENFORCER_URL meant?",
             "THOTH_EVENT_INGEST_TOKEN: is not read by this version of thoth",
             "THOTH_SOMETHING: is no variable that thoth knows",

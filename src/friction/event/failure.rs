@@ -71,6 +71,13 @@ impl<'a> Failure<'a> {
         Self { error_type, body, kind }
     }
 
+    /// Reads a tool's result that says `isError: true`.
+    pub fn of_tool(result: &[u8]) -> Self {
+        let body = texts(RawObject::read(result).and_then(|result| result.member("content")));
+        let kind = FailureKind::told_by(&body);
+        Self { error_type: "tool_error".into(), body: body.into(), kind }
+    }
+
     /// A call that thoth refused.
     pub fn refused(code: i64, reason: &'a str) -> Self {
         Self { error_type: code.to_string().into(), body: reason.into(), kind: None }
@@ -109,9 +116,7 @@ impl Verdict<'_> {
         if result.member("isError").map(Raw::text) != Some(b"true") {
             return Self::Succeeded;
         }
-        let body = texts(result.member("content"));
-        let kind = FailureKind::told_by(&body);
-        Self::Failed(Failure { error_type: "tool_error".into(), body: body.into(), kind })
+        Self::Failed(Failure::of_tool(result.text()))
     }
 }
 

@@ -12,11 +12,11 @@ pub struct Client {
     runtime: Option<String>,
 }
 
+/// The member of a request's `_meta` in which clients of the era without handshake name themselves.
+pub(super) const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+
 /// The longest name or version that is repeated, in characters.
 const LONGEST: usize = 128;
-
-/// What an event says where nothing is known.
-const UNKNOWN: &str = "mcp-proxy";
 
 // === impl Client ===
 
@@ -26,7 +26,7 @@ impl Client {
         let name = text(info.member("name"));
         let version = text(info.member("version"));
         let runtime = name.as_deref().map(|name| name.trim().to_lowercase());
-        Self { name, version, runtime: runtime.filter(|runtime| !runtime.is_empty()) }
+        Self { name, version, runtime }
     }
 
     /// Whether it said nothing.
@@ -46,18 +46,20 @@ impl Client {
 
     /// The word for the agent that made a request with this `_meta`. What a caller says of its
     /// runtime there (`baton.agent_runtime`) is not believed; what only one runtime writes is.
-    pub fn runtime(&self, meta: Option<RawObject<'_>>) -> &str {
+    /// `None` where nothing is known.
+    pub fn runtime(&self, meta: Option<RawObject<'_>>) -> Option<&str> {
         let mut claude_code = false;
         if let Some(meta) = meta {
             meta.each(|name, _| claude_code |= name.starts_with("claudecode/"));
         }
-        if claude_code { "claude-code" } else { self.runtime.as_deref().unwrap_or(UNKNOWN) }
+        if claude_code { Some("claude-code") } else { self.runtime.as_deref() }
     }
 }
 
 fn text(value: Option<Raw<'_>>) -> Option<String> {
     let value = value.filter(|value| value.kind() == Kind::Text)?;
-    Some(unescape(value.text()).chars().take(LONGEST).collect())
+    let text = unescape(value.text());
+    (!text.trim().is_empty()).then(|| text.chars().take(LONGEST).collect())
 }
 
 #[cfg(test)]
@@ -66,14 +68,14 @@ mod tests {
 
     #[test]
     fn the_runtime_is_told_by_what_only_it_writes_then_by_its_name() {
-        let table: [(&[u8], &[u8], &str); 7] = [
-            (br#"{"name":" Lab-Client ","version":"1"}"#, b"{}", "lab-client"),
-            (br#"{"name":"x"}"#, br#"{"claudecode/toolUseId":"t"}"#, "claude-code"),
-            (br#"{"name":"x"}"#, br#"{"baton.agent_runtime":"y","io.baton/x":1}"#, "x"),
-            (br#"{"name":"  "}"#, b"{}", "mcp-proxy"),
-            (br#"{"name":7}"#, b"{}", "mcp-proxy"),
-            (b"{}", br#"{"xclaudecode/":1}"#, "mcp-proxy"),
-            (b"{}", br#"{"claude\u0063ode/":1}"#, "claude-code"),
+        let table: [(&[u8], &[u8], Option<&str>); 7] = [
+            (br#"{"name":" Lab-Client ","version":"1"}"#, b"{}", Some("lab-client")),
+            (br#"{"name":"x"}"#, br#"{"claudecode/toolUseId":"t"}"#, Some("claude-code")),
+            (br#"{"name":"x"}"#, br#"{"baton.agent_runtime":"y","io.baton/x":1}"#, Some("x")),
+            (br#"{"name":"  "}"#, b"{}", None),
+            (br#"{"name":7}"#, b"{}", None),
+            (b"{}", br#"{"xclaudecode/":1}"#, None),
+            (b"{}", br#"{"claude\u0063ode/":1}"#, Some("claude-code")),
         ];
         for (info, meta, word) in table {
             let client = Client::read(RawObject::read(info).unwrap());

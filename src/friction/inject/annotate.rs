@@ -78,6 +78,15 @@ impl<'a> Report<'a> {
         Ok(report)
     }
 
+    /// What the agent is told of it.
+    pub fn thanks(&self) -> &'static str {
+        if self.annotation().is_report() {
+            "The report was recorded. Go on helping the user."
+        } else {
+            "The plan was recorded. Go on with the task, and report what gets in its way."
+        }
+    }
+
     /// The same for an event.
     pub fn annotation(&self) -> Annotation<'_> {
         Annotation {

@@ -2,17 +2,18 @@
 
 use super::edit::Edits;
 use super::{Param, Registry};
+use crate::friction::event::Object;
 use crate::friction::event::payload::{Intent, IntentSource};
-use crate::friction::raw::{Raw, RawObject};
+use crate::friction::raw::RawObject;
 use crate::gate::json::{Kind, Lenient, Reader, unescape};
 
-/// A call's arguments, without what was added.
+/// A call's arguments in two.
 #[derive(Debug)]
 pub struct Stripped {
-    /// The text of the arguments that are the tool's own; `None` where nothing was taken out.
-    pub arguments: Option<Vec<u8>>,
-    /// What the agent said.
-    pub said: Said,
+    /// The text of the arguments that are the tool's own.
+    pub own: Vec<u8>,
+    /// The members that were taken out, as the text of an object: for [`Said::read`].
+    pub said: Vec<u8>,
 }
 
 /// What an agent said of its intent. Blank texts, and what is no text, count as not said.
@@ -29,15 +30,14 @@ pub struct Said {
 // === impl Registry ===
 
 impl Registry {
-    /// Takes the added parameters out of the text of one call's arguments.
-    pub fn strip(&self, tool: &str, arguments: &[u8]) -> Stripped {
-        let untouched = Stripped { arguments: None, said: Said::default() };
-        let added: Vec<Param> = self.added(tool).collect();
-        let Some(object) = RawObject::read(arguments).filter(|_| !added.is_empty()) else {
-            return untouched;
-        };
+    /// Takes the added parameters out of the text of one call's arguments; `None` where there are
+    /// none in it.
+    pub fn strip(&self, tool: &str, arguments: &[u8]) -> Option<Stripped> {
+        let added: Vec<&str> = self.added(tool).map(Param::name).collect();
+        let object = RawObject::read(arguments).filter(|_| !added.is_empty())?;
         let text = object.text();
-        let mut said = Said::default();
+        let mut said = Vec::new();
+        let mut taken = Object::open(&mut said);
         let mut edits = Edits::new(text);
         let mut kept = false;
         // What stands from the end of one member to the end of the next is the latter's.
@@ -45,35 +45,39 @@ impl Registry {
         let read = Reader::<Lenient>::new(text).object(|reader, name| {
             let span = reader.value(1)?;
             let end = span.range.end;
-            match added.iter().find(|param| param.name() == name) {
-                Some(&param) => {
-                    said.say(param, Raw::read(&text[span.range]));
-                    edits.replace(start..end, Vec::new());
+            if added.contains(&name) {
+                taken.raw(name, &text[span.range]);
+                edits.replace(start..end, Vec::new());
+            } else if !kept {
+                kept = true;
+                // The first that stays must not follow a comma.
+                let comma = text[start..end].iter().position(|&byte| !byte.is_ascii_whitespace());
+                if let Some(comma) = comma.filter(|&comma| text[start + comma] == b',') {
+                    edits.replace(start + comma..start + comma + 1, Vec::new());
                 }
-                None if !kept => {
-                    kept = true;
-                    // The first that stays must not follow a comma.
-                    let comma =
-                        text[start..end].iter().position(|&byte| !byte.is_ascii_whitespace());
-                    if let Some(comma) = comma.filter(|&comma| text[start + comma] == b',') {
-                        edits.replace(start + comma..start + comma + 1, Vec::new());
-                    }
-                }
-                None => {}
             }
             start = end;
             Ok(())
         });
-        if read.is_err() || edits.is_empty() {
-            return untouched;
-        }
-        Stripped { arguments: Some(edits.apply()), said }
+        taken.close();
+        (read.is_ok() && !edits.is_empty()).then(|| Stripped { own: edits.apply(), said })
     }
 }
 
 // === impl Said ===
 
 impl Said {
+    /// Reads what was taken out of a call.
+    pub fn read(said: RawObject<'_>) -> Self {
+        let text = |param: Param| {
+            said.member(param.name())
+                .filter(|value| value.kind() == Kind::Text)
+                .map(|value| unescape(value.text()).into_owned())
+                .filter(|text| !text.trim().is_empty())
+        };
+        Self { goal: text(Param::Goal), expected: text(Param::Expected), task: text(Param::Task) }
+    }
+
     /// The same for an event.
     pub fn intent(&self) -> Intent<'_> {
         Intent {
@@ -81,18 +85,6 @@ impl Said {
             expected: self.expected.as_deref(),
             workflow: self.task.as_deref(),
             source: IntentSource::InjectedParam,
-        }
-    }
-
-    fn say(&mut self, param: Param, value: Option<Raw<'_>>) {
-        let text = value
-            .filter(|value| value.kind() == Kind::Text)
-            .map(|value| unescape(value.text()).into_owned())
-            .filter(|text| !text.trim().is_empty());
-        match param {
-            Param::Expected => self.expected = text,
-            Param::Goal => self.goal = text,
-            Param::Task => self.task = text,
         }
     }
 }

@@ -11,7 +11,9 @@ fn additions() -> Additions {
 fn list(registry: &mut Registry, result: &str, first: bool) -> Value {
     let page = registry.list(result.as_bytes(), first, &additions()).unwrap();
     let value: Value = serde_json::from_slice(&page.text).unwrap();
-    assert_eq!(page.count, value["tools"].as_array().unwrap().len());
+    let sent: Value = serde_json::from_str(result).unwrap();
+    let count = |list: &Value| list["tools"].as_array().unwrap().len();
+    assert_eq!(count(&sent) + page.added, count(&value));
     value
 }
 
@@ -21,7 +23,7 @@ fn names(page: &Value) -> Vec<&str> {
 
 #[test]
 fn instructions_get_a_suffix_and_nothing_else_changes() {
-    let suffix = Words::default().instructions(false, None);
+    let suffix = additions().instructions(None);
     let quoted = json!(suffix).to_string();
     let inner = &quoted[1..quoted.len() - 1];
     let alone = json!(suffix.trim_start()).to_string();
@@ -51,13 +53,28 @@ fn instructions_get_a_suffix_and_nothing_else_changes() {
 }
 
 #[test]
-fn the_suffix_keeps_to_the_limits() {
-    let words = Words::with_prefix(&"x".repeat(40)).unwrap();
-    let length = |file: Option<&str>| words.instructions(true, file).chars().count();
-    assert!(length(None) <= words::LONGEST);
-    assert!(length(Some("/home/u/.thoth/events.jsonl")) > length(None));
-    assert_eq!(length(Some(&"f".repeat(2000))), length(None));
-    assert!(words.instructions(false, None).starts_with(' '));
+fn the_suffix_keeps_to_the_limits_whatever_is_combined() {
+    let longest = "x".repeat(40);
+    for words in [Words::default(), Words::with_prefix(&longest).unwrap()] {
+        for mode in [Mode::Off, Mode::Optional, Mode::Required] {
+            for (proactive, report) in [(false, false), (false, true), (true, false), (true, true)]
+            {
+                let additions = Additions { words: words.clone(), mode, proactive, report };
+                let length = |file: Option<&str>| additions.instructions(file).chars().count();
+                let base = length(None);
+                assert!(base <= words::LONGEST, "{base} {additions:?}");
+                let named = length(Some("f"));
+                let room = words::LONGEST_WITH_FILE - named;
+                assert_eq!(length(Some(&"\u{e9}".repeat(1 + room))), words::LONGEST_WITH_FILE);
+                assert_eq!(length(Some(&"\u{e9}".repeat(2 + room))), base);
+                assert!(additions.instructions(None).starts_with(' '));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_prefix_is_what_a_tools_name_can_begin_with() {
     for bad in ["", "a b", "é", &"x".repeat(41)] {
         assert_eq!(Words::with_prefix(bad), Err(words::BadPrefix));
     }
@@ -84,8 +101,7 @@ fn a_tool_of_the_server_with_such_a_name_stays_the_servers() {
     assert_eq!(names(&page), ["baton_annotate", "baton_session_report"]);
     assert_eq!(page["tools"][0], json!({"name": "baton_annotate", "x": 1}));
     assert!(!registry.is_own("baton_annotate", &additions()));
-    let stripped = registry.strip("baton_annotate", br#"{"user_goal":"g"}"#);
-    assert!(stripped.arguments.is_none());
+    assert!(registry.strip("baton_annotate", br#"{"user_goal":"g"}"#).is_none());
 }
 
 #[test]
@@ -130,6 +146,148 @@ fn every_shape_of_schema_gets_the_missing_parameters() {
         if !native.is_null() {
             assert_eq!(&schema["properties"]["user_goal"], native);
         }
+    }
+}
+
+#[test]
+fn a_schema_that_could_refuse_a_further_property_is_left_alone() {
+    let closing = [
+        json!({"type": "string"}),
+        json!({"type": ["array", "null"]}),
+        json!({"type": 7}),
+        json!({"$ref": "#/$defs/in", "$defs": {"in": {"type": "object"}}}),
+        json!({"$dynamicRef": "#in"}),
+        json!({"$recursiveRef": "#"}),
+        json!({"type": "object", "allOf": [{"additionalProperties": false}]}),
+        json!({"type": "object", "anyOf": [{"properties": {"user_goal": {}}}]}),
+        json!({"type": "object", "oneOf": []}),
+        json!({"type": "object", "not": {"required": ["user_goal"]}}),
+        json!({"type": "object", "if": {}, "then": {"additionalProperties": false}}),
+        json!({"type": "object", "dependentSchemas": {}}),
+        json!({"type": "object", "patternProperties": {".": {"type": "number"}}}),
+        json!({"type": "object", "propertyNames": {"maxLength": 3}}),
+        json!({"type": "object", "maxProperties": 2}),
+        json!({"type": "object", "const": {}}),
+        json!({"type": "object", "enum": [{}]}),
+    ];
+    for schema in closing {
+        let mut registry = Registry::default();
+        let sent = json!({"tools": [{"name": "t", "inputSchema": schema}]}).to_string();
+        let page = registry.list(sent.as_bytes(), false, &additions()).unwrap();
+        assert_eq!(str::from_utf8(&page.text).unwrap(), sent);
+        assert_eq!(registry.added("t").count(), 0);
+    }
+}
+
+#[test]
+fn a_client_that_checks_its_calls_by_the_schema_can_make_them() {
+    let open = [
+        json!({}),
+        json!({"type": "object"}),
+        json!({"type": ["null", "object"], "properties": null}),
+        json!({"type": "object", "properties": [], "required": []}),
+        json!({"type": "object", "properties": {}, "additionalProperties": false}),
+        json!({"type": "object", "properties": {"a": {"type": "number"}}, "required": ["a"],
+            "additionalProperties": false}),
+        json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}},
+            "$defs": {"n": {"type": "number"}}, "unevaluatedProperties": false}),
+        json!({"type": "object", "additionalProperties": {"type": "number"}, "minProperties": 1}),
+        json!({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object",
+            "dependencies": {"a": ["b"]}}),
+        json!(null),
+        json!([]),
+        json!(true),
+    ];
+    let said = json!({"user_goal": "g", "expected_result": "e", "overall_task": "1: w"});
+    for schema in open {
+        for mode in [Mode::Optional, Mode::Required] {
+            let mut registry = Registry::default();
+            let sent = json!({"tools": [{"name": "t", "inputSchema": schema}]}).to_string();
+            let additions = Additions { mode, ..additions() };
+            let page = registry.list(sent.as_bytes(), false, &additions).unwrap();
+            let page: Value = serde_json::from_slice(&page.text).unwrap();
+            let schema = jsonschema::validator_for(&page["tools"][0]["inputSchema"]).unwrap();
+            let mut arguments = said.clone();
+            arguments["a"] = json!(1);
+            arguments["b"] = json!(2);
+            if schema.validate(&arguments).is_err() {
+                arguments.as_object_mut().unwrap().remove("b");
+            }
+            if schema.validate(&arguments).is_err() {
+                arguments.as_object_mut().unwrap().remove("a");
+            }
+            schema.validate(&arguments).unwrap();
+            let stripped = registry.strip("t", arguments.to_string().as_bytes()).unwrap();
+            assert_eq!(serde_json::from_slice::<Value>(&stripped.said).unwrap(), said);
+        }
+    }
+}
+
+#[test]
+fn a_parameter_that_is_required_and_not_declared_is_the_servers() {
+    let mut registry = Registry::default();
+    let sent = r#"{"tools":[{"name":"t","inputSchema":{"required":["user_goal"]}}]}"#;
+    let page = list(&mut registry, sent, false);
+    let required = &page["tools"][0]["inputSchema"]["required"];
+    assert_eq!(*required, json!(["user_goal", "expected_result", "overall_task"]));
+    assert!(registry.strip("t", br#"{"user_goal":"mine"}"#).is_none());
+}
+
+#[test]
+fn a_required_that_is_no_array_is_left_alone() {
+    for required in [json!(null), json!(true), json!({})] {
+        let sent = json!({"tools": [{"name": "t", "inputSchema": {"required": required}}]});
+        let page = list(&mut Registry::default(), &sent.to_string(), false);
+        let schema = &page["tools"][0]["inputSchema"];
+        assert_eq!(schema["required"], required);
+        assert_eq!(schema["properties"].as_object().unwrap().len(), 3);
+    }
+}
+
+#[test]
+fn of_two_tools_of_one_name_only_what_both_got_is_taken_out() {
+    let native = r#"{"name":"t","inputSchema":{"properties":{"user_goal":{}}}}"#;
+    for tools in [[r#"{"name":"t"}"#, native], [native, r#"{"name":"t"}"#]] {
+        let mut registry = Registry::default();
+        list(&mut registry, &format!(r#"{{"tools":[{}]}}"#, tools.join(",")), true);
+        let names: Vec<_> = registry.added("t").map(Param::name).collect();
+        assert_eq!(names, ["expected_result", "overall_task"]);
+    }
+}
+
+#[test]
+fn where_the_mode_is_off_tools_keep_their_bytes() {
+    let sent = r#"{"tools":[{"name":"t"},{"name":"u","inputSchema":{ }}]}"#;
+    let off = Additions { mode: Mode::Off, ..additions() };
+    let mut registry = Registry::default();
+    let page = registry.list(sent.as_bytes(), false, &off).unwrap();
+    assert_eq!((str::from_utf8(&page.text).unwrap(), page.added), (sent, 0));
+    assert!(registry.strip("t", br#"{"user_goal":"g"}"#).is_none());
+    assert!(!off.instructions(None).contains("overall_task"));
+}
+
+#[test]
+fn what_else_a_tool_says_keeps_its_bytes() {
+    let around = r#""title":"T\u00e9","outputSchema":{"type":"object","properties":{"user_goal":{}},"required":["user_goal"]},"annotations":{"readOnlyHint":true},"icons":[],"_meta":{"x":1.50}"#;
+    let sent = format!(r#"{{"tools":[{{"name":"t","inputSchema":{{}},{around}}}],"ttlMs":1e3}}"#);
+    let page = Registry::default().list(sent.as_bytes(), false, &additions()).unwrap();
+    let text = String::from_utf8(page.text).unwrap();
+    assert!(text.starts_with(r#"{"tools":[{"name":"t","inputSchema":{"properties":{"#), "{text}");
+    assert!(text.ends_with(&format!(r#"}},{around}}}],"ttlMs":1e3}}"#)), "{text}");
+}
+
+#[test]
+fn a_vendors_name_replaces_ours_in_every_text() {
+    let words = Words::with_prefix("Acme-7").unwrap();
+    for mode in [Mode::Off, Mode::Required] {
+        let additions = Additions { words: words.clone(), mode, proactive: true, report: true };
+        let sent = r#"{"serverInfo":{},"tools":[{"name":"t"}]}"#.as_bytes();
+        let page = Registry::default().list(sent, true, &additions).unwrap();
+        let greeting = additions.initialize(sent, Some("/f")).unwrap();
+        let texts = String::from_utf8([page.text, greeting].concat()).unwrap();
+        assert!(texts.contains("Acme-7_annotate") && texts.contains("Acme-7_session_report"));
+        let texts = texts.to_lowercase();
+        assert!(!texts.contains("baton") && !texts.contains("thoth"), "{texts}");
     }
 }
 
@@ -193,9 +351,10 @@ fn what_was_added_is_taken_out_and_nothing_else() {
     ];
     for (tool, arguments, left, [goal, expected, task]) in table {
         let stripped = registry.strip(tool, arguments.as_bytes());
-        let text = stripped.arguments.map(|text| String::from_utf8(text).unwrap());
-        assert_eq!(text.as_deref(), left, "{arguments}");
-        let said = stripped.said;
+        let own = stripped.as_ref().map(|stripped| str::from_utf8(&stripped.own).unwrap());
+        assert_eq!(own, left, "{arguments}");
+        let said = stripped.map(|stripped| Said::read(RawObject::read(&stripped.said).unwrap()));
+        let said = said.unwrap_or_default();
         assert_eq!(
             [said.goal.as_deref(), said.expected.as_deref(), said.task.as_deref()],
             [goal, expected, task],
@@ -210,5 +369,5 @@ fn a_tool_that_is_listed_anew_is_known_as_it_is_now() {
     list(&mut registry, r#"{"tools":[{"name":"t"}]}"#, true);
     let native = r#"{"tools":[{"name":"t","inputSchema":{"properties":{"user_goal":{},"overall_task":{},"expected_result":{}}}}]}"#;
     list(&mut registry, native, true);
-    assert!(registry.strip("t", br#"{"user_goal":"mine"}"#).arguments.is_none());
+    assert!(registry.strip("t", br#"{"user_goal":"mine"}"#).is_none());
 }

@@ -10,12 +10,33 @@ use crate::gate::json::{Kind, unescape};
 /// How many tools are remembered; further ones get no parameters, so that none has to be taken out.
 const MOST: usize = 4096;
 
+/// Members of a schema that may refuse a further property, or declare one elsewhere than in
+/// `properties`: a tool whose schema has one gets no parameters, since a client that checks its
+/// calls could make none.
+const CLOSING: [&str; 14] = [
+    "$dynamicRef",
+    "$recursiveRef",
+    "$ref",
+    "allOf",
+    "anyOf",
+    "const",
+    "dependentSchemas",
+    "enum",
+    "if",
+    "maxProperties",
+    "not",
+    "oneOf",
+    "patternProperties",
+    "propertyNames",
+];
+
 /// What was added to which tool.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     /// One bit for each parameter that was added.
     params: BTreeMap<Box<str>, u8>,
-    /// Names of thoth's own tools that the server has, too: those calls are the server's.
+    /// Names of thoth's own tools that the server has, too, or had: those calls are the server's, on
+    /// whatever page it has them.
     taken: BTreeSet<Box<str>>,
 }
 
@@ -24,8 +45,8 @@ pub struct Registry {
 pub struct Page {
     /// The edited text of the result.
     pub text: Vec<u8>,
-    /// How many tools the client is shown on it.
-    pub count: usize,
+    /// How many tools were added.
+    pub added: usize,
 }
 
 // === impl Registry ===
@@ -48,58 +69,58 @@ impl Registry {
         let object = RawObject::read(result)?;
         let tools = object.member("tools").filter(|tools| tools.kind() == Kind::Array)?;
         let mut edits = Edits::new(object.text());
-        let mut count = 0;
-        for tool in tools.elements() {
-            count += 1;
-            let Some(tool) = tool.object() else { continue };
+        let mut added = 0;
+        // A name that stands twice on a page is one tool to most clients, and either to some.
+        let mut page: BTreeMap<Box<str>, u8> = BTreeMap::new();
+        for tool in tools.elements().filter_map(Raw::object) {
             let name = tool.member("name").filter(|name| name.kind() == Kind::Text);
             let Some(name) = name.map(|name| unescape(name.text())) else { continue };
             if additions.tool_names().any(|own| own == name) {
                 self.taken.insert((*name).into());
-                continue;
+            } else if self.params.contains_key(&*name) || self.params.len() + page.len() < MOST {
+                let bits = params(tool, additions, &mut edits);
+                page.entry((*name).into()).and_modify(|both| *both &= bits).or_insert(bits);
             }
-            if self.params.len() >= MOST && !self.params.contains_key(&*name) {
-                continue;
-            }
-            let bits = params(tool, additions, &mut edits);
-            self.params.insert((*name).into(), bits);
         }
+        self.params.append(&mut page);
         if first {
             for (name, definition) in additions.tools() {
                 if !self.taken.contains(&*name) {
                     edits.add_element(tools, definition.as_bytes());
-                    count += 1;
+                    added += 1;
                 }
             }
         }
-        Some(Page { text: edits.apply(), count })
+        Some(Page { text: edits.apply(), added })
     }
 }
 
 /// Adds the parameters that one tool does not declare itself; their bits.
 fn params<'a>(tool: RawObject<'a>, additions: &Additions, edits: &mut Edits<'a>) -> u8 {
+    if additions.mode == Mode::Off {
+        return 0;
+    }
     let schema = tool.member("inputSchema");
     let Some(schema) = schema.and_then(Raw::object) else {
-        let whole = format!(
-            r#"{{"type":"object","properties":{{{}}}{}}}"#,
-            Param::ALL.map(|param| additions.param(param)).join(","),
-            match additions.mode {
-                Mode::Optional => String::new(),
-                Mode::Required => format!(r#","required":[{}]"#, Param::ALL.map(quoted).join(",")),
-            },
-        );
+        let whole = whole_schema(additions);
         match schema {
             None => edits.add_member(tool, "inputSchema", whole.as_bytes()),
             Some(other) => edits.replace(edits.range_of(other), whole.into_bytes()),
         }
-        return Param::ALL.iter().fold(0, |bits, param| bits | param.bit());
+        return bits(&Param::ALL);
     };
+    if !is_plain(schema) {
+        return 0;
+    }
     let properties = schema.member("properties");
     let declared = properties.and_then(Raw::object);
-    let missing: Vec<Param> = Param::ALL
-        .into_iter()
-        .filter(|param| declared.is_none_or(|declared| declared.member(param.name()).is_none()))
-        .collect();
+    let required = schema.member("required");
+    let is_own = |name: &str| {
+        declared.is_some_and(|declared| declared.member(name).is_some())
+            || required.is_some_and(|required| has_text(required, name))
+    };
+    let missing: Vec<Param> =
+        Param::ALL.into_iter().filter(|param| !is_own(param.name())).collect();
     if missing.is_empty() {
         return 0;
     }
@@ -119,28 +140,62 @@ fn params<'a>(tool: RawObject<'a>, additions: &Additions, edits: &mut Edits<'a>)
         }
     }
     if additions.mode == Mode::Required {
-        require(schema, &missing, edits);
+        require(schema, required, &missing, edits);
     }
-    missing.iter().fold(0, |bits, param| bits | param.bit())
+    bits(&missing)
 }
 
-fn require<'a>(schema: RawObject<'a>, params: &[Param], edits: &mut Edits<'a>) {
-    let required = schema.member("required");
+/// Asks for the parameters; where `required` is no array, and so asks for nothing, neither do we.
+fn require<'a>(
+    schema: RawObject<'a>,
+    required: Option<Raw<'a>>,
+    params: &[Param],
+    edits: &mut Edits<'a>,
+) {
     match required {
+        None => edits.add_member(schema, "required", names(params).as_bytes()),
         Some(array) if array.kind() == Kind::Array => {
             for &param in params {
                 edits.add_element(array, quoted(param).as_bytes());
             }
         }
-        other => {
-            let names: Vec<_> = params.iter().map(|&param| quoted(param)).collect();
-            let whole = format!("[{}]", names.join(","));
-            match other {
-                Some(other) => edits.replace(edits.range_of(other), whole.into_bytes()),
-                None => edits.add_member(schema, "required", whole.as_bytes()),
-            }
-        }
+        Some(_) => {}
     }
+}
+
+/// A schema for a tool that has none.
+fn whole_schema(additions: &Additions) -> String {
+    let properties = Param::ALL.map(|param| additions.param(param)).join(",");
+    let required = match additions.mode {
+        Mode::Off | Mode::Optional => String::new(),
+        Mode::Required => format!(",\"required\":{}", names(&Param::ALL)),
+    };
+    format!(r#"{{"type":"object","properties":{{{properties}}}{required}}}"#)
+}
+
+/// Whether a schema takes an object and says all about its members in `properties`, so that one
+/// more is welcome.
+fn is_plain(schema: RawObject<'_>) -> bool {
+    let is_object = match schema.member("type") {
+        None => true,
+        Some(word) if word.kind() == Kind::Text => unescape(word.text()) == "object",
+        Some(words) => has_text(words, "object"),
+    };
+    is_object && !CLOSING.iter().any(|name| schema.member(name).is_some())
+}
+
+/// Whether an array has an element that is this text.
+fn has_text(array: Raw<'_>, text: &str) -> bool {
+    array.elements().any(|element| element.kind() == Kind::Text && unescape(element.text()) == text)
+}
+
+fn bits(params: &[Param]) -> u8 {
+    params.iter().fold(0, |bits, param| bits | param.bit())
+}
+
+fn names(params: &[Param]) -> String {
+    let names: Vec<_> = params.iter().map(|&param| quoted(param)).collect();
+    format!("[{}]", names.join(","))
 }
 
 fn quoted(param: Param) -> String {

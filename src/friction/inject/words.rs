@@ -12,6 +12,9 @@ pub const LONGEST: usize = 1500;
 /// The longest suffix with it: where Claude Code cuts.
 pub const LONGEST_WITH_FILE: usize = 2087;
 
+/// What names begin with where no vendor's prefix replaces it.
+const PREFIX: &str = "baton";
+
 /// The names that agents see, all with one prefix.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Words {
@@ -27,7 +30,7 @@ pub struct BadPrefix;
 
 impl Default for Words {
     fn default() -> Self {
-        Self { prefix: "baton".to_owned() }
+        Self { prefix: PREFIX.to_owned() }
     }
 }
 
@@ -56,22 +59,35 @@ impl Words {
         format!("{}_session_report", self.prefix)
     }
 
+    /// Who records, by the name that agents are told.
+    fn recorder(&self) -> &str {
+        if self.prefix == PREFIX { "thoth" } else { &self.prefix }
+    }
+}
+
+// === impl Additions ===
+
+impl Additions {
     /// The suffix to a server's instructions. It starts with a blank, since it follows a sentence.
     /// `file`: where the events of this session are written, if that can be named.
-    pub fn instructions(&self, proactive: bool, file: Option<&str>) -> String {
-        let annotate = self.annotate();
+    pub fn instructions(&self, file: Option<&str>) -> String {
+        let (annotate, recorder) = (self.words.annotate(), self.words.recorder());
         let mut text = format!(
-            " This server is wrapped by a sidecar that records where agents get stuck. Call \
+            " This server is wrapped by {recorder}, which records where agents get stuck. Call \
              `{annotate}` when a tool returned an error, timed out or gave something unhelpful; when \
              the user gives up; when a tool or a field that the task needs does not exist; or when \
              you had to work around something. Say in `user_goal` what the user wants, in \
              `what_happened` what came of it, and in `tool_name` which tool it was about (\"none\" if \
-             there is no such tool). Reporting does not replace answering: go on helping the user. \
-             Where tools ask for `user_goal`, `expected_result` and `overall_task`, fill them in \
-             truthfully and briefly; they are not passed on to the server. Sub-agents put the number \
-             of the user's message before `overall_task`, as in \"2: book a trip\"."
+             there is no such tool). Reporting does not replace answering: go on helping the user."
         );
-        if proactive {
+        if self.mode != Mode::Off {
+            text.push_str(
+                " Where tools ask for `user_goal`, `expected_result` and `overall_task`, fill them in \
+                 truthfully and briefly; they are not passed on to the server. Sub-agents put the \
+                 number of the user's message before `overall_task`, as in \"2: book a trip\".",
+            );
+        }
+        if self.proactive {
             // Writing to a string does not fail.
             let _ = write!(
                 text,
@@ -91,11 +107,7 @@ impl Words {
         }
         text
     }
-}
 
-// === impl Additions ===
-
-impl Additions {
     /// The names of the added tools, sorted.
     pub fn tool_names(&self) -> impl Iterator<Item = String> + '_ {
         let report = self.report.then(|| self.words.report());
@@ -112,7 +124,7 @@ impl Additions {
     /// The schema of one parameter.
     pub(super) fn schema(&self, param: Param) -> String {
         let label = match self.mode {
-            Mode::Optional => "OPTIONAL.",
+            Mode::Off | Mode::Optional => "OPTIONAL.",
             Mode::Required => "REQUIRED.",
         };
         let what = match param {
@@ -123,7 +135,10 @@ impl Additions {
                  label that stays the same, as in \"2: book a trip\"."
             }
         };
-        property(&format!("{label} {what} Recorded by the sidecar, not passed to the tool."))
+        property(&format!(
+            "{label} {what} Recorded by {}, not passed to the tool.",
+            self.words.recorder()
+        ))
     }
 
     /// The same as a member.

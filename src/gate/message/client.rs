@@ -6,20 +6,28 @@
 //! - A message whose method is `tools/call`, however it is spelled, is a [`Call`] or refused.
 //! - A refused line says its id only where that can be told without doubt.
 
-use std::ops::Range;
+mod params;
+mod unreadable;
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use self::params::Params;
+pub use self::unreadable::{Attempt, Unreadable, Why};
 use super::super::framing::Line;
 use super::super::json::{self, Fault, Kind, Lenient, Reader, Span, Strict};
 use super::{Call, Passthrough, Place, RequestId};
 
-/// The member that a message of the era without handshake carries (MCP 2026-07-28, basic/index).
-const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// The method that is decided about.
+const CALL: &str = "tools/call";
+
+/// What stands for arguments or params that are not there.
+const EMPTY: &[u8] = b"{}";
 
 /// The members of a JSON-RPC 2.0 message.
 const ENVELOPE: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
-
-/// The members of a call's params that servers act on.
-const PARAMS: &[&str] = &["name", "arguments", "_meta", "task", "inputResponses", "requestState"];
 
 /// What a client's line says.
 #[derive(Debug)]
@@ -45,71 +53,33 @@ pub struct Request {
     pub method: Method,
     /// The line.
     pub line: Passthrough,
+    params: Option<Range<usize>>,
 }
 
 /// The requests that the gate tells apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Method {
+    /// `server/discover` (MCP 2026-07-28)
+    Discover,
+    /// `prompts/get`
+    GetPrompt,
+    /// `initialize`
+    Initialize,
     /// `subscriptions/listen` (MCP 2026-07-28): stays open as long as the client likes.
     Listen,
+    /// `prompts/list`
+    ListPrompts,
+    /// `resources/list`
+    ListResources,
     /// `tools/list`
-    ListTools,
+    ListTools {
+        /// Whether it asks for the first page: it has no cursor, or `null` for one.
+        first: bool,
+    },
     /// Any other.
     Other,
-}
-
-/// A line that is not forwarded, because readers may differ about it.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{why}")]
-pub struct Unreadable {
-    /// Why.
-    pub why: Why,
-    /// The request's id, where it can be told without doubt.
-    pub id: Option<RequestId>,
-}
-
-/// Why a line is not forwarded.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Why {
-    /// Several messages in one array, which the protocol dropped in its 2025-06-18 revision.
-    #[error("batches are not part of this protocol: send each message on a line of its own")]
-    Batch,
-    /// A call's `arguments` that are no object.
-    #[error("the arguments of a tool call must be an object")]
-    BadArguments,
-    /// An id that is no integer and no string, or an excessively long one.
-    #[error("an id must be an integer or a string")]
-    BadId,
-    /// A method that is no plain text, or one that could be taken for `tools/call`.
-    #[error("a method must be plain text, and `tools/call` spelled exactly so")]
-    BadMethod,
-    /// A call whose `params` are no object with a `name`.
-    #[error("the params of a tool call must be an object with the tool's name")]
-    BadParams,
-    /// A tool's name that is empty or holds control characters.
-    #[error("a tool's name must be text without control characters")]
-    BadToolName,
-    /// `jsonrpc` is not `"2.0"`.
-    #[error("a message must say \"jsonrpc\": \"2.0\"")]
-    BadVersion,
-    /// A call as a notification: its outcome could never be told.
-    #[error("a tool call needs an id")]
-    CallWithoutId,
-    /// A member that some readers take for another one.
-    #[error("a member whose name only looks like one of the protocol's")]
-    LookAlike,
-    /// A `method` beside a `result` or an `error`, or both of those.
-    #[error("a message is either a request or one answer")]
-    MethodAndResult,
-    /// Neither a request nor an answer.
-    #[error("neither a request nor an answer")]
-    NoMethod,
-    /// Not an object.
-    #[error("a message must be a JSON object")]
-    NotAnObject,
-    /// Not JSON that every reader reads alike.
-    #[error(transparent)]
-    Json(#[from] Fault),
+    /// `resources/read`
+    ReadResource,
 }
 
 /// Reads one line.
@@ -124,46 +94,38 @@ pub fn read(line: Line) -> Result<Message, Unreadable> {
         Ok(read) => read,
         Err(why) => {
             let id = id_without_doubt(line.as_bytes());
-            return Err(Unreadable { why, id });
+            return Err(Unreadable { why, id, attempt: None });
         }
     };
     if parts.has_line_breaks {
         // Respelled once, it has none, so this ends.
         return read(Line::of_message(&json::respell(text)));
     }
-    let id = parts.readable_id(text);
-    parts.into_message(line).map_err(|why| Unreadable { why, id })
+    match parts.meaning(line.as_bytes()) {
+        Ok(meaning) => Ok(parts.into_message(meaning, line)),
+        Err(why) => Err(parts.unreadable(why, &line)),
+    }
 }
 
 /// Where the parts of a message stand, as far as the gate needs them.
-#[expect(clippy::struct_excessive_bools, reason = "each says whether one member is there")]
 #[derive(Debug, Default)]
 struct Parts {
     version: Option<Span>,
     id: Option<Span>,
     method: Option<Span>,
-    has_params: bool,
     has_result: bool,
     has_error: bool,
     has_line_breaks: bool,
     params: Params,
 }
 
-/// Where the parts of `params` stand.
-#[expect(clippy::struct_excessive_bools, reason = "each says whether one member is there")]
-#[derive(Debug, Default)]
-struct Params {
-    /// The object, where it is one.
-    object: Option<Range<usize>>,
-    is_empty: bool,
-    /// Whether a member's name only looks like one that servers act on.
-    look_alike: bool,
-    name: Option<Span>,
-    arguments: Option<Span>,
-    request_id: Option<Span>,
-    task: bool,
-    modern: bool,
-    progress_token: Option<Span>,
+/// Which message it is, with what was found out on the way to knowing it.
+enum Meaning {
+    Answer(RequestId),
+    Call { id: RequestId, tool: Arc<str>, arguments: Place },
+    Cancelled(RequestId),
+    Notification,
+    Request(RequestId, Method),
 }
 
 // === impl Parts ===
@@ -187,10 +149,7 @@ impl Parts {
                 "jsonrpc" => parts.version = Some(reader.value(1)?),
                 "id" => parts.id = Some(reader.value(1)?),
                 "method" => parts.method = Some(reader.value(1)?),
-                "params" => {
-                    parts.has_params = true;
-                    parts.params = Params::read(text, reader)?;
-                }
+                "params" => parts.params = Params::read(text, reader)?,
                 "result" => {
                     parts.has_result = true;
                     reader.value(1)?;
@@ -214,13 +173,7 @@ impl Parts {
         Ok(parts)
     }
 
-    fn readable_id(&self, text: &str) -> Option<RequestId> {
-        let span = self.id.as_ref()?;
-        RequestId::read(span.kind, &text.as_bytes()[span.range.clone()])
-    }
-
-    fn into_message(self, line: Line) -> Result<Message, Why> {
-        let bytes = line.as_bytes();
+    fn meaning(&self, bytes: &[u8]) -> Result<Meaning, Why> {
         let is_2_0 = |span: &Span| {
             span.kind == Kind::Text && json::unescape(&bytes[span.range.clone()]) == "2.0"
         };
@@ -237,7 +190,7 @@ impl Parts {
         let Some(method) = &self.method else {
             return match id {
                 _ if self.has_result && self.has_error => Err(Why::MethodAndResult),
-                Some(id) if answers => Ok(Message::Answer(id, Passthrough(line))),
+                Some(id) if answers => Ok(Meaning::Answer(id)),
                 _ => Err(Why::NoMethod),
             };
         };
@@ -251,125 +204,129 @@ impl Parts {
         check_method(&name)?;
         let Some(id) = id else {
             return match &*name {
-                "tools/call" => Err(Why::CallWithoutId),
-                "notifications/cancelled" => Ok(self.cancelled(line)),
-                _ => Ok(Message::Notification(Passthrough(line))),
+                CALL => Err(Why::CallWithoutId),
+                "notifications/cancelled" => Ok(self.cancelled(bytes)),
+                _ => Ok(Meaning::Notification),
             };
         };
-        let method = match &*name {
-            "tools/call" => {
-                return self.call(id, line).map(|call| Message::Call(Box::new(call)));
-            }
-            "tools/list" => Method::ListTools,
-            "subscriptions/listen" => Method::Listen,
-            _ => Method::Other,
-        };
-        Ok(Message::Request(Request { id, method, line: Passthrough(line) }))
+        if name == CALL {
+            let tool = self.params.tool(bytes)?;
+            let arguments = self.params.place()?;
+            return Ok(Meaning::Call { id, tool, arguments });
+        }
+        Ok(Meaning::Request(id, Method::of(&name, &self.params)))
     }
 
-    fn cancelled(&self, line: Line) -> Message {
+    fn cancelled(&self, bytes: &[u8]) -> Meaning {
         let id = self
             .params
             .request_id
             .as_ref()
-            .and_then(|span| RequestId::read(span.kind, &line.as_bytes()[span.range.clone()]));
-        match id {
-            Some(id) => Message::Cancelled(id, Passthrough(line)),
-            None => Message::Notification(Passthrough(line)),
+            .and_then(|span| RequestId::read(span.kind, &bytes[span.range.clone()]));
+        id.map_or(Meaning::Notification, Meaning::Cancelled)
+    }
+
+    fn into_message(self, meaning: Meaning, line: Line) -> Message {
+        let params = self.params;
+        match meaning {
+            Meaning::Answer(id) => Message::Answer(id, Passthrough(line)),
+            Meaning::Cancelled(id) => Message::Cancelled(id, Passthrough(line)),
+            Meaning::Notification => Message::Notification(Passthrough(line)),
+            Meaning::Request(id, method) => {
+                let params = params.span.map(|span| span.range);
+                Message::Request(Request { id, method, line: Passthrough(line), params })
+            }
+            Meaning::Call { id, tool, arguments } => {
+                let progress_token = params
+                    .progress_token
+                    .filter(|span| matches!(span.kind, Kind::Number | Kind::Text))
+                    .and_then(|span| std::str::from_utf8(&line.as_bytes()[span.range]).ok())
+                    .map(Into::into);
+                Message::Call(Box::new(Call {
+                    id,
+                    tool,
+                    arguments,
+                    meta: params.meta,
+                    progress_token,
+                    modern: params.modern,
+                    task: params.task,
+                    line,
+                }))
+            }
         }
     }
 
-    fn call(self, id: RequestId, line: Line) -> Result<Call, Why> {
+    fn unreadable(&self, why: Why, line: &Line) -> Unreadable {
         let bytes = line.as_bytes();
-        let params = self.params;
-        let (true, Some(object)) = (self.has_params, params.object) else {
-            return Err(Why::BadParams);
-        };
-        if params.look_alike {
-            return Err(Why::LookAlike);
+        let id = self
+            .id
+            .as_ref()
+            .and_then(|span| RequestId::read(span.kind, &bytes[span.range.clone()]));
+        Unreadable { why, id, attempt: self.attempt(line).map(Box::new) }
+    }
+
+    /// The call that a refused line would have been. The whole line was read strictly.
+    fn attempt(&self, line: &Line) -> Option<Attempt> {
+        let bytes = line.as_bytes();
+        let method = self.method.as_ref().filter(|span| span.kind == Kind::Text)?;
+        if self.has_result || self.has_error || json::unescape(&bytes[method.range.clone()]) != CALL
+        {
+            return None;
         }
-        let name = match params.name {
-            Some(span) if span.kind == Kind::Text => json::unescape(&bytes[span.range]),
-            _ => return Err(Why::BadParams),
+        let arguments = match &self.params.arguments {
+            Some(Span { kind: Kind::Object, range }) => line.slice(range.clone()),
+            Some(_) | None => Bytes::from_static(EMPTY),
         };
-        if name.is_empty() || name.chars().any(char::is_control) {
-            return Err(Why::BadToolName);
-        }
-        let arguments = match params.arguments {
-            Some(span) if span.kind == Kind::Object => Place::At(span.range),
-            Some(_) => return Err(Why::BadArguments),
-            None if params.is_empty => Place::AloneAt(object.start + 1),
-            None => Place::BeforeOthersAt(object.start + 1),
-        };
-        let progress_token = params
-            .progress_token
-            .filter(|span| matches!(span.kind, Kind::Number | Kind::Text))
-            .and_then(|span| std::str::from_utf8(&bytes[span.range]).ok())
-            .map(Into::into);
-        Ok(Call {
-            id,
-            tool: name.into(),
+        Some(Attempt {
+            tool: self.params.tool(bytes).ok()?,
             arguments,
-            progress_token,
-            modern: params.modern,
-            task: params.task,
-            line,
+            meta: self.params.meta.clone().map(|range| line.slice(range)),
         })
     }
 }
 
-// === impl Params ===
+// === impl Request ===
 
-impl Params {
-    fn read(text: &str, reader: &mut Reader<'_, Strict>) -> Result<Self, Fault> {
-        let mut params = Self { is_empty: true, ..Self::default() };
-        if !starts_object(text, reader) {
-            reader.value(1)?;
-            return Ok(params);
+impl Request {
+    /// The text of its `params`; `{}` where it has none. A slice of the line.
+    pub fn params(&self) -> Bytes {
+        match &self.params {
+            Some(range) => self.line.0.slice(range.clone()),
+            None => Bytes::from_static(EMPTY),
         }
-        let object = reader.object(|reader, name| {
-            params.is_empty = false;
-            match name {
-                "name" => params.name = Some(reader.value(2)?),
-                "arguments" => params.arguments = Some(reader.value(2)?),
-                "requestId" => params.request_id = Some(reader.value(2)?),
-                "task" => {
-                    params.task = true;
-                    reader.value(2)?;
-                }
-                "_meta" => params.meta(text, reader)?,
-                other => {
-                    params.look_alike |= looks_like(other, PARAMS);
-                    reader.value(2)?;
-                }
-            }
-            Ok(())
-        })?;
-        params.object = Some(object);
-        Ok(params)
-    }
-
-    fn meta(&mut self, text: &str, reader: &mut Reader<'_, Strict>) -> Result<(), Fault> {
-        if !starts_object(text, reader) {
-            reader.value(2)?;
-            return Ok(());
-        }
-        reader.object(|reader, name| {
-            let value = reader.value(3)?;
-            match name {
-                PROTOCOL_VERSION => self.modern = value.kind == Kind::Text,
-                "progressToken" => self.progress_token = Some(value),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(())
     }
 }
 
-/// Whether the next value is an object. Blanks were not read yet.
-fn starts_object(text: &str, reader: &Reader<'_, Strict>) -> bool {
-    text[reader.position()..].trim_start_matches([' ', '\t']).starts_with('{')
+// === impl Method ===
+
+impl Method {
+    fn of(name: &str, params: &Params) -> Self {
+        match name {
+            "initialize" => Self::Initialize,
+            "prompts/get" => Self::GetPrompt,
+            "prompts/list" => Self::ListPrompts,
+            "resources/list" => Self::ListResources,
+            "resources/read" => Self::ReadResource,
+            "server/discover" => Self::Discover,
+            "subscriptions/listen" => Self::Listen,
+            "tools/list" => Self::ListTools { first: !params.has_cursor },
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether it is told as a [`Happening`](super::super::happening::Happening).
+    pub fn is_told(self) -> bool {
+        match self {
+            Self::Discover
+            | Self::GetPrompt
+            | Self::Initialize
+            | Self::ListPrompts
+            | Self::ListResources
+            | Self::ListTools { .. }
+            | Self::ReadResource => true,
+            Self::Listen | Self::Other => false,
+        }
+    }
 }
 
 /// Whether some reader takes `name` for one of `reserved`, none of which it is: other case,
@@ -384,7 +341,7 @@ fn check_method(name: &str) -> Result<(), Why> {
     let plain = name.bytes().all(|byte| byte.is_ascii_graphic());
     let letters = || name.bytes().filter(u8::is_ascii_alphanumeric);
     let folded = letters().map(|byte| byte.to_ascii_lowercase());
-    if !plain || (name != "tools/call" && folded.eq(*b"toolscall")) {
+    if !plain || (name != CALL && folded.eq(*b"toolscall")) {
         return Err(Why::BadMethod);
     }
     Ok(())
@@ -411,53 +368,4 @@ fn id_without_doubt(bytes: &[u8]) -> Option<RequestId> {
         return None;
     }
     id
-}
-
-// === impl Why ===
-
-impl Why {
-    /// The JSON-RPC code to answer with: a parse error, or an invalid request.
-    pub fn code(self) -> i64 {
-        match self {
-            Self::Json(_) => -32_700,
-            Self::Batch
-            | Self::BadArguments
-            | Self::BadId
-            | Self::BadMethod
-            | Self::BadParams
-            | Self::BadToolName
-            | Self::BadVersion
-            | Self::CallWithoutId
-            | Self::LookAlike
-            | Self::MethodAndResult
-            | Self::NoMethod
-            | Self::NotAnObject => -32_600,
-        }
-    }
-
-    /// A stable word for programs: `error.data.reason_code`.
-    pub fn reason_code(self) -> &'static str {
-        match self {
-            Self::Batch => "batch",
-            Self::BadArguments => "bad_arguments",
-            Self::BadId => "bad_id",
-            Self::BadMethod => "bad_method",
-            Self::BadParams => "bad_params",
-            Self::BadToolName => "bad_tool_name",
-            Self::BadVersion => "bad_version",
-            Self::CallWithoutId => "call_without_id",
-            Self::LookAlike => "look_alike_member",
-            Self::MethodAndResult => "method_and_result",
-            Self::NoMethod => "no_method",
-            Self::NotAnObject => "not_an_object",
-            Self::Json(Fault::CarriageReturn) => "carriage_return",
-            Self::Json(Fault::Depth) => "too_deep",
-            Self::Json(Fault::Infinite) => "number_too_large",
-            Self::Json(Fault::LoneSurrogate) => "lone_surrogate",
-            Self::Json(Fault::Repeated) => "repeated_member",
-            Self::Json(Fault::Syntax) => "not_json",
-            Self::Json(Fault::Trailing) => "several_values",
-            Self::Json(Fault::Utf8) => "not_utf8",
-        }
-    }
 }

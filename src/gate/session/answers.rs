@@ -1,16 +1,18 @@
 //! What the server says: answers to forwarded requests, and everything else.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::super::answer;
 use super::super::framing::{Line, TooLong};
+use super::super::happening::Ended;
 use super::super::message::client::Method;
 use super::super::message::overlong_id;
 use super::super::message::server::{self, Body};
 use super::super::record::{End, Recorder};
-use super::super::waiting::Open;
+use super::super::waiting::{Open, Requested};
 use super::{Note, Session};
 
 /// How many requests of the server are remembered, to tell answers to them from others.
@@ -40,7 +42,9 @@ impl Session {
         recorder: &mut impl Recorder,
     ) {
         let open = match self.requests.get(&answer.id) {
-            Some(Open::Waiting(_)) | None => return self.note(Note::UnexpectedAnswer),
+            Some(Open::Own(_) | Open::Waiting(_)) | None => {
+                return self.note(Note::UnexpectedAnswer);
+            }
             Some(_) => self.requests.close(&answer.id),
         };
         match (open, answer.body) {
@@ -52,15 +56,79 @@ impl Session {
                     }
                 };
                 self.send_client(line.into_wire());
+                if !forwarded.cancelled {
+                    self.tell_call_end(forwarded.ticket, || Ended::from(&end));
+                }
                 self.forwarded_ended(forwarded, end, now);
             }
-            (Some(Open::Request(Method::ListTools, _)), Body::Result { range, .. }) => {
-                let result = &line.as_bytes()[range];
+            (Some(Open::Request(requested)), body) => {
+                self.request_answered(requested, &body, line, recorder);
+            }
+            (Some(Open::Own(_) | Open::Waiting(_)) | None, _) => {}
+        }
+    }
+
+    /// Passes on the answer to a request that is no call, with what is added to it.
+    fn request_answered(
+        &mut self,
+        requested: Requested,
+        body: &Body,
+        line: Line,
+        recorder: &mut impl Recorder,
+    ) {
+        let (shown, added) = match body {
+            Body::Result { range, .. } => {
+                self.shown(requested.method, &line, range.clone(), recorder)
+            }
+            Body::Error { .. } => (None, 0),
+        };
+        let end = requested.number.map(|_| match body {
+            Body::Error { code, range } => {
+                Ended::Error { code: *code, error: line.slice(range.clone()) }
+            }
+            Body::Result { is_error, range } => {
+                Ended::Result { is_error: *is_error, result: line.slice(range.clone()) }
+            }
+        });
+        self.send_client(shown.unwrap_or(line).into_wire());
+        if let Some(end) = end {
+            self.tell_request_end(requested, added, || end);
+        }
+    }
+
+    /// What the client is shown of a result, where that is another line than the server's, and how
+    /// many tools were added to it.
+    fn shown(
+        &mut self,
+        method: Method,
+        line: &Line,
+        range: Range<usize>,
+        recorder: &mut impl Recorder,
+    ) -> (Option<Line>, usize) {
+        let result = &line.as_bytes()[range.clone()];
+        let edited = match method {
+            Method::Discover | Method::Initialize => {
+                let extras = self.extras.as_mut();
+                extras.and_then(|extras| extras.greeted(result)).map(|result| (result, 0))
+            }
+            Method::ListTools { first } => {
                 self.tools.listed(result);
                 recorder.listed(result);
-                self.send_client(line.into_wire());
+                let extras = self.extras.as_mut();
+                let listed = extras.and_then(|extras| extras.listed(result, first));
+                listed.map(|listed| (listed.result, listed.added))
             }
-            _ => self.send_client(line.into_wire()),
+            Method::GetPrompt
+            | Method::Listen
+            | Method::ListPrompts
+            | Method::ListResources
+            | Method::Other
+            | Method::ReadResource => None,
+        };
+        // A line break would end the line; nobody who keeps to the seam's terms adds one.
+        match edited.filter(|(result, _)| !result.contains(&b'\n')) {
+            Some((result, added)) => (Some(line.replaced(range, [&result, b"", b""])), added),
+            None => (None, 0),
         }
     }
 
@@ -69,13 +137,26 @@ impl Session {
         let Some(id) = overlong_id(long) else { return };
         let message = format!("the server's answer was not passed on: {long}");
         match self.requests.get(&id) {
-            Some(Open::Waiting(_)) | None => {}
+            Some(Open::Own(_) | Open::Waiting(_)) | None => {}
             Some(_) => {
-                if let Some(Open::Forwarded(forwarded)) = self.requests.close(&id) {
-                    let end = End::Error { code: None, error: Bytes::new() };
-                    self.forwarded_ended(forwarded, end, now);
-                }
+                let open = self.requests.close(&id);
                 self.send_client(answer::unanswered(&id, &message, "answer_too_long"));
+                let told = || Ended::Refused {
+                    code: answer::NO_ANSWER,
+                    message,
+                    reason_code: Some("answer_too_long".to_owned()),
+                };
+                match open {
+                    Some(Open::Forwarded(forwarded)) => {
+                        if !forwarded.cancelled {
+                            self.tell_call_end(forwarded.ticket, told);
+                        }
+                        let end = End::Error { code: None, error: Bytes::new() };
+                        self.forwarded_ended(forwarded, end, now);
+                    }
+                    Some(Open::Request(requested)) => self.tell_request_end(requested, 0, told),
+                    Some(Open::Own(_) | Open::Waiting(_)) | None => {}
+                }
             }
         }
     }

@@ -5,24 +5,41 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::super::answer;
+use super::super::answer::{self, Refusal};
 use super::super::decide::{self, Basis, Decision, Mode, Opinions, Permit, Ruling};
+use super::super::extras::Called;
+use super::super::happening::Ended;
 use super::super::message::{Call, Outbound, Passthrough, RequestId};
 use super::super::record::{Decided, End, Record, Recorder, Ticket};
-use super::super::verdict::{Answer, Arguments, Effect as Verb, Facts, Question, Verdict};
-use super::super::waiting::{Forwarded, Held, Open, Waiting};
+use super::super::verdict::{
+    Answer, Arguments, Effect as Verb, Facts, NotArguments, Question, Verdict,
+};
+use super::super::waiting::{Forwarded, Held, Open, Requested, Waiting};
 use super::{Effect, Ending, Session};
 
 /// How often a client with a progress token is told that its call is held.
 const PROGRESS: Duration = Duration::from_secs(5);
 
 impl Session {
-    pub(super) fn call(&mut self, call: Call, now: Instant, recorder: &mut impl Recorder) {
-        if let Err(why) = self.requests.room_for(call.id(), call.size()) {
-            return self.no_room(call.id(), why);
+    pub(super) fn call(&mut self, mut call: Call, now: Instant, recorder: &mut impl Recorder) {
+        let mut said = None;
+        if let Some(extras) = &self.extras {
+            match extras.called(call.tool(), &call.arguments()) {
+                Called::Nothing => {}
+                Called::Own(own) => return self.own_call(&call, own, now),
+                Called::Arguments { own, said: taken } => match Arguments::of_line(own) {
+                    Ok(own) => (call, said) = (call.with_arguments(&own), Some(taken)),
+                    Err(NotArguments) => return self.not_stripped(&call),
+                },
+            }
         }
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
+        if let Err(why) = self.requests.room_for(call.id(), call.size()) {
+            let told = self.tell_refused(&call, said);
+            let end = self.no_room(call.id(), why);
+            return self.tell_end(told, end);
+        }
+        let ticket = self.next_ticket();
+        self.tell_call(ticket, &call, said);
         let replaced = self.requests.open(call.id().clone(), Open::Waiting(ticket));
         self.settle_cancelled(replaced, now);
 
@@ -54,6 +71,20 @@ impl Session {
         let call = call.detached();
         let waiting = Waiting { call, since: now, local, calls_before, held: None };
         self.requests.wait(ticket, waiting);
+    }
+
+    /// Refuses a call whose arguments cannot be told from what thoth had added to them.
+    fn not_stripped(&mut self, call: &Call) {
+        let told = self.tell_refused(call, None);
+        let why = "thoth failed to take out of it what it had added; please report this";
+        let id = Some(call.id().clone());
+        let end = self.unreadable(id, answer::NO_ANSWER, why, "internal_error", call.size());
+        self.tell_end(told, end);
+    }
+
+    pub(super) fn next_ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
     }
 
     /// Where an order refuses every call at present.
@@ -210,14 +241,14 @@ impl Session {
                 let asked = Held { hold, verdict, modified: pending, told: 0 };
                 self.hold(ticket, call, asked, [since, now]);
             }
-            Decision::Refuse => self.refuse(&call, &verdict, basis),
+            Decision::Refuse => self.refuse(ticket, &call, &verdict, basis),
             Decision::Forward(_) | Decision::Hold(_) => {
                 // Fail closed: what is not on record does not happen.
                 let verdict = Verdict::block(
                     "journal_unavailable",
                     "its decision could not be written to the journal",
                 );
-                self.refuse(&call, &verdict, Basis::Outage);
+                self.refuse(ticket, &call, &verdict, Basis::Outage);
             }
         }
     }
@@ -237,7 +268,7 @@ impl Session {
     fn hold(&mut self, ticket: Ticket, call: Call, held: Held, [since, now]: [Instant; 2]) {
         if self.ending != Ending::No {
             // Nobody is there to be asked any more.
-            return self.refuse(&call, &held.verdict, Basis::Enforcer);
+            return self.refuse(ticket, &call, &held.verdict, Basis::Enforcer);
         }
         self.effects.push_back(Effect::Wait(ticket, held.hold.clone()));
         let calls_before = self.calls.total();
@@ -264,9 +295,11 @@ impl Session {
         self.send_client(line);
     }
 
-    pub(super) fn refuse(&mut self, call: &Call, verdict: &Verdict, basis: Basis) {
+    pub(super) fn refuse(&mut self, ticket: Ticket, call: &Call, verdict: &Verdict, basis: Basis) {
         self.requests.close(call.id());
-        self.send_client(answer::refusal(self.settings.denial, call, verdict, basis));
+        let refusal = Refusal::new(call.tool(), verdict, basis);
+        self.send_client(refusal.answer(self.settings.denial, call));
+        self.tell_call_end(ticket, || refusal.into_end());
     }
 
     /// A call that still waits is dropped and not answered, as the protocol asks; one that was
@@ -280,14 +313,24 @@ impl Session {
                     self.outcome(ticket, &waiting.call, waiting.since, End::Withdrawn, now);
                 }
                 self.effects.push_back(Effect::Withdraw(ticket));
+                self.tell_call_end(ticket, || Ended::Cancelled);
+            }
+            Some(Open::Own(ticket)) => {
+                let ticket = *ticket;
+                self.requests.close_own(ticket);
+                self.effects.push_back(Effect::Withdraw(ticket));
             }
             Some(Open::Forwarded(forwarded)) => {
+                let told = (!forwarded.cancelled).then_some(forwarded.ticket);
                 forwarded.cancelled = true;
                 self.send_server(line.into());
+                self.tell_end(told, Ended::Cancelled);
             }
-            Some(Open::Request(_, cancelled)) => {
-                *cancelled = true;
+            Some(Open::Request(requested)) => {
+                let told = *requested;
+                *requested = Requested { number: None, cancelled: true, ..told };
                 self.send_server(line.into());
+                self.tell_request_end(told, 0, || Ended::Cancelled);
             }
             None => self.send_server(line.into()),
         }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::super::answer;
 use super::super::decide::Basis;
+use super::super::happening::Ended;
 use super::super::record::End;
 use super::super::verdict::{Effect as Verb, Grounds, Verdict};
 use super::super::waiting::{Open, Waiting};
@@ -14,14 +15,22 @@ impl Session {
     pub(super) fn server_closed(&mut self, now: Instant) {
         self.end_server();
         self.refuse_waiting("server_gone", "the server has ended", now);
+        self.end_own();
         for (id, open) in self.requests.drain().collect::<Vec<_>>() {
-            if let Open::Forwarded(forwarded) = open {
-                if !forwarded.cancelled {
+            match open {
+                Open::Forwarded(forwarded) if forwarded.cancelled => {
+                    self.forwarded_ended(forwarded, End::Cancelled, now);
+                }
+                Open::Forwarded(forwarded) => {
                     let message = "the server ended before it answered; whether the call took effect is not known";
                     self.send_client(answer::unanswered(&id, message, "server_gone"));
+                    self.tell_call_end(forwarded.ticket, || Ended::Unanswered);
+                    self.forwarded_ended(forwarded, End::Unanswered, now);
                 }
-                let end = if forwarded.cancelled { End::Cancelled } else { End::Unanswered };
-                self.forwarded_ended(forwarded, end, now);
+                Open::Request(requested) => {
+                    self.tell_request_end(requested, 0, || Ended::Unanswered);
+                }
+                Open::Own(_) | Open::Waiting(_) => {}
             }
         }
     }
@@ -34,13 +43,14 @@ impl Session {
         for ticket in self.requests.held() {
             if let Some(Waiting { call, held: Some(held), .. }) = self.requests.take(ticket) {
                 self.effects.push_back(Effect::Withdraw(ticket));
-                self.refuse(&call, &held.verdict, Basis::Enforcer);
+                self.refuse(ticket, &call, &held.verdict, Basis::Enforcer);
             }
         }
     }
 
     pub(super) fn stop(&mut self, now: Instant) {
         self.refuse_waiting("stopping", "thoth was told to stop", now);
+        self.end_own();
         self.end_server();
     }
 
@@ -51,7 +61,7 @@ impl Session {
             if let Some(waiting) = self.requests.take(ticket) {
                 self.effects.push_back(Effect::Withdraw(ticket));
                 self.outcome(ticket, &waiting.call, waiting.since, End::Withdrawn, now);
-                self.refuse(&waiting.call, &verdict, Basis::Outage);
+                self.refuse(ticket, &waiting.call, &verdict, Basis::Outage);
             }
         }
     }

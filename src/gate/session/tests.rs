@@ -2,7 +2,10 @@
 
 mod chance;
 mod ending;
+mod extras;
 mod orders;
+mod story;
+mod telling;
 
 use bytes::BufMut;
 
@@ -73,6 +76,10 @@ struct Run {
     asked: Vec<Question>,
     waits: Vec<Ticket>,
     withdrawn: Vec<Ticket>,
+    reports: Vec<Ticket>,
+    told: Vec<Happening>,
+    /// What was told and written, in its order: `>` is a line to the server, `<` one to the client.
+    log: Vec<String>,
     notes: Vec<Note>,
     server_closed: bool,
     server_ended: bool,
@@ -90,6 +97,9 @@ impl Run {
             asked: Vec::new(),
             waits: Vec::new(),
             withdrawn: Vec::new(),
+            reports: Vec::new(),
+            told: Vec::new(),
+            log: Vec::new(),
             notes: Vec::new(),
             server_closed: false,
             server_ended: false,
@@ -119,8 +129,19 @@ impl Run {
                 Effect::Record(record) => {
                     self.paper.record(&record);
                 }
-                Effect::ToClient(line) => self.to_client.push(text(&line)),
-                Effect::ToServer(line) => self.to_server.push(text(line.as_wire())),
+                Effect::Report(ticket) => self.reports.push(ticket),
+                Effect::Tell(happening) => {
+                    self.log.push(story::words(&happening));
+                    self.told.push(*happening);
+                }
+                Effect::ToClient(line) => {
+                    self.log.push("<".to_owned());
+                    self.to_client.push(text(&line));
+                }
+                Effect::ToServer(line) => {
+                    self.log.push(">".to_owned());
+                    self.to_server.push(text(line.as_wire()));
+                }
                 Effect::Wait(ticket, _) => self.waits.push(ticket),
                 Effect::Withdraw(ticket) => self.withdrawn.push(ticket),
             }

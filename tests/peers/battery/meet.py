@@ -72,11 +72,11 @@ def meet(client: Client, server: Server, wrap: Wrap, folder: Path) -> Meeting:
     return meeting
 
 
-def play(client: Client, server: Server, home: Path, wrap: Wrap) -> Run:
-    """One session, from a fresh home to the last process."""
+def play(client: Client, server: Server, home: Path, wrap: Wrap, sessions: Path | None = None) -> Run:
+    """One session of this file, from a fresh home to the last process."""
     work, mark, started = prepare(home), uuid.uuid4().hex, time.monotonic()
     session = home / "session.json"
-    session.write_text(json.dumps(json.loads(SESSIONS.read_text())[server.name]).replace("{work}", str(work)))
+    session.write_text(json.dumps(json.loads((sessions or SESSIONS).read_text())[server.name]).replace("{work}", str(work)))
     command = [*client.command, str(session), *wrap(home, server.command(work))]
     with (home / "stderr.log").open("wb") as stderr:
         try:
@@ -110,14 +110,14 @@ def bare(_home: Path, command: list[str]) -> list[str]:
     return command
 
 
-def through(thoth: Path) -> Wrap:
-    """The sidecar, with a policy that allows everything."""
+def through(thoth: Path, *flags: str) -> Wrap:
+    """The sidecar, with a policy that allows everything, and more flags."""
 
     def wrap(home: Path, command: list[str]) -> list[str]:
         policy = home / "allow-all.toml"
         policy.touch(0o600)
         policy.write_text(ALLOW_ALL)
-        return [str(thoth), "run", "--agent-id", "peers", "--policy", str(policy), "--", *command]
+        return [str(thoth), "run", "--agent-id", "peers", "--policy", str(policy), *flags, "--", *command]
 
     return wrap
 

@@ -29,7 +29,7 @@ class Peer:
             case "ping":
                 return await session.send_ping()
             case "list_tools":
-                return await session.list_tools()
+                return await session.list_tools(step.get("cursor"))
             case "list_resources":
                 return await session.list_resources()
             case "list_resource_templates":

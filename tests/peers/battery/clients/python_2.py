@@ -28,7 +28,7 @@ class Peer:
             case "ping":
                 return await client.send_ping()
             case "list_tools":
-                return await client.list_tools()
+                return await client.list_tools(cursor=step.get("cursor"))
             case "list_resources":
                 return await client.list_resources()
             case "list_resource_templates":

@@ -72,7 +72,7 @@ async function perform(client, step, peer) {
     case "ping":
       return client.ping();
     case "list_tools":
-      return client.listTools();
+      return client.listTools(step.cursor && { cursor: step.cursor });
     case "list_resources":
       return client.listResources();
     case "list_resource_templates":
