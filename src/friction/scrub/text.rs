@@ -76,6 +76,9 @@ pub(super) fn scrub<'r>(
         return None;
     }
     let mut scrubbed = written(text, custom, &mut found);
+    if text.is_ascii() {
+        return scrubbed;
+    }
     // Spelled in other letters only where those hide something.
     for spelling in fold::SPELLINGS {
         let folded = fold::fold(scrubbed.as_deref().unwrap_or(text), spelling);
