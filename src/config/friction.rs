@@ -231,16 +231,6 @@ fn sinks(text: &str, env: &Env) -> Result<Vec<SinkPlace>, Wrong> {
     Ok(sinks)
 }
 
-/// The files among the places.
-pub(super) fn files(text: &str) -> Vec<PathBuf> {
-    let places = sinks(text).unwrap_or_default().into_iter();
-    let file = |place| match place {
-        SinkPlace::File(path) => Some(path),
-        SinkPlace::Stderr | SinkPlace::Http(_) => None,
-    };
-    places.filter_map(file).collect()
-}
-
 /// Schemes are read in any case, here and nowhere else: what a guard asks is the place that was read.
 #[cfg_attr(
     not(any(feature = "otlp", feature = "s3")),
