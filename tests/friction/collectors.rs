@@ -50,10 +50,13 @@ impl Collector {
     /// Waits until all of these were received.
     fn until(&self, wanted: &BTreeSet<String>) {
         let mut left = LONG;
-        while !wanted.iter().all(|id| self.received().contains_key(id)) {
-            let pause = Duration::from_millis(20);
-            let received = self.received().len();
-            left = left.checked_sub(pause).unwrap_or_else(|| panic!("{received} received"));
+        loop {
+            let received = self.received();
+            if wanted.iter().all(|id| received.contains_key(id)) {
+                return;
+            }
+            let pause = Duration::from_millis(50);
+            left = left.checked_sub(pause).unwrap_or_else(|| panic!("{} received", received.len()));
             std::thread::sleep(pause);
         }
     }
