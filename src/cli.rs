@@ -7,6 +7,7 @@ pub mod doctor_tls;
 pub mod exit;
 mod expected;
 mod fault;
+mod friction;
 mod health;
 mod local;
 mod manual;

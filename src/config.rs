@@ -14,6 +14,7 @@
 //! - In staging and prod something is there to decide: rules, an enforcer, or both.
 
 mod address;
+pub mod ambient;
 mod credential;
 mod enforcer;
 mod file;
@@ -43,6 +44,7 @@ use self::settings::{Config, Environment, Log};
 use self::sources::Setting;
 use self::variables as name;
 use self::variables::Env;
+use crate::credential::Revocations;
 use crate::secret::ApiKey;
 
 pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT, STEP_UP_WAIT};
@@ -153,6 +155,41 @@ pub fn read_log(env: &Env) -> Log {
 /// thoth's own directory, which no file can move; empty where there is no home directory.
 pub fn home(env: &Env) -> PathBuf {
     local::home(&mut Reader::new(env, &Layers::default()))
+}
+
+/// What is read for programs that tell their own friction: [`read_friction`].
+#[derive(Debug)]
+pub struct OwnFriction {
+    /// `None` where it is switched off.
+    pub settings: Option<settings::Friction>,
+    /// How collectors are verified.
+    pub tls: settings::Tls,
+    /// thoth's own directory.
+    pub home: PathBuf,
+}
+
+/// Reads what is said about friction, and nothing else: for a program that tells its own
+/// ([`crate::friction::Client`]).
+///
+/// # Errors
+///
+/// [`InvalidConfig`], which lists every problem; none where it is switched off.
+pub fn read_friction(env: &Env) -> Result<OwnFriction, InvalidConfig> {
+    let layers = Layers::default();
+    let mut read = Reader::new(env, &layers);
+    let home = local::home(&mut read);
+    let (flags, revocations) = (RunFlags::default(), Revocations::default());
+    let identity = settings::Identity::default();
+    let before = read.problems.len();
+    let settings = friction::friction(&mut read, &flags, &identity, &home, &revocations);
+    if settings.is_none() && read.problems.len() == before {
+        return Ok(OwnFriction { settings, tls: settings::Tls::default(), home }); // it is off
+    }
+    let tls = trust::tls(&mut read, false, None);
+    if !read.problems.is_empty() {
+        return Err(InvalidConfig(read.problems));
+    }
+    Ok(OwnFriction { settings, tls, home })
 }
 
 /// The keys that are known here: of the environment, and of the key file. For keeping them out of

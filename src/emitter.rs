@@ -20,6 +20,7 @@
 
 pub mod client;
 
+mod places;
 mod room;
 mod session;
 #[cfg(test)]
@@ -41,9 +42,10 @@ use crate::friction::tale::Moment;
 use crate::gate::happening::Happening;
 use crate::sink::{Sinks, Standing};
 
+pub use self::places::open as open_sinks;
 pub use self::room::{Key, LONGEST_TEXT, MOST_WAITING, MOST_WAITING_BYTES, Place, Waits};
 
-use self::room::Room;
+use self::room::{Bounds, Room};
 use self::thread::End;
 
 /// How long a happening may wait for others before it is told.
@@ -151,7 +153,7 @@ impl<H: Waits> Emitter<H> {
     /// emitter's thread and inside a runtime of its own: the place to make sinks.
     pub fn new(clock: fn() -> Timestamp, open: impl FnOnce() -> Means<H> + Send + 'static) -> Self {
         let desk = Desk {
-            room: Room::new(),
+            room: Room::new(Bounds::default()),
             thread: Thread::Waiting(Box::new(open)),
             is_broken: false,
             rest: Rest::None,

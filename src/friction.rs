@@ -25,4 +25,4 @@ pub mod scrub;
 pub mod surface;
 pub mod tale;
 
-pub use crate::emitter::client::Client;
+pub use crate::emitter::client::{self, Client};

@@ -15,6 +15,7 @@
 
 mod credentials;
 pub mod facts;
+pub mod friction;
 pub mod mdm;
 mod peer;
 mod plain;

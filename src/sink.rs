@@ -2,11 +2,12 @@
 //!
 //! An event here is opaque: one line of scrubbed JSON with an id ([`Event`]). A sink has a queue and
 //! a thread of its own, so that a slow one delays neither the others nor a call; a collector's
-//! thread writes to the disk ([`crate::spool`]), and a task sends from there.
+//! thread writes to the disk ([`crate::spool`]), and another one sends from there.
 //!
 //! # Invariants
 //!
 //! - [`Sinks::offer`] never waits: not for a sink, not for a disk.
+//! - Nothing is started, made, read or connected to before the first event.
 //! - What is not taken, or taken and lost, is counted ([`Sinks::standings`]).
 //! - Every queue is bounded, by count and by bytes; [`Sinks::close`] ends with its deadline.
 //! - Nothing here touches a call: whatever is wrong with a sink, telemetry is all that is lost.
@@ -18,14 +19,17 @@ mod shipper;
 mod stderr;
 mod worker;
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::settings::{Friction, SinkPlace, Tls};
-use crate::spool::{Limits, Losses, Spool, Stock};
+use crate::credential::Credential;
+use crate::profile::Unsafe;
+use crate::spool::{self, Limits, Losses, Spool, Stock};
 use crate::tls::TlsError;
 
 pub use self::collector::EXCHANGE;
@@ -33,11 +37,10 @@ pub use self::file::Rotation;
 pub use self::queue::{MOST_BYTES, MOST_EVENTS};
 pub use crate::spool::Event;
 
-use self::collector::Collector;
 use self::file::LogFile;
 use self::shipper::Shipper;
 use self::stderr::Stderr;
-use self::worker::Worker;
+use self::worker::{Spooled, Worker};
 
 /// All sinks of one process. Dropping it gives up on what is still queued; what is spooled stays.
 #[derive(Debug)]
@@ -49,9 +52,31 @@ pub struct Sinks {
 struct Sink {
     /// What it is called, without anything secret.
     name: String,
+    setup: Setup,
+    /// Started with the first event; `None` where it could not be.
+    works: OnceLock<Option<Works>>,
+    /// How many events came although it could not be started.
+    unstarted: AtomicU64,
+}
+
+/// What it takes to start a sink.
+#[derive(Clone, Debug)]
+struct Setup {
+    place: SinkPlace,
+    tenant: String,
+    api_key: Option<Credential>,
+    tls: Tls,
+    home: PathBuf,
+    limits: Limits,
+    clock: fn() -> Timestamp,
+}
+
+/// A sink at work.
+#[derive(Debug)]
+struct Works {
     worker: Worker,
     /// What sends, where that is not the worker.
-    shipper: Option<(Shipper, Spool)>,
+    shipper: Option<Shipper>,
 }
 
 /// How one sink stands.
@@ -89,22 +114,16 @@ pub enum SinkError {
     /// The roots cannot be loaded.
     #[error("cannot set up TLS to the collector")]
     Tls(#[source] TlsError),
-    /// There is no place for the spool.
-    #[error("the collector's spool has no safe place")]
-    Spool(#[source] crate::profile::Unsafe),
-    /// There is no thread to be had.
-    #[error("a sink cannot start its thread")]
-    Thread(#[source] std::io::Error),
 }
 
 // === impl Sinks ===
 
 impl Sinks {
-    /// Starts every sink that is configured. Touches no file but the spools' directories, and
-    /// connects to nobody before there is an event to send; events that others have spooled count.
-    /// Needs a runtime. `home` is thoth's directory.
+    /// Every sink that is configured. Starts no thread, touches no file and connects to nobody: each
+    /// sink does so with its first event. `home` is thoth's directory.
     ///
-    /// One sink that cannot be made does not keep the others from being made.
+    /// What is found wrong here keeps that sink from being made, and no other; what is found wrong
+    /// later is told by its [`Standing`], and by the log.
     pub fn open(
         settings: &Friction,
         tls: &Tls,
@@ -115,18 +134,46 @@ impl Sinks {
         let mut errors = Vec::new();
         let mut sinks = Vec::new();
         for place in &settings.sinks {
-            match Sink::open(place, settings, tls, home, limits, clock) {
-                Ok(sink) => sinks.push(sink),
-                Err(error) => errors.push((place.to_string(), error)),
+            let name = place.to_string();
+            if let Err(error) = collector::check(place) {
+                errors.push((name, error));
+                continue;
             }
+            let setup = Setup {
+                place: place.clone(),
+                tenant: settings.tenant_id.clone(),
+                api_key: settings.api_key.clone(),
+                tls: tls.clone(),
+                home: home.to_owned(),
+                limits,
+                clock,
+            };
+            let (works, unstarted) = Default::default();
+            sinks.push(Sink { name, setup, works, unstarted });
         }
         (Self { sinks }, errors)
     }
 
     /// Gives an event to every sink, and never waits. Where a queue is full, its oldest event goes.
+    ///
+    /// From any thread; needs no runtime.
     pub fn offer(&self, event: &Event) {
-        for sink in &self.sinks {
-            sink.worker.queue().push(event.clone());
+        for (number, sink) in self.sinks.iter().enumerate() {
+            sink.offer(event, number == 0);
+        }
+    }
+
+    /// Waits until every event offered so far is written by the sinks that are files, or was lost; or
+    /// until the deadline. What is waited for is settled by the call, not by the first poll.
+    ///
+    /// Cancel safe.
+    pub fn flushed(&self, deadline: Instant) -> impl Future<Output = ()> + Send + use<> {
+        let files = self.sinks.iter().filter(|sink| sink.is_file()).filter_map(Sink::works);
+        let written: Vec<_> = files.map(|works| works.worker.queue().written()).collect();
+        async move {
+            for written in written {
+                let _ = timeout_at(deadline, written).await; // late is all it can be
+            }
         }
     }
 
@@ -138,12 +185,15 @@ impl Sinks {
     /// Takes no more events, writes out what is queued and sends what it can, all sinks at once,
     /// until the deadline at the latest. What a collector did not get stays in its spool.
     pub async fn close(self, deadline: Instant) {
-        for sink in &self.sinks {
-            sink.worker.queue().close();
+        let works = || self.sinks.iter().filter_map(Sink::works);
+        for works in works() {
+            works.worker.queue().close();
         }
-        let closing = self.sinks.into_iter().map(|sink| tokio::spawn(sink.close(deadline)));
-        for closing in closing.collect::<Vec<_>>() {
-            let _ = closing.await; // a panic there costs telemetry only
+        for works in works() {
+            works.worker.ended(deadline).await;
+        }
+        for shipper in works().filter_map(|works| works.shipper.as_ref()) {
+            shipper.ended(deadline).await; // its worker told it, when that had nothing more to write
         }
     }
 }
@@ -151,51 +201,90 @@ impl Sinks {
 // === impl Sink ===
 
 impl Sink {
-    fn open(
-        place: &SinkPlace,
-        settings: &Friction,
-        tls: &Tls,
-        home: &Path,
-        limits: Limits,
-        clock: fn() -> Timestamp,
-    ) -> Result<Self, SinkError> {
-        let name = place.to_string();
-        let (worker, shipper) = match place {
-            SinkPlace::Stderr => (Worker::start(Stderr, || ()), None),
-            SinkPlace::File(path) => {
-                (Worker::start(LogFile::new(path.clone(), Rotation::default()), || ()), None)
-            }
-            SinkPlace::Http(url) => {
-                let collector = Collector::new(url, settings.api_key.clone(), tls, clock)?;
-                let spool = collector.spool_name(&settings.tenant_id);
-                let spool = Spool::open(home, &spool, &name, limits).map_err(SinkError::Spool)?;
-                let shipper = Shipper::start(spool.clone(), Arc::new(collector), clock);
-                let medium = worker::Spooled::new(spool.clone(), clock);
-                (Worker::start(medium, shipper.bell()), Some((shipper, spool)))
-            }
-        };
-        Ok(Self { name, worker: worker.map_err(SinkError::Thread)?, shipper })
+    /// The first sink's thread also looks after spools that nobody uses.
+    fn offer(&self, event: &Event, is_first: bool) {
+        let works = self.works.get_or_init(|| {
+            let started = self.setup.start(is_first);
+            let told = started.inspect_err(|error| {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(sink = self.name, error, "a friction sink has no thread");
+            });
+            told.ok()
+        });
+        match works {
+            Some(works) => works.worker.queue().push(event.clone()),
+            None => drop(self.unstarted.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    fn works(&self) -> Option<&Works> {
+        self.works.get()?.as_ref()
+    }
+
+    fn is_file(&self) -> bool {
+        matches!(self.setup.place, SinkPlace::File(_))
     }
 
     fn standing(&self) -> Standing {
-        let tally = self.worker.queue().tally();
+        let tally = self.works().map(|works| works.worker.queue().tally()).unwrap_or_default();
+        let shipper = self.works().and_then(|works| works.shipper.as_ref());
         Standing {
             name: self.name.clone(),
             written: tally.written,
-            dropped: tally.dropped,
-            collector: self.shipper.as_ref().map(|(shipper, spool)| AtCollector {
-                delivered: shipper.delivered(),
-                trouble: shipper.trouble(),
+            dropped: tally.dropped + self.unstarted.load(Ordering::Relaxed),
+            collector: self.setup.spool().map(|spool| AtCollector {
+                delivered: shipper.map(Shipper::delivered).unwrap_or_default(),
+                trouble: shipper.and_then(Shipper::trouble),
                 stock: spool.stock(),
                 losses: spool.losses(),
             }),
         }
     }
+}
 
-    async fn close(self, deadline: Instant) {
-        self.worker.join(deadline).await;
-        if let Some((shipper, _)) = self.shipper {
-            shipper.close(deadline).await;
-        }
+// === impl Setup ===
+
+impl Setup {
+    fn start(&self, is_first: bool) -> std::io::Result<Works> {
+        let (home, limits, clock) = (self.home.clone(), self.limits, self.clock);
+        let chore = move || {
+            if is_first {
+                spool::expire(&home, limits, clock());
+            }
+        };
+        let (worker, shipper) = match &self.place {
+            SinkPlace::Stderr => (Worker::start(Stderr, chore)?, None),
+            SinkPlace::File(path) => {
+                let file = LogFile::new(path.clone(), Rotation::default());
+                (Worker::start(file, chore)?, None)
+            }
+            SinkPlace::Http(_) => self.start_collector(chore)?,
+            #[cfg(feature = "otlp")]
+            SinkPlace::Otlp(_) => self.start_collector(chore)?,
+            #[cfg(feature = "s3")]
+            SinkPlace::S3(_) => self.start_collector(chore)?,
+        };
+        Ok(Works { worker, shipper })
+    }
+
+    fn start_collector(
+        &self,
+        chore: impl Fn() + Send + 'static,
+    ) -> std::io::Result<(Worker, Option<Shipper>)> {
+        let shipper = Shipper::start(self.clone())?;
+        let worker = Worker::start(Spooled::new(self.clone(), shipper.bell()), chore)?;
+        Ok((worker, Some(shipper)))
+    }
+
+    /// Makes the spool's directories.
+    fn open_spool(&self) -> Result<Spool, Unsafe> {
+        let name = collector::spool_name(&self.place, &self.tenant).unwrap_or_default();
+        Spool::open(&self.home, &name, &self.place.to_string(), self.limits)
+    }
+
+    /// The spool, where there is one for this place; whether it was made yet or not.
+    fn spool(&self) -> Option<Spool> {
+        let name = collector::spool_name(&self.place, &self.tenant)?;
+        Some(Spool::at(&self.home, &name, self.limits))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every process that has events appends them to segments of its own ([`Writer`]); whichever
 //! process holds the lock sends them ([`Drain`]), also those of others, also those of processes
-//! that are long gone. `docs/sinks-notes.md` describes the files.
+//! that are long gone. `docs/friction.md` describes the files.
 //!
 //! # What is promised
 //!
@@ -11,8 +11,8 @@
 //!   settled, or the bounds below are reached.
 //! - An event may be given out again where its drain died between sending and settling: at least
 //!   once. One drain never gives out an id twice, as far as its memory reaches ([`REMEMBERED`]).
-//! - The bytes are bounded by [`Limits::bytes`], plus one segment for each living process; the age by
-//!   [`Limits::age`]. The oldest go, and are counted for good ([`Spool::losses`]).
+//! - The bytes are bounded by [`Limits::bytes`], plus the last two segments of each living process; the
+//!   age by [`Limits::age`]. The oldest go, and are counted for good ([`Spool::losses`]).
 //!
 //! Everything here blocks, and has no place on a line's path.
 

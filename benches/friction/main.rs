@@ -16,7 +16,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use thoth::friction::event::payload::{Call, CallStep, Payload};
+use thoth::friction::event::payload::{CallStep, Payload};
 use thoth::friction::event::{Origin, Stamp, Stream, Wire};
 use thoth::friction::raw::{Raw, RawObject};
 use thoth::friction::scrub::{Counts, Scrubber};

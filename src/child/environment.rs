@@ -74,13 +74,10 @@ fn same(name: &OsStr, other: &str) -> bool {
     if cfg!(windows) { name.eq_ignore_ascii_case(other) } else { name == other }
 }
 
+/// In any case, on every system: some programs read their variables so.
 fn begins(name: &OsStr, prefix: &str) -> bool {
     let start = name.as_encoded_bytes().get(..prefix.len());
-    if cfg!(windows) {
-        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
-    } else {
-        start == Some(prefix.as_bytes())
-    }
+    start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
 #[cfg(test)]
@@ -99,6 +96,11 @@ mod tests {
             ("THOTH_API_KEY", "k"),
             ("THOTH_", "k"),
             ("BATON_COLLECTOR_TOKEN", "k"),
+            ("Baton_Api_Key", "k"),
+            ("baton_", "k"),
+            ("thoth_friction", "k"),
+            ("XBATON_FOO", "kept"),
+            ("AWS_SECRET_ACCESS_KEY", "kept"),
             ("MY_CREDENTIAL", "k"),
             ("MY_CREDENTIAL_FOR_OTHERS", "kept"),
             ("THOTH", "kept"),

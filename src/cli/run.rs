@@ -8,6 +8,7 @@ mod fleet;
 mod friction;
 mod order;
 mod record;
+mod report;
 mod tools;
 
 use std::ffi::OsString;
@@ -26,6 +27,7 @@ use self::fleet::{Beginning, Fleet, Orders};
 use self::friction::{DRAIN, Friction};
 use self::order::Obedient;
 use self::record::{Journalist, Tally};
+use self::report::Reporter;
 use super::exit;
 use super::expected;
 use super::fault::{Fault, chain};
@@ -155,6 +157,16 @@ impl Args {
         let quarantine = beginning.orders.quarantine.clone();
         let judge = Obedient { judge: judge.local, quarantine };
         let friction = Friction::of(&config, &beginning.sidecar.session_id);
+        let teller = friction.as_ref().map(Friction::handle);
+        let reporter = teller.clone().and_then(|handle| {
+            Some(Reporter {
+                handle,
+                file: friction::file(config.friction.as_ref()?)?.to_owned(),
+                journal: beginning.journal.clone(),
+                session: beginning.sidecar.session_id.clone(),
+            })
+        });
+        let beginning = Beginning { friction: teller.clone(), ..beginning };
         let mut session = Session::new(settings(&config), Some(Box::new(judge)));
         if let Some(live) = friction::live(&config) {
             session = session.adding(Box::new(live));
@@ -162,13 +174,12 @@ impl Args {
         let tally = beginning.tally.clone();
         let fleet = Fleet::begin(&config, beginning);
         let lists = fleet.lists();
-        let teller = friction.as_ref().map(Friction::handle);
         let mut journalist = Journalist::new(journal, config.journal, tally.clone(), lists, teller);
         let signals = Signals::default();
         let mut drain = DRAIN;
         let exit = {
             let pipes = Pipes { client_in, client_out, server_in, server_out };
-            let asker = Others { enforcer, tally };
+            let asker = Others { enforcer, reporter, tally };
             let limit = config.max_message_bytes;
             let relay = pump::run(pipes, session, asker, &mut journalist, signals.clone(), limit);
             let both = async { tokio::join!(relay, end(&mut child, &signals)).1 };
@@ -205,6 +216,8 @@ impl Args {
 #[derive(Clone)]
 struct Others {
     enforcer: Option<Enforcer>,
+    /// Where events go to a file of this machine.
+    reporter: Option<Reporter>,
     tally: Tally,
 }
 
@@ -220,7 +233,10 @@ impl Ask for Others {
     }
 
     async fn report(&self) -> String {
-        "There is no report: nobody keeps the story of this session.".to_owned()
+        match &self.reporter {
+            Some(reporter) => reporter.report().await,
+            None => "There is no report: the events of this session are not kept here.".to_owned(),
+        }
     }
 
     async fn wait(&self, hold: Hold) -> Answer {
@@ -303,6 +319,7 @@ async fn prepare(
         places,
         expected,
         orders: Orders::known(&config.home, config.revocations.clone()),
+        friction: None,
     };
     Ok(Parts { config, judge, enforcer, journal, beginning })
 }
@@ -331,6 +348,7 @@ fn sidecar(config: &Config, judge: &Judge, session_id: String, server: String) -
         enforcer: None,
         credentials: Vec::new(),
         journal: None,
+        friction: None,
     }
 }
 

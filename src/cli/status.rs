@@ -18,7 +18,7 @@ use super::paint::Paint;
 use super::{exit, health};
 use crate::config;
 use crate::config::variables::Env;
-use crate::health::report::{Client, Endpoint, Managed, Peer, Policy, Report, Running};
+use crate::health::report::{Client, Endpoint, Friction, Managed, Peer, Policy, Report, Running};
 
 /// The form of the JSON.
 const SCHEMA: u32 = 1;
@@ -52,6 +52,7 @@ struct Proof<'a> {
     policy: &'a [Policy],
     enforcer: Option<&'a Peer>,
     managed: Option<&'a Managed>,
+    friction: &'a Friction,
     /// The journal that was written last; `null` where there is none.
     last_session: Option<Recent>,
 }
@@ -98,6 +99,7 @@ impl<'a> Proof<'a> {
             policy: &report.policy,
             enforcer: report.enforcer.as_ref(),
             managed: report.managed.as_ref(),
+            friction: &report.friction,
             last_session,
         }
     }

@@ -11,13 +11,20 @@ mod rules;
 use std::path::{Path, PathBuf};
 
 use super::address;
+#[cfg(any(feature = "otlp", feature = "s3"))]
+use super::ambient::Ambient;
 use super::flags::RunFlags;
 use super::govapi;
 use super::parse::{self, Wrong};
 use super::reader::Reader;
+#[cfg(feature = "otlp")]
+use super::settings::OtlpPlace;
+#[cfg(feature = "s3")]
+use super::settings::S3Place;
 use super::settings::{Friction, Identity, SinkPlace};
 use super::sources::{Origin, Setting};
 use super::variables as name;
+use super::variables::Env;
 use crate::credential::{Credential, Revocations, Source};
 use crate::friction::event::{Form, Principal};
 use crate::friction::pseudonym::pseudonym;
@@ -71,7 +78,8 @@ pub(super) fn friction(
     }
     let of_sinks = Setting::of(&[&name::BATON_EVENT_SINK]);
     let are_given = read.is_given(of_sinks);
-    let sinks = read.optional(of_sinks, sinks);
+    let env = read.env();
+    let sinks = read.optional(of_sinks, |text| sinks(text, env));
     let dsn = dsn(read);
     let tenant = read.optional(Setting::of(&[&name::BATON_TENANT_ID]), parse::text);
     let vendor = read.optional(Setting::of(&[&name::BATON_VENDOR_ID]), parse::text);
@@ -95,7 +103,10 @@ pub(super) fn friction(
             read.follows(of_sinks, &SinkPlace::File(file.clone()).to_string(), Origin::Default);
             vec![SinkPlace::File(file)]
         }
-        (None, None) => return None,
+        (None, None) => {
+            read.follows(of_switch, "off", Origin::Default);
+            return None;
+        }
     };
     if !is_said {
         let names = [of_sinks.name, name::BATON_DSN.name];
@@ -148,7 +159,7 @@ fn guard(read: &mut Reader<'_>, friction: &Friction) {
     if is_local(&friction.vendor_id) {
         missing(name::BATON_VENDOR_ID.name, local, "set it to the vendor of the wrapped server");
     }
-    if friction.api_key.is_none() {
+    if friction.api_key.is_none() && friction.sinks.iter().any(SinkPlace::is_shown_key) {
         let what = "is not set, and events would go to a collector";
         missing(name::BATON_API_KEY.name, what, "set the collector's key, or BATON_API_KEY_FILE");
     }
@@ -206,10 +217,10 @@ fn parse_dsn(text: &str) -> Result<Dsn, Wrong> {
 }
 
 /// A list of places, separated by commas. A place that is named twice counts once.
-fn sinks(text: &str) -> Result<Vec<SinkPlace>, Wrong> {
+fn sinks(text: &str, env: &Env) -> Result<Vec<SinkPlace>, Wrong> {
     let mut sinks = Vec::new();
     for entry in parse::entries(text) {
-        let sink = sink(entry)?;
+        let sink = sink(entry, env)?;
         if !sinks.contains(&sink) {
             sinks.push(sink);
         }
@@ -221,7 +232,11 @@ fn sinks(text: &str) -> Result<Vec<SinkPlace>, Wrong> {
 }
 
 /// Schemes are read in any case, here and nowhere else: what a guard asks is the place that was read.
-fn sink(entry: &str) -> Result<SinkPlace, Wrong> {
+#[cfg_attr(
+    not(any(feature = "otlp", feature = "s3")),
+    expect(unused_variables, reason = "only those read variables of others")
+)]
+fn sink(entry: &str, env: &Env) -> Result<SinkPlace, Wrong> {
     const UNKNOWN: Wrong = Wrong::new(
         "names a place that thoth does not know",
         "write stderr:, file:///path or https://HOST",
@@ -231,12 +246,64 @@ fn sink(entry: &str) -> Result<SinkPlace, Wrong> {
         "stderr" if rest.is_empty() || rest == "//" => Ok(SinkPlace::Stderr),
         "file" => file(rest).map(SinkPlace::File),
         "http" | "https" => address::base_url(entry).map(SinkPlace::Http),
-        "s3" | "otlp" | "otlps" => Err(Wrong::new(
-            "names a kind of place that this build of thoth has not",
-            "write stderr:, file:///path or https://HOST",
+        #[cfg(feature = "otlp")]
+        "otlp" => otlp("http", rest, env).map(SinkPlace::Otlp),
+        #[cfg(feature = "otlp")]
+        "otlps" => otlp("https", rest, env).map(SinkPlace::Otlp),
+        #[cfg(feature = "s3")]
+        "s3" => s3(rest, env).map(SinkPlace::S3),
+        #[cfg(not(feature = "otlp"))]
+        "otlp" | "otlps" => Err(Wrong::new(
+            "names an OpenTelemetry collector, for which this build of thoth lacks the feature `otlp`",
+            "take it out, or use a build with --features otlp",
+        )),
+        #[cfg(not(feature = "s3"))]
+        "s3" => Err(Wrong::new(
+            "names an S3 bucket, for which this build of thoth lacks the feature `s3`",
+            "take it out, or use a build with --features s3",
         )),
         _ => Err(UNKNOWN),
     }
+}
+
+/// What stands behind `otlp:` or `otlps:`: host, port (4318 without) and path (`/v1/logs` at its end).
+#[cfg(feature = "otlp")]
+fn otlp(scheme: &str, rest: &str, env: &Env) -> Result<OtlpPlace, Wrong> {
+    const LOGS: &str = "/v1/logs";
+    let url = address::base_url(&format!("{scheme}:{rest}"))?;
+    let (head, rest) = url.split_at(scheme.len() + "://".len());
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let has_port = authority.rsplit(':').next().is_some_and(|port| port.parse::<u16>().is_ok());
+    let port =
+        if has_port && !authority.ends_with(']') && authority.contains(':') { "" } else { ":4318" };
+    let logs = if path.ends_with(LOGS) { "" } else { LOGS };
+    Ok(OtlpPlace {
+        url: format!("{head}{authority}{port}{path}{logs}"),
+        ambient: Ambient::of(env, &["OTEL_EXPORTER_OTLP_"]),
+    })
+}
+
+/// What stands behind `s3:`: a bucket, and what each key begins with.
+#[cfg(feature = "s3")]
+fn s3(rest: &str, env: &Env) -> Result<S3Place, Wrong> {
+    const WANTED: Wrong = Wrong::new("names no bucket", "write s3://BUCKET/PREFIX");
+    let rest = rest.strip_prefix("//").ok_or(WANTED)?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    let is_bucket = (3..=63).contains(&bucket.len())
+        && bucket.bytes().all(is_name)
+        && bucket.as_bytes()[0].is_ascii_alphanumeric()
+        && !bucket.contains("..");
+    if !is_bucket {
+        return Err(WANTED);
+    }
+    let prefix = prefix.trim_matches('/');
+    let is_step = |part: &str| matches!(part, "" | "." | "..");
+    if !prefix.is_empty() && (prefix.split('/').any(is_step) || prefix.contains(['?', '#'])) {
+        return Err(WANTED);
+    }
+    let ambient = Ambient::of(env, &["AWS_", "HOME", "USERPROFILE", "PATH", "SYSTEMROOT"]);
+    Ok(S3Place { bucket: bucket.to_owned(), prefix: prefix.to_owned(), ambient })
 }
 
 /// What stands behind `file:`: two slashes, no host or this one, and a path from the root on, as it is:
@@ -283,7 +350,7 @@ mod tests {
             ("http://127.0.0.1:9", "http://127.0.0.1:9"),
             (" stderr: ,, file:///x ,stderr:", "stderr: file:///x"),
         ] {
-            let found = sinks(text)
+            let found = sinks(text, &Env::default())
                 .map(|sinks| sinks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
             assert_eq!(found.as_deref(), Ok(read), "{text}");
         }
@@ -304,13 +371,66 @@ mod tests {
             "https://",
             "https://u:p@c.example",
             "https://c.example?a=b#f",
-            "s3://bucket",
-            "S3://bucket",
             "otlp://c.example",
+            "s3:",
+            "s3://",
             "ftp://c.example",
             "stderr:,ftp://c.example",
         ] {
-            assert!(sinks(text).is_err(), "{text}");
+            assert!(sinks(text, &Env::default()).is_err(), "{text}");
+        }
+    }
+
+    #[cfg(not(any(feature = "otlp", feature = "s3")))]
+    #[test]
+    fn a_place_that_this_build_has_not_is_said_to_be_one() {
+        for (text, feature) in
+            [("s3://bucket", "s3"), ("S3://bucket", "s3"), ("OTLPS://c.example", "otlp")]
+        {
+            let wrong = sinks(text, &Env::default()).unwrap_err();
+            assert!(wrong.what.contains(&format!("lacks the feature `{feature}`")), "{text}");
+        }
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn an_opentelemetry_collector_has_a_port_and_a_path() {
+        for (text, read) in [
+            ("otlps://c.example", "https://c.example:4318/v1/logs"),
+            ("OTLPS://c.example:9/", "https://c.example:9/v1/logs"),
+            ("otlps://c.example/otlp", "https://c.example:4318/otlp/v1/logs"),
+            ("otlps://c.example/v1/logs", "https://c.example:4318/v1/logs"),
+            ("otlp://[::1]", "http://[::1]:4318/v1/logs"),
+            ("otlp://[::1]:9", "http://[::1]:9/v1/logs"),
+            ("otlp://localhost:4317", "http://localhost:4317/v1/logs"),
+        ] {
+            let found = sinks(text, &Env::default()).unwrap().remove(0);
+            let SinkPlace::Otlp(place) = &found else { panic!("{text}") };
+            assert_eq!(place.url, read);
+            assert_eq!(found.to_string(), read.replacen("http", "otlp", 1));
+            assert!(found.is_collector() && !found.is_shown_key());
+        }
+        for text in ["otlp://10.0.0.1", "otlps://", "otlps://u:p@c.example", "otlps:c.example"] {
+            assert!(sinks(text, &Env::default()).is_err(), "{text}");
+        }
+    }
+
+    #[cfg(feature = "s3")]
+    #[test]
+    fn a_bucket_has_a_name_and_may_have_a_prefix() {
+        for (text, read) in [
+            ("s3://events", "s3://events"),
+            ("S3://my.events/", "s3://my.events"),
+            ("s3://events/a/b/", "s3://events/a/b"),
+        ] {
+            let found = sinks(text, &Env::default()).unwrap().remove(0);
+            assert_eq!(found.to_string(), read);
+            assert!(found.is_collector() && !found.is_shown_key());
+        }
+        for text in
+            ["s3://e", "s3:events", "s3://-events", "s3://e@x.example", "s3://events/a/../b"]
+        {
+            assert!(sinks(text, &Env::default()).is_err(), "{text}");
         }
     }
 

@@ -70,6 +70,11 @@ impl<'a> Reader<'a> {
         self.sources.layers
     }
 
+    /// The environment itself, for what is other programs' vocabulary.
+    pub(super) fn env(&self) -> &'a Env {
+        self.sources.env
+    }
+
     /// Reads a setting that may be missing.
     pub(super) fn optional<T>(
         &mut self,

@@ -8,6 +8,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(any(feature = "otlp", feature = "s3"))]
+use super::ambient::Ambient;
 use crate::credential::{Credential, Revocations};
 use crate::friction::event::{Principal, Wire};
 use crate::friction::inject::Additions;
@@ -243,6 +245,35 @@ pub enum SinkPlace {
     /// A collector, by its base address without a trailing slash: `https`, or `http` to a loopback
     /// address.
     Http(String),
+    /// An OpenTelemetry collector.
+    #[cfg(feature = "otlp")]
+    Otlp(OtlpPlace),
+    /// A bucket of S3, or of something that speaks like it.
+    #[cfg(feature = "s3")]
+    S3(S3Place),
+}
+
+/// An OpenTelemetry collector that takes logs over HTTP.
+#[cfg(feature = "otlp")]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct OtlpPlace {
+    /// Where logs are posted to: `https`, or `http` to a loopback address.
+    pub url: String,
+    /// What its headers are read from: `OTEL_EXPORTER_OTLP_HEADERS` and the one for logs.
+    pub ambient: Ambient,
+}
+
+/// A part of a bucket.
+#[cfg(feature = "s3")]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct S3Place {
+    /// The bucket.
+    pub bucket: String,
+    /// What stands before each key; may be empty, has no slash at either end.
+    pub prefix: String,
+    /// What credentials, region and endpoint are read from: the variables that AWS's own tools
+    /// read.
+    pub ambient: Ambient,
 }
 
 /// How TLS peers are verified.
@@ -353,7 +384,16 @@ impl SinkPlace {
         match self {
             Self::Stderr | Self::File(_) => false,
             Self::Http(_) => true,
+            #[cfg(feature = "otlp")]
+            Self::Otlp(_) => true,
+            #[cfg(feature = "s3")]
+            Self::S3(_) => true,
         }
+    }
+
+    /// Whether it is shown the collector's key. Others have credentials of their own.
+    pub fn is_shown_key(&self) -> bool {
+        matches!(self, Self::Http(_))
     }
 }
 
@@ -364,6 +404,17 @@ impl fmt::Display for SinkPlace {
             Self::Stderr => f.write_str("stderr:"),
             Self::File(path) => write!(f, "file://{}", path.display()),
             Self::Http(url) => f.write_str(url),
+            #[cfg(feature = "otlp")]
+            Self::Otlp(OtlpPlace { url, .. }) => match url.strip_prefix("http") {
+                Some(rest) => write!(f, "otlp{rest}"), // `https` becomes `otlps`
+                None => f.write_str(url),
+            },
+            #[cfg(feature = "s3")]
+            Self::S3(S3Place { bucket, prefix, .. }) if prefix.is_empty() => {
+                write!(f, "s3://{bucket}")
+            }
+            #[cfg(feature = "s3")]
+            Self::S3(S3Place { bucket, prefix, .. }) => write!(f, "s3://{bucket}/{prefix}"),
         }
     }
 }

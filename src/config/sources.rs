@@ -19,7 +19,7 @@ use super::variables::{Env, Variable};
 /// All layers, the strongest first. Flags are given to each look-up, since few settings have one.
 #[derive(Clone, Copy)]
 pub(super) struct Sources<'a> {
-    env: &'a Env,
+    pub(super) env: &'a Env,
     pub(super) layers: &'a Layers,
 }
 

@@ -271,6 +271,11 @@ impl Env {
         self.names().filter(is_ours).map(str::to_owned).collect()
     }
 
+    /// The text of a variable that is not thoth's, where it is set and UTF-8.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name)?.to_str().map(str::to_owned)
+    }
+
     /// Every name that is set, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

@@ -84,9 +84,17 @@ pub(super) struct Taken<H> {
     charge: usize,
 }
 
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) count: usize,
+    pub(super) bytes: usize,
+}
+
 /// What waits.
 #[derive(Debug)]
 pub(super) struct Room<H> {
+    bounds: Bounds,
     waiting: VecDeque<Taken<H>>,
     /// What began and was taken, and has no end so far.
     open: HashSet<Key>,
@@ -98,11 +106,20 @@ pub(super) struct Room<H> {
     lost: u64,
 }
 
+// === impl Bounds ===
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { count: MOST_WAITING, bytes: MOST_WAITING_BYTES }
+    }
+}
+
 // === impl Room ===
 
 impl<H: Waits> Room<H> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(bounds: Bounds) -> Self {
         Self {
+            bounds,
             waiting: VecDeque::new(),
             open: HashSet::new(),
             charged: 0,
@@ -116,10 +133,10 @@ impl<H: Waits> Room<H> {
     /// Takes a happening, or counts it as lost: whole, or its texts.
     pub(super) fn put(&mut self, mut what: H, moment: Moment) {
         // The end of what began has its place already.
-        let is_full = self.waiting.len() + self.open.len() >= MOST_WAITING;
+        let left = self.bounds.count.saturating_sub(self.waiting.len() + self.open.len());
         let is_taken = match what.place() {
-            Place::Alone => !is_full,
-            Place::Begins(key) => !is_full && self.open.insert(key),
+            Place::Alone => left >= 1,
+            Place::Begins(key) => left >= 2 && self.open.insert(key),
             Place::Ends(key) => self.open.remove(&key),
         };
         if !is_taken {
@@ -127,7 +144,7 @@ impl<H: Waits> Room<H> {
             return;
         }
         let mut charge = charge(&mut what);
-        if charge.is_none_or(|charge| self.charged + charge > MOST_WAITING_BYTES) {
+        if charge.is_none_or(|charge| self.charged + charge > self.bounds.bytes) {
             self.lost += 1;
             if !what.thin() {
                 return;
@@ -162,7 +179,7 @@ impl<H: Waits> Room<H> {
 
     /// Whether so much waits that it should not wait for longer.
     pub(super) fn is_pressing(&self) -> bool {
-        self.waiting.len() >= MOST_WAITING / 8 || self.charged >= MOST_WAITING_BYTES / 8
+        self.waiting.len() >= self.bounds.count / 8 || self.charged >= self.bounds.bytes / 8
     }
 
     pub(super) fn len(&self) -> usize {
@@ -204,4 +221,180 @@ fn charge(what: &mut impl Waits) -> Option<usize> {
         charge = charge.and_then(|charge| Some(charge + of_text?));
     });
     charge
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Thing {
+        place: Place,
+        text: Bytes,
+        is_thin: bool,
+    }
+
+    impl Thing {
+        fn new(place: Place, len: usize) -> Self {
+            Self { place, text: vec![b'x'; len].into(), is_thin: false }
+        }
+    }
+
+    impl Waits for Thing {
+        fn place(&self) -> Place {
+            self.place
+        }
+
+        fn each_text(&mut self, visit: &mut dyn FnMut(&mut Bytes)) {
+            visit(&mut self.text);
+        }
+
+        fn weight(&self) -> usize {
+            0
+        }
+
+        fn thin(&mut self) -> bool {
+            (self.text, self.is_thin) = (Bytes::new(), true);
+            self.place != Place::Alone
+        }
+    }
+
+    fn at(second: i64) -> Moment {
+        let since_start = Duration::from_secs(second.unsigned_abs());
+        Moment { at: Timestamp::from_second(second).unwrap(), since_start }
+    }
+
+    const SMALL_BOUNDS: Bounds = Bounds { count: 6, bytes: 2 * READ };
+
+    /// What is given out, in order: where it belongs and whether its text is there.
+    fn given(room: &mut Room<Thing>) -> Vec<(Place, bool)> {
+        let given = room.give(usize::MAX);
+        room.settle();
+        given.into_iter().map(|taken| (taken.what.place, !taken.what.is_thin)).collect()
+    }
+
+    #[test]
+    fn without_room_texts_go_first_and_then_whole_calls() {
+        let (begins, ends) =
+            (|nth| Place::Begins(Key::Call(nth)), |nth| Place::Ends(Key::Call(nth)));
+        let mut room = Room::new(SMALL_BOUNDS);
+        for (place, len) in [
+            (begins(1), 1),
+            (ends(1), 2 * READ - 1), // just fits
+            (begins(2), 1),          // just does not
+            (Place::Alone, 1),       // is nothing without its text
+            (begins(3), 0),
+            (begins(4), 0), // its end would be the seventh
+            (ends(4), 0),
+            (ends(3), 0),
+            (ends(2), 0),
+            (ends(2), 0),      // again
+            (Place::Alone, 0), // the seventh
+        ] {
+            let len = if len > SMALL { len - READ } else { len };
+            room.put(Thing::new(place, len), at(1));
+        }
+        let expected = [
+            (begins(1), true),
+            (ends(1), true),
+            (begins(2), false),
+            (begins(3), true),
+            (ends(3), true),
+            (ends(2), true),
+        ];
+        assert_eq!(given(&mut room), expected);
+        assert_eq!(room.lost(), 6);
+        room.put(Thing::new(Place::Alone, 2), at(1)); // there is room again
+        assert_eq!(given(&mut room), [(Place::Alone, true)]);
+    }
+
+    #[test]
+    fn what_is_given_out_is_charged_until_it_is_settled() {
+        let mut room = Room::new(SMALL_BOUNDS);
+        room.put(Thing::new(Place::Begins(Key::Call(1)), READ - 1), at(1));
+        let given = room.give(1);
+        room.put(Thing::new(Place::Ends(Key::Call(1)), 2), at(1));
+        assert!(room.waiting[0].what.is_thin && !given[0].what.is_thin);
+        room.settle();
+        assert_eq!(room.charged, 0);
+    }
+
+    #[test]
+    fn a_short_text_keeps_no_buffer_alive_and_a_long_one_is_not_copied() {
+        let mut room = Room::new(Bounds::default());
+        let line = Bytes::from(vec![b'x'; 3 * SMALL]);
+        for (range, is_copied) in [(3..SMALL, true), (3..2 * SMALL, false)] {
+            let text = line.slice(range);
+            let place = text.as_ptr();
+            room.put(Thing { place: Place::Alone, text, is_thin: false }, at(1));
+            let text = &room.waiting.back().unwrap().what.text;
+            assert_eq!(text.as_ptr() != place, is_copied);
+            assert!(text.iter().all(|byte| *byte == b'x'));
+        }
+    }
+
+    #[test]
+    fn what_no_event_can_hold_is_left_out_at_once() {
+        let mut room = Room::new(Bounds::default());
+        room.put(Thing::new(Place::Begins(Key::Request(1)), LONGEST_TEXT), at(1));
+        assert_eq!(given(&mut room), [(Place::Begins(Key::Request(1)), false)]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_sets_nothing_back() {
+        let mut room = Room::new(Bounds::default());
+        for second in [5, 3, 6] {
+            room.put(Thing::new(Place::Alone, 0), at(second));
+        }
+        let seconds = room.give(9).into_iter().map(|taken| taken.moment.at.as_second());
+        assert_eq!(seconds.collect::<Vec<_>>(), [5, 5, 6]);
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_hold_and_what_is_given_is_whole_and_in_order(
+            steps in prop::collection::vec(
+                (0_u8..4, 0_u64..6, prop::sample::select(vec![0, 100, SMALL, READ, 2 * READ])),
+                0..200,
+            ),
+        ) {
+            let mut room = Room::new(SMALL_BOUNDS);
+            let (mut out, mut second) = (Vec::new(), 0);
+            for (kind, key, len) in steps {
+                second += 1;
+                let place = match kind {
+                    0 => Place::Begins(Key::Call(key)),
+                    1 => Place::Ends(Key::Call(key)),
+                    2 => Place::Alone,
+                    _ => {
+                        out.extend(room.give(3));
+                        room.settle();
+                        continue;
+                    }
+                };
+                room.put(Thing::new(place, len), at(second));
+                prop_assert!(room.waiting.len() + room.open.len() <= SMALL_BOUNDS.count);
+                prop_assert!(room.charged <= SMALL_BOUNDS.bytes);
+            }
+            let open = room.open.clone();
+            for key in &open {
+                room.put(Thing::new(Place::Ends(*key), READ), at(second));
+            }
+            out.extend(room.give(usize::MAX));
+            prop_assert!(out.is_sorted_by_key(|taken| taken.moment.since_start));
+            let mut begun = HashSet::new();
+            for taken in &out {
+                match taken.what.place {
+                    Place::Alone => {}
+                    Place::Begins(key) => prop_assert!(begun.insert(key)),
+                    Place::Ends(key) => prop_assert!(begun.remove(&key)),
+                }
+            }
+            prop_assert!(begun.is_empty());
+        }
+    }
 }

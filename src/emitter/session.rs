@@ -11,6 +11,9 @@ use crate::gate::happening::{CallMade, Ended, Happening};
 /// What stands where arguments were left out: an object, as arguments are.
 const LEFT_OUT: &[u8] = br#"{"[left out]":"[too much to tell]"}"#;
 
+/// How a request ends whose answer was left out.
+const UNTOLD: &[u8] = br#"{"code":"proxy_result_left_out","message":"the server answered; too much waited to tell what"}"#;
+
 /// How much of a name or a sentence stays, in bytes, where there is no room.
 const KEPT: usize = 256;
 
@@ -68,9 +71,17 @@ impl Waits for Happening {
             }
             Self::RequestMade { params, .. } => *params = Bytes::from_static(b"{}"),
             Self::Noted { .. } => return false,
+            Self::RequestEnded { end: end @ Ended::Result { .. }, .. } => thin_list(end),
             Self::CallEnded(_, end) | Self::RequestEnded { end, .. } => thin(end),
         }
         true
+    }
+}
+
+/// Without its text, a list would be told as an empty one.
+fn thin_list(end: &mut Ended) {
+    if matches!(end, Ended::Result { result, .. } if !result.is_empty()) {
+        *end = Ended::Error { code: None, error: Bytes::from_static(UNTOLD) };
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 
 use bytes::Bytes;
+use proptest::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -13,7 +14,9 @@ use crate::config::settings::{Friction, SinkPlace, Tls};
 use crate::friction::event::payload::{CallStep, Intent, Payload};
 use crate::friction::event::{Origin, Stamp, Stream, Wire};
 use crate::friction::raw::{Raw, RawObject};
+use crate::friction::tale::Tale;
 use crate::gate::happening::{CallMade, Ended};
+use crate::gate::message::client::Method;
 use crate::gate::record::Ticket;
 use crate::machine::clock;
 use crate::spool::{Limits, MAX_EVENT};
@@ -26,16 +29,7 @@ struct Calls {
 
 impl Calls {
     fn new() -> Self {
-        let origin = Origin {
-            session: "s".to_owned(),
-            session_minted: true,
-            tenant: "local".to_owned(),
-            vendor: "local".to_owned(),
-            consent: "local".to_owned(),
-            software: "thoth/0".to_owned(),
-            principal: None,
-        };
-        Self { stream: Stream::new(Wire::W3, origin), open: Vec::new() }
+        Self { stream: Stream::new(Wire::W3, origin()), open: Vec::new() }
     }
 
     fn draft(
@@ -88,12 +82,37 @@ impl Story<Happening> for Calls {
     }
 }
 
+fn origin() -> Origin {
+    Origin {
+        session: "s".to_owned(),
+        session_minted: true,
+        tenant: "local".to_owned(),
+        vendor: "local".to_owned(),
+        consent: "local".to_owned(),
+        software: "thoth/0".to_owned(),
+        principal: None,
+    }
+}
+
 /// Says whose beginnings it is told.
 struct Says(mpsc::Sender<u64>);
 impl Story<Happening> for Says {
     fn tell(&mut self, what: &Happening, _: Moment, _: &mut dyn FnMut() -> u128) -> Vec<Draft> {
         let Place::Begins(Key::Call(call)) = what.place() else { panic!("a call") };
         self.0.send(call).unwrap();
+        Vec::new()
+    }
+
+    fn end(&mut self, _: Moment, _: &mut dyn FnMut() -> u128) -> Vec<Draft> {
+        Vec::new()
+    }
+}
+
+/// Does not come back before the other end is dropped.
+struct Hangs(mpsc::Receiver<()>);
+impl Story<Happening> for Hangs {
+    fn tell(&mut self, _: &Happening, _: Moment, _: &mut dyn FnMut() -> u128) -> Vec<Draft> {
+        let _ = self.0.recv();
         Vec::new()
     }
 
@@ -251,6 +270,91 @@ async fn a_panic_costs_telemetry_and_hangs_nobody() {
     assert_eq!(handle.telling().events, 0);
 }
 
+/// Whatever happens: beginnings without ends, ends without beginnings, both twice.
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let text = prop::sample::select(vec![2_usize, 300, 9_000, 70_000]);
+    let one = (0_u8..8, 1_u64..8, text).prop_map(|(kind, number, len)| {
+        let text = Bytes::from(format!("\"{}\"", "x".repeat(len)));
+        let arguments = Bytes::from(format!(r#"{{"a":"{}"}}"#, "x".repeat(len)));
+        let ended = match number % 3 {
+            0 => Ended::Error { code: Some(-7), error: text.clone() },
+            1 => Ended::Cancelled,
+            _ => Ended::Result { is_error: number % 2 == 0, result: text.clone() },
+        };
+        match kind {
+            0..3 => Happening::CallMade(CallMade {
+                ticket: Ticket(number),
+                tool: "t".into(),
+                arguments,
+                said: None,
+                meta: None,
+            }),
+            3..6 => Happening::CallEnded(Ticket(number), ended),
+            6 => Happening::RequestMade {
+                number,
+                method: Method::ListTools { first: true },
+                params: Bytes::from_static(b"{}"),
+            },
+            _ => Happening::RequestEnded { number, end: ended, added: 0 },
+        }
+    });
+    prop::collection::vec(one, 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn however_little_room_numbers_have_no_gap_and_every_beginning_one_end(
+        happenings in happenings(),
+        count in 1_usize..20,
+        bytes in prop::sample::select(vec![0, 1_000, 100_000, 1_000_000]),
+        gives in prop::collection::vec(any::<bool>(), 60),
+    ) {
+        let mut room = Room::new(Bounds { count, bytes });
+        let mut tale = Tale::new(Stream::new(Wire::W3, origin()), None);
+        let mut drafts = Vec::new();
+        let mut random = || Uuid::new_v4().as_u128();
+        let moment = Moment { at: clock::now(), since_start: Duration::ZERO };
+        for (what, give) in happenings.into_iter().zip(gives) {
+            room.put(what, moment);
+            if give {
+                for taken in room.give(5) {
+                    drafts.extend(tale.tell(&taken.what, taken.moment, &mut random));
+                }
+                room.settle();
+            }
+        }
+        for taken in room.give(usize::MAX) {
+            drafts.extend(tale.tell(&taken.what, taken.moment, &mut random));
+        }
+        drafts.extend(tale.end(moment, &mut random));
+
+        let (scrubber, mut counts) = (Scrubber::default(), Counts::default());
+        let (mut open, mut lists) = (Vec::new(), 0);
+        for (number, draft) in drafts.into_iter().enumerate() {
+            let event = draft.scrub(&scrubber, &mut counts);
+            let event: Value = serde_json::from_str(event.as_str()).unwrap();
+            prop_assert_eq!(&event["sequence_number"], number);
+            let call = event["call_id"].clone();
+            match event["event_type"].as_str().unwrap() {
+                "tool_call_start" => open.push(call),
+                "tool_call_end" | "tool_call_error" => {
+                    let at = open.iter().position(|open| *open == call);
+                    prop_assert!(at.is_some());
+                    open.remove(at.unwrap());
+                }
+                "tool_list_start" => lists += 1,
+                "tool_list_end" | "tool_list_error" => lists -= 1,
+                "surface_snapshot" => {}
+                other => prop_assert!(false, "{}", other),
+            }
+        }
+        prop_assert!(open.is_empty());
+        prop_assert_eq!(lists, 0);
+    }
+}
+
 #[test]
 fn an_event_that_is_too_long_goes_without_its_result() {
     let home = tempfile::tempdir().unwrap();
@@ -268,4 +372,52 @@ fn an_event_that_is_too_long_goes_without_its_result() {
     assert_eq!(events[1]["payload"]["result_capture"], "off");
     assert_eq!(events[3]["payload"]["result"], 2);
     assert_eq!(handle.telling().dropped, 1);
+}
+
+#[test]
+fn whatever_hangs_is_left_behind() {
+    let (hangs, hung) = mpsc::channel::<()>();
+    let emitter = Emitter::new(clock::now, move || {
+        let sinks = sinks(SinkPlace::Stderr, Path::new("/"));
+        Means::new(Hangs(hung), Scrubber::default(), sinks)
+    });
+    emitter.handle().happened(begin(1));
+    emitter.close_blocking(Instant::now() + Duration::from_millis(50));
+    drop(hangs);
+}
+
+#[test]
+fn a_collector_that_never_answers_holds_nobody_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let home = tempfile::tempdir().unwrap();
+    let emitter = {
+        let home = home.path().to_owned();
+        Emitter::new(clock::now, move || {
+            let sinks = sinks(SinkPlace::Http(url), &home);
+            Means::new(Calls::new(), Scrubber::default(), sinks)
+        })
+    };
+    let handle = emitter.handle();
+    handle.happened(begin(1));
+    let _connection = silent.accept().unwrap(); // it is being sent
+    emitter.close_blocking(Instant::now() + Duration::from_millis(50));
+    assert!(handle.telling().events >= 1);
+}
+
+#[test]
+fn what_there_is_no_time_for_is_counted() {
+    let home = tempfile::tempdir().unwrap();
+    let emitter = to_file(home.path());
+    let handle = emitter.handle();
+    for call in 1..=10 {
+        handle.happened(begin(call));
+        handle.happened(end(call, "[1,2,3]"));
+    }
+    emitter.close_blocking(Instant::now());
+    while Arc::strong_count(&handle.shared) > 1 {
+        std::thread::yield_now(); // the thread has gone on by itself, and ends
+    }
+    let telling = handle.telling();
+    assert_eq!(telling.events + telling.dropped, 20);
 }

@@ -61,6 +61,35 @@ pub struct Sidecar {
     pub credentials: Vec<credential::Standing>,
     /// Its journal.
     pub journal: Option<Journal>,
+    /// Its friction events, where there are any.
+    #[serde(default)]
+    pub friction: Option<Friction>,
+}
+
+/// How a sidecar's friction events stand.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Friction {
+    /// How many were made.
+    pub events: u64,
+    /// How many went without a part, or were not made.
+    pub dropped: u64,
+    /// Where they go.
+    pub sinks: Vec<Sink>,
+}
+
+/// How one place stands that events go to.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Sink {
+    /// The place, as `BATON_EVENT_SINK` has it.
+    pub place: String,
+    /// How many events are in its file, or its spool.
+    pub written: u64,
+    /// How many it could not take.
+    pub dropped: u64,
+    /// How many the collector has; `None` where it is none.
+    pub delivered: Option<u64>,
+    /// Why the collector's last attempt failed, where it did.
+    pub trouble: Option<String>,
 }
 
 /// A policy in force.
@@ -279,6 +308,7 @@ mod tests {
             enforcer: None,
             credentials: Vec::new(),
             journal: None,
+            friction: None,
         }
     }
 

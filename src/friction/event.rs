@@ -94,6 +94,8 @@ pub struct Stream {
     origin: Origin,
     client: Client,
     next: u64,
+    /// Whether a program says what happens; else its lines pass by.
+    is_library: bool,
 }
 
 /// An event that may hold secrets.
@@ -163,7 +165,14 @@ impl Principal {
 impl Stream {
     /// A stream in which nothing was said yet.
     pub fn new(wire: Wire, origin: Origin) -> Self {
-        Self { wire, origin, client: Client::default(), next: 0 }
+        Self { wire, origin, client: Client::default(), next: 0, is_library: false }
+    }
+
+    /// The same for what a program says of itself, where no line passes by: `transport_observed` is
+    /// `library`, and an agent that nobody named is `unknown`.
+    #[must_use]
+    pub fn of_library(self) -> Self {
+        Self { is_library: true, ..self }
     }
 
     /// The generation it is written in.
@@ -261,6 +270,9 @@ impl Stream {
                 }
                 let made = if origin.session_minted { "minted" } else { "observed" };
                 event.text("session_id_origin", made);
+                if self.is_library {
+                    event.text("transport_observed", "library");
+                }
             }
         }
         head.push(b',');
@@ -271,7 +283,8 @@ impl Stream {
     fn rest(&self, meta: Option<RawObject<'_>>, payload: &Payload<'_>) -> Vec<u8> {
         let mut rest = Vec::with_capacity(512);
         let mut event = Object::open(&mut rest);
-        event.text("agent_runtime", self.client.runtime(meta));
+        let unknown = if self.is_library { "unknown" } else { "mcp-proxy" };
+        event.text("agent_runtime", self.client.runtime(meta).unwrap_or(unknown));
         event.object("payload", |object| payload.write(self.wire, object));
         if let Some(meta) = meta.filter(|meta| !meta.is_empty()) {
             event.raw("runtime_meta", meta.text());

@@ -25,12 +25,13 @@ use jiff::Timestamp;
 
 use self::survey::{Page, Survey};
 use super::event::failure::{Failure, Unanswered};
-use super::event::payload::{CallStep, ListStep, Listed, Payload};
-use super::event::{Draft, Ids, Stamp, Stream};
+use super::event::payload::{CallStep, FetchStep, ListStep, Listed, Payload};
+use super::event::{Draft, Ids, Object, Stamp, Stream};
 use super::inject::annotate::Report;
 use super::inject::{Additions, Said};
 use super::raw::{Raw, RawObject};
 use crate::gate::happening::{CallMade, Ended, Happening};
+use crate::gate::json::{Kind, unescape};
 use crate::gate::message::client::Method;
 use crate::gate::record::Ticket;
 
@@ -69,6 +70,15 @@ struct Open<T> {
 /// What a request asks for, other than a call.
 #[derive(Debug)]
 enum Asked {
+    /// What the server says of itself. Not told; but it is a part of what the server offers.
+    Greeting,
+    /// Prompts or resources.
+    List(Listed),
+    /// A prompt, by its name.
+    Prompt(Box<str>),
+    /// A resource, by its address.
+    Resource(Box<str>),
+    /// Tools.
     Tools(Page),
 }
 
@@ -123,6 +133,7 @@ impl Tale {
                 self.request_ended(&request, end, *added, moment, random)
             }
             Happening::Noted { arguments, meta } => {
+                self.hear(meta.as_deref());
                 let mut pen = self.pen(moment, random);
                 if let Some(arguments) = RawObject::read(arguments) {
                     // Whether notes are welcome was asked where it was answered.
@@ -157,6 +168,7 @@ impl Tale {
         if self.calls.contains_key(&ticket) {
             return Vec::new();
         }
+        self.hear(call.meta.as_deref());
         let call_id = call_id(self.stream.session(), ticket);
         let said = call.said.as_deref().and_then(RawObject::read).map(Said::read);
         let mut pen = self.pen(moment, random);
@@ -210,15 +222,29 @@ impl Tale {
         moment: Moment,
         random: &mut dyn FnMut() -> u128,
     ) -> Vec<Draft> {
-        let params = RawObject::read(params);
-        if !matches!(method, Method::ListTools { .. }) || self.requests.contains_key(&number) {
+        if self.requests.contains_key(&number) {
             return Vec::new();
         }
-        let meta = params.and_then(|params| params.member("_meta")).and_then(Raw::object);
-        let meta = meta.map(RawObject::text);
-        let asked = Asked::Tools(self.survey.asked(params));
+        let params = RawObject::read(params).unwrap_or(RawObject::EMPTY);
+        let meta = params.member("_meta").and_then(Raw::object).map(RawObject::text);
+        self.hear(meta);
+        let asked = match method {
+            Method::Initialize => {
+                if let Some(info) = params.member("clientInfo").and_then(Raw::object) {
+                    self.stream.client(info);
+                }
+                Asked::Greeting
+            }
+            Method::Discover => Asked::Greeting,
+            Method::GetPrompt => Asked::Prompt(text(params, "name")),
+            Method::ListPrompts => Asked::List(Listed::Prompts),
+            Method::ListResources => Asked::List(Listed::Resources),
+            Method::ListTools { .. } => Asked::Tools(self.survey.asked(params)),
+            Method::ReadResource => Asked::Resource(text(params, "uri")),
+            Method::Listen | Method::Other => return Vec::new(),
+        };
         let mut pen = self.pen(moment, random);
-        pen.write(meta, &Payload::List { of: Listed::Tools, step: ListStep::Start });
+        asked.tell_start(params, |payload| pen.write(meta, payload));
         let drafts = pen.drafts;
         self.requests.insert(number, Open::new(asked, meta, moment));
         drafts
@@ -232,28 +258,86 @@ impl Tale {
         moment: Moment,
         random: &mut dyn FnMut() -> u128,
     ) -> Vec<Draft> {
-        let duration_ms = request.lasted(moment);
         let Self { stream, ids, additions, survey, .. } = self;
         let mut pen = Pen { stream, ids, moment, random, drafts: Vec::new() };
-        let Asked::Tools(page) = request.what;
-        let step = match result(end) {
-            Err(failure) => ListStep::Error { failure, duration_ms },
-            Ok(text) => {
-                let result = RawObject::read(text).unwrap_or(RawObject::EMPTY);
-                if let Some(whole) = survey.listed(page, result) {
-                    survey.tell(&whole, additions.as_ref(), |payload| pen.write(None, payload));
+        let result = result(end).map(|text| RawObject::read(text).unwrap_or(RawObject::EMPTY));
+        if let Ok(result) = result {
+            match request.what {
+                Asked::Greeting => survey.greeted(result),
+                Asked::Tools(page) => {
+                    if let Some(whole) = survey.listed(page, result) {
+                        survey.tell(&whole, additions.as_ref(), |payload| pen.write(None, payload));
+                    }
                 }
-                let shown = result.member("tools").into_iter().flat_map(Raw::elements).count();
-                ListStep::End { count: (shown + added) as u64, duration_ms }
+                Asked::List(_) | Asked::Prompt(_) | Asked::Resource(_) => {}
             }
-        };
-        pen.write(request.meta.as_deref(), &Payload::List { of: Listed::Tools, step });
+        }
+        let meta = request.meta.as_deref();
+        let duration_ms = request.lasted(moment);
+        request.what.tell_end(result, added, duration_ms, |payload| pen.write(meta, payload));
         pen.drafts
+    }
+
+    /// Takes in what a request's `_meta` says of the client.
+    fn hear(&mut self, meta: Option<&[u8]>) {
+        if let Some(meta) = meta.and_then(RawObject::read) {
+            self.stream.client_in(meta);
+        }
     }
 
     fn pen<'t>(&'t mut self, moment: Moment, random: &'t mut dyn FnMut() -> u128) -> Pen<'t> {
         let Self { stream, ids, .. } = self;
         Pen { stream, ids, moment, random, drafts: Vec::new() }
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    fn tell_start(&self, params: RawObject<'_>, tell: impl FnOnce(&Payload<'_>)) {
+        match self {
+            Self::Greeting => {}
+            Self::List(of) => tell(&Payload::List { of: *of, step: ListStep::Start }),
+            Self::Tools(_) => tell(&Payload::List { of: Listed::Tools, step: ListStep::Start }),
+            Self::Prompt(name) => {
+                let params = params.member("arguments").and_then(Raw::object);
+                tell(&Payload::Prompt { name, step: FetchStep::Start { params } });
+            }
+            Self::Resource(uri) => {
+                let params = without_meta(params);
+                let params = RawObject::read(&params).filter(|params| !params.is_empty());
+                tell(&Payload::Read { uri, step: FetchStep::Start { params } });
+            }
+        }
+    }
+
+    fn tell_end(
+        &self,
+        result: Result<RawObject<'_>, Failure<'_>>,
+        added: usize,
+        duration_ms: Option<u64>,
+        tell: impl FnOnce(&Payload<'_>),
+    ) {
+        let list = |of: Listed, result| {
+            let step = match result {
+                Ok(result) => {
+                    ListStep::End { count: count(result, of) + added as u64, duration_ms }
+                }
+                Err(failure) => ListStep::Error { failure, duration_ms },
+            };
+            Payload::List { of, step }
+        };
+        let fetch = |result| match result {
+            Ok(_) => FetchStep::End { duration_ms },
+            Err(failure) => FetchStep::Error { failure, duration_ms },
+        };
+        match self {
+            Self::Greeting => {}
+            Self::List(of) => tell(&list(*of, result)),
+            Self::Tools(_) => tell(&list(Listed::Tools, result)),
+            Self::Prompt(name) => tell(&Payload::Prompt { name, step: fetch(result) }),
+            Self::Resource(uri) => tell(&Payload::Read { uri, step: fetch(result) }),
+        }
     }
 }
 
@@ -279,9 +363,6 @@ impl Pen<'_> {
         let stamp =
             Stamp { id: self.ids.next(self.moment.at, (self.random)()), at: self.moment.at };
         let meta = meta.and_then(RawObject::read);
-        if let Some(meta) = meta {
-            self.stream.client_in(meta);
-        }
         self.drafts.extend(self.stream.draft(stamp, meta, payload));
     }
 }
@@ -291,8 +372,41 @@ fn result(end: &Ended) -> Result<&[u8], Failure<'_>> {
     match end {
         Ended::Result { result, .. } => Ok(result),
         Ended::Error { error, .. } => Err(Failure::of_error(error)),
-        Ended::Refused { code, message, .. } => Err(Failure::refused(*code, message)),
+        Ended::Refused { code, message, reason_code } => Err(match reason_code.as_deref() {
+            Some("id_in_use") => Failure::unanswered(Unanswered::IdReused),
+            Some("bad_id" | "call_without_id") => Failure::unanswered(Unanswered::IdInvalid),
+            Some(_) | None => Failure::refused(*code, message),
+        }),
         Ended::Cancelled => Err(Failure::unanswered(Unanswered::Cancelled)),
         Ended::Unanswered => Err(Failure::unanswered(Unanswered::Closed)),
     }
+}
+
+/// How many entries a page lists.
+fn count(result: RawObject<'_>, of: Listed) -> u64 {
+    let name = match of {
+        Listed::Prompts => "prompts",
+        Listed::Resources => "resources",
+        Listed::Tools => "tools",
+    };
+    result.member(name).into_iter().flat_map(Raw::elements).count() as u64
+}
+
+/// A text of the parameters; empty where it is none.
+fn text(params: RawObject<'_>, name: &str) -> Box<str> {
+    let text = params.member(name).filter(|text| text.kind() == Kind::Text);
+    text.map(|text| unescape(text.text()).into()).unwrap_or_default()
+}
+
+/// The parameters but for `_meta`, which an event tells elsewhere.
+fn without_meta(params: RawObject<'_>) -> Vec<u8> {
+    let mut text = Vec::with_capacity(params.text().len());
+    let mut object = Object::open(&mut text);
+    params.each(|name, value| {
+        if name != "_meta" {
+            object.raw(name, value.text());
+        }
+    });
+    object.close();
+    text
 }

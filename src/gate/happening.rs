@@ -15,8 +15,9 @@ use super::record::{End, Ticket};
 #[derive(Clone, Debug)]
 pub enum Happening {
     /// The client called a tool. Told of calls that are refused at once, too, and of lines that are
-    /// no call only for what else is wrong about them ([`super::message::client::Attempt`]); not of
-    /// calls of thoth's own tools.
+    /// no call only for what else is wrong about them ([`super::message::client::Attempt`]). Not told
+    /// of calls of thoth's own tools, nor of lines whose tool nobody can tell for sure: what is too
+    /// long, is not JSON that every reader reads alike, or names no tool.
     CallMade(CallMade),
     /// A call is over.
     CallEnded(Ticket, Ended),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::friction::Spool;
 use crate::clients::coverage::Coverage;
 use crate::config::settings::Environment;
 use crate::credential::Standing;
@@ -44,6 +45,8 @@ pub struct Facts {
     pub govapi: Option<Configured>,
     /// How often this machine checks in.
     pub heartbeat: Duration,
+    /// Friction.
+    pub friction: Friction,
     /// What is remembered of the GovAPI.
     pub state: State,
     /// The configured credentials, as they can be read now.
@@ -52,6 +55,17 @@ pub struct Facts {
     pub sidecars: Vec<Sidecar>,
     /// The clients, and their servers.
     pub coverage: Coverage,
+}
+
+/// What is known of friction, besides what sidecars say.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Friction {
+    /// `on`, `events` or `off`.
+    pub mode: &'static str,
+    /// Where events go.
+    pub sinks: Vec<String>,
+    /// What lies in the spools.
+    pub spools: Vec<Spool>,
 }
 
 /// Something `thoth run` would refuse to start with, or would not heed.

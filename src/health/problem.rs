@@ -97,6 +97,9 @@ codes! {
     GovapiUnreachable Warning "govapi_unreachable" "the GovAPI cannot be reached"
     GovapiCredential Warning "govapi_credential" "a credential for the GovAPI is missing, rejected, revoked or cannot be read"
     VersionBelowMinimum Warning "version_below_minimum" "the GovAPI asks for a newer thoth"
+    FrictionLost Warning "friction_lost" "friction events were lost: the spool was full or they were too old, the collector refused them, or they could not be read back"
+    FrictionDropped Warning "friction_dropped" "a running sidecar could not tell all friction events: too many waited, or a place could not be written"
+    FrictionWaiting Warning "friction_waiting" "a collector cannot be reached or does not take friction events now; they wait on this machine"
     MixedVersions Warning "mixed_versions" "a running sidecar is of another version than this thoth"
 }
 

@@ -10,13 +10,15 @@ use serde::Serialize;
 
 use super::credentials;
 use super::facts::{Facts, Trouble, Unsound};
+use super::friction;
 use super::peer;
 use super::plain;
 use super::problem::{Code, Problem, Severity};
 use super::servers;
-use crate::endpoint::sidecar::{Decisions, Sidecar};
+use crate::endpoint::sidecar::{self, Decisions, Sidecar};
 
 pub use super::credentials::{Credential, Held};
+pub use super::friction::Friction;
 pub use super::peer::{Peer, Source};
 pub use super::servers::{Client, Server};
 
@@ -69,6 +71,8 @@ pub struct Report {
     pub managed: Option<Managed>,
     /// What the GovAPI said to do.
     pub directives: Directives,
+    /// Friction events.
+    pub friction: Friction,
     /// Everything that is wrong, errors first.
     pub problems: Vec<Problem>,
 }
@@ -123,6 +127,8 @@ pub struct Running {
     pub last_decision_at: Option<Timestamp>,
     /// The policies in force.
     pub policies: Vec<Policy>,
+    /// Its friction events; `null` where there are none.
+    pub friction: Option<sidecar::Friction>,
 }
 
 /// One policy.
@@ -173,6 +179,7 @@ impl Report {
         let govapi = peer::govapi(facts, &mut problems);
         let (api_key, credentials) = credentials::judge(facts, &mut problems);
         let clients = servers::judge(&facts.coverage, &mut problems);
+        let friction = friction::judge(facts, &mut problems);
         problems.extend(of_registration(facts));
         problems.extend(of_versions(facts));
         problems.sort_by_key(|problem| problem.code);
@@ -216,6 +223,7 @@ impl Report {
                 minimum_version: directives.minimum_version.clone(),
                 revoked: directives.revoked_key_ids.clone(),
             },
+            friction,
             problems,
         }
     }
@@ -375,6 +383,15 @@ impl Running {
             decisions: sidecar.decisions,
             last_decision_at: sidecar.last_decision_at,
             policies: policies.collect(),
+            friction: sidecar.friction.clone().map(shown),
         }
     }
+}
+
+fn shown(mut friction: sidecar::Friction) -> sidecar::Friction {
+    for sink in &mut friction.sinks {
+        sink.place = plain(&sink.place);
+        sink.trouble = sink.trouble.as_deref().map(plain);
+    }
+    friction
 }

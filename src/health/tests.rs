@@ -49,6 +49,7 @@ fn fresh() -> Facts {
         outage: Outage::Block,
         govapi: None,
         heartbeat: Duration::from_secs(60),
+        friction: Friction { mode: "off", sinks: Vec::new(), spools: Vec::new() },
         state: State::default(),
         credentials: Vec::new(),
         sidecars: Vec::new(),
@@ -134,6 +135,7 @@ fn sidecar() -> Sidecar {
         }),
         credentials: vec![key(KeyState::Ok)],
         journal: None,
+        friction: None,
     }
 }
 

@@ -7,6 +7,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::gate::decide::Rules;
+use crate::gate::extras::{Called, Extras, Listed, Own};
+use crate::gate::happening::{Ended, Happening};
 use crate::gate::session::Settings;
 use crate::gate::verdict::{
     Answer, Effect as Verb, Facts, Grounds, Hold, Judge, Question, Verdict,
@@ -14,7 +16,9 @@ use crate::gate::verdict::{
 
 /// Answers by the tool's name; `never` is never answered, `panic` panics.
 #[derive(Clone)]
-struct ByName;
+struct ByName {
+    report: &'static str,
+}
 
 impl Ask for ByName {
     async fn ask(&self, question: Question) -> Answer {
@@ -36,7 +40,11 @@ impl Ask for ByName {
     }
 
     async fn report(&self) -> String {
-        "the report".to_owned()
+        match self.report {
+            "never" => std::future::pending().await,
+            "panic" => panic!("a report panics"),
+            text => text.to_owned(),
+        }
     }
 
     async fn wait(&self, _hold: Hold) -> Answer {
@@ -54,7 +62,27 @@ impl Judge for AllowAll {
 
 /// Remembers what it wrote down.
 #[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<String>>>);
+struct Paper {
+    written: Arc<Mutex<Vec<String>>>,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+/// Its only tool is `report`.
+struct Reports;
+
+impl Extras for Reports {
+    fn greeted(&mut self, _result: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn listed(&mut self, _result: &[u8], _first: bool) -> Option<Listed> {
+        None
+    }
+
+    fn called(&self, tool: &str, _arguments: &[u8]) -> Called {
+        if tool == "report" { Called::Own(Own::Report) } else { Called::Nothing }
+    }
+}
 
 impl Recorder for Paper {
     fn record(&mut self, record: &Record) -> bool {
@@ -63,8 +91,20 @@ impl Recorder for Paper {
             Record::Outcome(outcome) => format!("outcome {}", outcome.tool),
             Record::Unreadable { .. } => "unreadable".to_owned(),
         };
-        self.0.lock().unwrap().push(word);
+        self.written.lock().unwrap().push(word);
         true
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        let word = match &happening {
+            Happening::CallMade(made) => format!("{} {}", made.ticket.0, made.tool),
+            Happening::CallEnded(ticket, Ended::Result { .. }) => format!("{} result", ticket.0),
+            Happening::CallEnded(ticket, end) => format!("{} {end:?}", ticket.0),
+            Happening::RequestMade { .. }
+            | Happening::RequestEnded { .. }
+            | Happening::Noted { .. } => format!("{happening:?}"),
+        };
+        self.told.lock().unwrap().push(word);
     }
 }
 
@@ -82,21 +122,28 @@ struct Sidecar {
 impl Sidecar {
     /// With pipes that hold `room` bytes.
     fn start(room: usize, remote: bool) -> Self {
+        Self::reporting(room, remote, "so far so good")
+    }
+
+    /// With a report that says this.
+    fn reporting(room: usize, remote: bool, report: &'static str) -> Self {
         // One stream a direction, so that dropping one end closes it, as it does with a pipe.
         let ((client, client_in), (client_reads, client_out)) = (duplex(room), duplex(room));
         let ((server, server_out), (server_reads, server_in)) = (duplex(room), duplex(room));
         let settings = Settings {
             remote,
+            tells: true,
             rules: Rules { wait: true, ..Rules::default() },
             ..Settings::default()
         };
         let session = Session::new(settings, Some(Box::new(AllowAll)));
+        let session = session.adding(Box::new(Reports));
         let signals = Signals::default();
         let paper = Paper::default();
         let (mut recorder, seen) = (paper.clone(), signals.clone());
         let task = tokio::spawn(async move {
             let pipes = Pipes { client_in, client_out, server_in, server_out };
-            run(pipes, session, ByName, &mut recorder, seen, 1024 * 1024).await;
+            run(pipes, session, ByName { report }, &mut recorder, seen, 1024 * 1024).await;
         });
         Self {
             client: Some(client),
@@ -168,12 +215,14 @@ async fn a_record_stands_before_its_call_and_an_outcome_after_its_answer() {
     let mut sidecar = Sidecar::start(1024, true);
     sidecar.calls(1, "a").await;
     sidecar.server_reads().await.unwrap();
-    assert_eq!(*sidecar.paper.0.lock().unwrap(), ["decision a"]);
+    assert_eq!(*sidecar.paper.written.lock().unwrap(), ["decision a"]);
+    assert_eq!(*sidecar.paper.told.lock().unwrap(), ["1 a"]);
     sidecar.server_answers(1).await;
     sidecar.client_reads().await.unwrap();
     sidecar.server_ends();
     (&mut sidecar.task).await.unwrap();
-    assert_eq!(*sidecar.paper.0.lock().unwrap(), ["decision a", "outcome a"]);
+    assert_eq!(*sidecar.paper.written.lock().unwrap(), ["decision a", "outcome a"]);
+    assert_eq!(*sidecar.paper.told.lock().unwrap(), ["1 a", "1 result"]);
 }
 
 #[tokio::test]
@@ -181,6 +230,33 @@ async fn a_question_that_panics_blocks_its_call() {
     let mut sidecar = Sidecar::start(1024, true);
     sidecar.calls(1, "panic").await;
     assert!(sidecar.client_reads().await.unwrap().contains("internal_error"));
+}
+
+#[tokio::test]
+async fn a_report_is_made_with_and_without_an_enforcer_and_holds_up_nothing() {
+    for remote in [false, true] {
+        let mut sidecar = Sidecar::start(1024, remote);
+        sidecar.calls(1, "report").await;
+        assert!(sidecar.client_reads().await.unwrap().contains("so far so good"));
+
+        let mut sidecar = Sidecar::reporting(1024, remote, "never");
+        sidecar.calls(1, "report").await;
+        sidecar.calls(2, "a").await;
+        assert!(sidecar.server_reads().await.unwrap().contains("\"id\":2"));
+        sidecar.server_ends();
+        let answers =
+            [sidecar.client_reads().await.unwrap(), sidecar.client_reads().await.unwrap()];
+        assert!(answers[0].contains("the session is over"), "{answers:?}");
+        assert_eq!(sidecar.client_reads().await, None);
+        sidecar.task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_panics_says_so() {
+    let mut sidecar = Sidecar::reporting(1024, false, "panic");
+    sidecar.calls(1, "report").await;
+    assert!(sidecar.client_reads().await.unwrap().contains("failed inside thoth"));
 }
 
 #[tokio::test]

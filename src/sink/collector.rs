@@ -1,20 +1,23 @@
-//! A Baton collector: `POST {base}/v0/events`, one event at a time, over a [`Line`].
+//! Who gets events over the network, one at a time, and what became of each.
 //!
-//! Wire facts are from baton-proxy 0.6.18 and the Baton SPEC (§2, §10, §12): 201 for an event, 200
-//! for one that is known by its id already, an error body with a code.
+//! Which protocol is spoken is for the modules below; what a spool, a shipper and a standing need
+//! to know is the same for all.
+
+mod baton;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(feature = "s3")]
+mod s3;
 
 use std::time::Duration;
 
-use hyper::header::{AUTHORIZATION, HeaderMap};
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use tokio::time::{Instant, timeout_at};
 
-use super::{Event, SinkError};
-use crate::config::settings::Tls;
-use crate::credential::Credential;
-use crate::https::{Limits, Line, Outcome, Reply, base};
+use super::{Event, Setup, SinkError};
+use crate::config::settings::{SinkPlace, Tls};
+use crate::https::{self, Limits, Line, Outcome, Reply};
 use crate::tls;
 
 /// The longest one exchange may take: [`IN_FLIGHT`] of them go on at once.
@@ -24,15 +27,17 @@ pub(super) const IN_FLIGHT: usize = 16;
 
 /// The longest connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
-/// The longest answer that is read, in bytes. Nothing in it matters but its status.
+/// The longest answer that is read, in bytes: an error's code, or a word on what was not taken.
 const MAX_ANSWER: usize = 16 * 1024;
 
 /// One collector, and the connections to it.
 #[derive(Debug)]
-pub(super) struct Collector {
-    line: Line,
-    url: String,
-    credential: Option<Credential>,
+pub(super) enum Collector {
+    Baton(baton::Baton),
+    #[cfg(feature = "otlp")]
+    Otlp(otlp::Otlp),
+    #[cfg(feature = "s3")]
+    S3(s3::S3),
 }
 
 /// What became of one event.
@@ -55,92 +60,97 @@ pub(super) enum Fate {
 
 impl Collector {
     /// Connects to nobody yet. Reads the roots from disk, which takes milliseconds.
-    pub(super) fn new(
-        url: &str,
-        credential: Option<Credential>,
-        tls: &Tls,
-        clock: fn() -> Timestamp,
-    ) -> Result<Self, SinkError> {
-        let uri = base(url).map_err(SinkError::Address)?;
-        // The pins are the enforcer's: no collector shows its certificate.
-        let of_collector = Tls { pins: Vec::new(), ..tls.clone() };
-        let tls = if uri.scheme_str() == Some("https") {
-            tls::client_config(&of_collector)
-        } else {
-            // No handshake will ask for roots, and there may be none to load.
-            tls::client_config(&Tls { unverified: true, ..Tls::default() })
-        };
-        let tls = tls.map_err(SinkError::Tls)?;
-        let limits =
-            Limits { time: EXCHANGE, connect: CONNECT, answer: MAX_ANSWER, in_flight: IN_FLIGHT };
-        let line = Line::new("the collector", uri, tls, limits, clock);
-        Ok(Self { line, url: url.to_owned(), credential })
+    pub(super) fn new(setup: &Setup) -> Result<Self, SinkError> {
+        match &setup.place {
+            SinkPlace::Stderr | SinkPlace::File(_) => {
+                unreachable!("events for this place are sent nowhere")
+            }
+            SinkPlace::Http(url) => baton::Baton::new(url, setup).map(Self::Baton),
+            #[cfg(feature = "otlp")]
+            SinkPlace::Otlp(place) => otlp::Otlp::new(place, setup).map(Self::Otlp),
+            #[cfg(feature = "s3")]
+            SinkPlace::S3(place) => s3::S3::new(place, setup).map(Self::S3),
+        }
     }
 
-    /// What its spool is called: the same for every process that sends there for this tenant,
-    /// whatever key it has by now.
-    pub(super) fn spool_name(&self, tenant: &str) -> String {
-        let sha256 = Sha256::new().chain_update(&self.url).chain_update("\n").chain_update(tenant);
-        format!("http-{}", hex::encode(&sha256.finalize()[..8]))
-    }
-
-    /// Sends one event. Ends within [`EXCHANGE`].
+    /// Sends one event. Ends within [`EXCHANGE`], give or take what a credential takes.
     ///
     /// Cancel safe: the collector may have it all the same, and will know its id.
     pub(super) async fn send(&self, event: Event) -> Fate {
-        let deadline = Instant::now() + EXCHANGE;
-        let Some(credential) = &self.credential else {
-            return fate(self.post(&event, HeaderMap::new(), deadline).await);
-        };
-        let mut key = match timeout_at(deadline, credential.current()).await {
-            Ok(Ok(key)) => key,
-            Ok(Err(why)) => return Fate::later(&format!("the collector's key: {why}")),
-            Err(_) => return Fate::later("the collector's key cannot be read in time"),
-        };
-        let mut is_retry = false;
-        loop {
-            let headers = HeaderMap::from_iter([(AUTHORIZATION, key.secret.authorization())]);
-            let outcome = self.post(&event, headers, deadline).await;
-            let is_rejected = matches!(&outcome, Outcome::Answered(reply)
-                if reply.status == StatusCode::UNAUTHORIZED);
-            let is_accepted = matches!(&outcome, Outcome::Answered(reply)
-                if reply.status.is_success());
-            if is_accepted {
-                credential.accepted(key.generation);
-            }
-            if is_rejected
-                && !is_retry
-                && let Some(newer) = credential.after_rejection(key.generation, deadline).await
-            {
-                (key, is_retry) = (newer, true);
-                continue;
-            }
-            return fate(outcome);
+        match self {
+            Self::Baton(baton) => baton.send(event).await,
+            #[cfg(feature = "otlp")]
+            Self::Otlp(otlp) => otlp.send(event).await,
+            #[cfg(feature = "s3")]
+            Self::S3(s3) => s3.send(event).await,
         }
-    }
-
-    async fn post(&self, event: &Event, headers: HeaderMap, deadline: Instant) -> Outcome {
-        let body = event.bytes().clone();
-        let place = match self.line.place(deadline).await {
-            Ok(place) => place,
-            Err(outcome) => return outcome,
-        };
-        self.line.exchange(place, Method::POST, "/v0/events", headers, body, deadline).await
     }
 }
 
-/// What the end of an exchange means for the event.
+/// Whether the place can be asked as configured. Pure.
+pub(super) fn check(place: &SinkPlace) -> Result<(), SinkError> {
+    match place {
+        SinkPlace::Stderr | SinkPlace::File(_) => Ok(()),
+        SinkPlace::Http(url) => https::base(url).map(drop).map_err(SinkError::Address),
+        #[cfg(feature = "otlp")]
+        SinkPlace::Otlp(place) => https::base(&place.url).map(drop).map_err(SinkError::Address),
+        #[cfg(feature = "s3")]
+        SinkPlace::S3(place) => s3::check(place),
+    }
+}
+
+/// What the spool of a place is called: the same for every process that sends there for this tenant,
+/// whatever key it has by now. `None` where events are not spooled.
+pub(super) fn spool_name(place: &SinkPlace, tenant: &str) -> Option<String> {
+    let (kind, url) = match place {
+        SinkPlace::Stderr | SinkPlace::File(_) => return None,
+        SinkPlace::Http(url) => ("http", url.clone()),
+        #[cfg(feature = "otlp")]
+        SinkPlace::Otlp(place) => ("otlp", place.url.clone()),
+        #[cfg(feature = "s3")]
+        SinkPlace::S3(place) => ("s3", s3::identity(place)),
+    };
+    let sha256 = Sha256::new().chain_update(url).chain_update("\n").chain_update(tenant);
+    Some(format!("{kind}-{}", hex::encode(&sha256.finalize()[..8])))
+}
+
+/// A line to a collector's address.
+fn line(url: &str, tls: &Tls, clock: fn() -> Timestamp) -> Result<Line, SinkError> {
+    let uri = https::base(url).map_err(SinkError::Address)?;
+    let tls = tls_for(uri.scheme_str() == Some("https"), tls)?;
+    let limits =
+        Limits { time: EXCHANGE, connect: CONNECT, answer: MAX_ANSWER, in_flight: IN_FLIGHT };
+    Ok(Line::new("the collector", uri, tls, limits, clock))
+}
+
+/// What its handshakes need.
+fn tls_for(is_encrypted: bool, tls: &Tls) -> Result<tls::ClientConfig, SinkError> {
+    let made = if is_encrypted {
+        // The pins are the enforcer's: no collector shows its certificate.
+        tls::client_config(&Tls { pins: Vec::new(), ..tls.clone() })
+    } else {
+        // No handshake will ask for roots, and there may be none to load.
+        tls::client_config(&Tls { unverified: true, ..Tls::default() })
+    };
+    made.map_err(SinkError::Tls)
+}
+
+/// The answer, or what a lack of one means for the event.
+fn answered(outcome: Outcome) -> Result<Reply, Fate> {
+    match outcome {
+        Outcome::Answered(reply) => Ok(reply),
+        Outcome::Lost(why) => Err(Fate::later(&why)),
+        Outcome::Distrusted { why, detail } => {
+            Err(Fate::later(&format!("the collector is not trusted: {why} ({detail})")))
+        }
+    }
+}
+
+/// What a status means for the event.
 ///
 /// Only what is said about the event itself loses it. A key that is not accepted, a vendor that is
 /// not known, a path that is not there, a redirection: all that can be mended, and the event waits.
-fn fate(outcome: Outcome) -> Fate {
-    let Reply { status, retry_after, .. } = match outcome {
-        Outcome::Answered(reply) => reply,
-        Outcome::Lost(why) => return Fate::later(&why),
-        Outcome::Distrusted { why, detail } => {
-            return Fate::later(&format!("the collector is not trusted: {why} ({detail})"));
-        }
-    };
+fn fate(status: StatusCode, retry_after: Option<Duration>) -> Fate {
     let why = format!("the collector answered {status}");
     match status.as_u16() {
         200..=299 => Fate::Taken,
@@ -178,8 +188,7 @@ mod tests {
             for &status in statuses {
                 let status = StatusCode::from_u16(status).unwrap();
                 let retry_after = Some(Duration::from_secs(7));
-                let reply = Reply { status, retry_after, body: Ok("{}".into()) };
-                let found = match fate(Outcome::Answered(reply)) {
+                let found = match fate(status, retry_after) {
                     Fate::Taken => "taken",
                     Fate::Unwanted(_) => "unwanted",
                     Fate::Later { retry_after: asked, .. } => {
@@ -190,7 +199,18 @@ mod tests {
                 assert_eq!(found, word, "{status}");
             }
         }
-        let lost = fate(Outcome::Lost("the collector\ncannot be reached".to_owned()));
-        assert_eq!(lost, Fate::later("the collector cannot be reached"));
+        let lost = answered(Outcome::Lost("the collector\ncannot be reached".to_owned()));
+        assert_eq!(lost.unwrap_err(), Fate::later("the collector cannot be reached"));
+    }
+
+    #[test]
+    fn a_spool_belongs_to_a_place_and_a_tenant() {
+        let http = |url: &str| SinkPlace::Http(url.to_owned());
+        let name = spool_name(&http("https://c.example"), "acme").unwrap();
+        assert_eq!(name.len(), "http-".len() + 16);
+        assert_eq!(spool_name(&http("https://c.example"), "acme").unwrap(), name);
+        assert_ne!(spool_name(&http("https://c.example"), "other").unwrap(), name);
+        assert_ne!(spool_name(&http("https://d.example"), "acme").unwrap(), name);
+        assert_eq!(spool_name(&SinkPlace::Stderr, "acme"), None);
     }
 }

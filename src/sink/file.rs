@@ -219,6 +219,35 @@ mod tests {
         assert_eq!(all, (0..6).collect::<Vec<_>>());
     }
 
+    /// Each has opened the file for itself, as processes do: to the system it is the same.
+    #[cfg(unix)]
+    #[test]
+    fn while_several_rotate_at_once_every_line_stays_whole_and_is_somewhere() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("e.jsonl");
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let rotation = Rotation { bytes: 2_000, kept: 100 };
+                let mut log = LogFile::new(path.clone(), rotation);
+                scope.spawn(move || {
+                    for number in 0..500 {
+                        let batch = [event(writer * 1_000 + number)];
+                        log.write(&batch).1.unwrap();
+                    }
+                });
+            }
+        });
+        let mut all: Vec<_> = (1..=100)
+            .map(|number| numbered(&path, number))
+            .chain([path.clone()])
+            .flat_map(numbers)
+            .collect();
+        all.sort_unstable();
+        let expected: Vec<_> =
+            (0..4).flat_map(|writer| (0..500).map(move |number| writer * 1_000 + number)).collect();
+        assert_eq!(all, expected);
+    }
+
     #[test]
     fn part_of_a_line_is_ended_before_the_next_one() {
         let home = tempfile::tempdir().unwrap();

@@ -1,23 +1,27 @@
 //! Sends what lies in a spool to its collector, as long as this process holds the spool's lock.
 //!
-//! Every sidecar with this collector tries for the lock; one has it, and sends for all, also what
+//! A thread with a runtime of its own: handshakes and encryption are no business of the loop that calls
+//! go through. Every sidecar with this collector tries for the lock; one has it, and sends for all, also what
 //! sidecars have left that are gone.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::sync::Notify;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::runtime;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
+use super::Setup;
 use super::collector::{Collector, Fate, IN_FLIGHT};
 use crate::rhythm::Rhythm;
-use crate::spool::{Drain, NotDrained, Spool, Window};
+use crate::spool::{Drain, Window};
 
 /// How often the spool is looked at for events of other processes.
 const IDLE: Duration = Duration::from_secs(2);
@@ -28,12 +32,18 @@ const WINDOW_BYTES: usize = 4 * 1024 * 1024;
 /// An event that failed so often, while others were taken, is not tried again.
 const PATIENCE: u32 = 8;
 
-/// The task that sends. Dropped, it stops where it is.
+/// The thread that sends. Dropped, it stops where it is.
 #[derive(Debug)]
 pub(super) struct Shipper {
     shared: Arc<Shared>,
-    task: AbortOnDropHandle<()>,
+    /// Gone at the other end with the thread's last act.
+    end: watch::Receiver<()>,
+    _stop: DropGuard,
 }
+
+/// Tells a shipper of news.
+#[derive(Debug)]
+pub(super) struct Bell(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -44,16 +54,17 @@ struct Shared {
     trouble: Mutex<Option<String>>,
 }
 
-/// The task's own.
+/// The thread's own.
 struct Shipping {
     shared: Arc<Shared>,
-    spool: Spool,
-    collector: Arc<Collector>,
-    clock: fn() -> Timestamp,
+    setup: Setup,
     rhythm: Rhythm,
-    /// How often an event failed while others were taken.
-    strikes: HashMap<Uuid, u32>,
+    strikes: Strikes,
 }
+
+/// How often each event failed while others were taken.
+#[derive(Default)]
+struct Strikes(HashMap<Uuid, u32>);
 
 /// What became of one window.
 #[derive(Default)]
@@ -68,23 +79,29 @@ struct Round {
 // === impl Shipper ===
 
 impl Shipper {
-    pub(super) fn start(spool: Spool, collector: Arc<Collector>, clock: fn() -> Timestamp) -> Self {
+    /// Starts the thread, which does nothing before its bell is rung.
+    pub(super) fn start(setup: Setup) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let shipping = Shipping {
-            shared: Arc::clone(&shared),
-            spool,
-            collector,
-            clock,
-            rhythm: Rhythm::default(),
-            strikes: HashMap::new(),
-        };
-        Self { shared, task: AbortOnDropHandle::new(tokio::spawn(shipping.run())) }
+        let (rhythm, strikes) = Default::default();
+        let shipping = Shipping { shared: Arc::clone(&shared), setup, rhythm, strikes };
+        let (at_end, end) = watch::channel(());
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        thread::Builder::new().name("ship".to_owned()).spawn(move || {
+            let _at_end = at_end;
+            let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return shipping.shared.says(Some(format!("no runtime: {error}"))),
+            };
+            runtime.block_on(stopped.run_until_cancelled(shipping.run()));
+            runtime.shutdown_background(); // a name may still be looked up
+        })?;
+        Ok(Self { shared, end, _stop: stop.drop_guard() })
     }
 
-    /// To be called when there is something new in the spool.
-    pub(super) fn bell(&self) -> impl Fn() + Send + 'static {
-        let shared = Arc::clone(&self.shared);
-        move || shared.bell.notify_one()
+    /// To be rung when there is something new in the spool, and ended when there will be no more.
+    pub(super) fn bell(&self) -> Bell {
+        Bell(Arc::clone(&self.shared))
     }
 
     pub(super) fn delivered(&self) -> u64 {
@@ -95,11 +112,24 @@ impl Shipper {
         self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Sends what there is, once, until the deadline at the latest; then stops.
-    pub(super) async fn close(self, deadline: Instant) {
-        self.shared.is_closing.store(true, Ordering::Release);
-        self.shared.bell.notify_one();
-        let _ = timeout_at(deadline, self.task).await; // aborted, where it is dropped
+    /// Waits until what there is was sent, once, after the bell's end; or until the deadline.
+    pub(super) async fn ended(&self, deadline: Instant) {
+        let mut end = self.end.clone();
+        let _ = timeout_at(deadline, end.changed()).await;
+    }
+}
+
+// === impl Bell ===
+
+impl Bell {
+    pub(super) fn ring(&self) {
+        self.0.bell.notify_one();
+    }
+
+    /// There will be nothing more to send.
+    pub(super) fn end(&self) {
+        self.0.is_closing.store(true, Ordering::Release);
+        self.ring();
     }
 }
 
@@ -136,13 +166,15 @@ impl Shared {
 
 impl Shipping {
     async fn run(mut self) {
+        self.shared.bell.notified().await; // without events there is nothing to do
+        let Some(collector) = self.collector().await else { return };
+        let Some(spool) = self.setup.spool() else { return };
         loop {
-            let spool = self.spool.clone();
-            match blocking(move || Drain::try_hold(spool)).await {
-                Some(Ok(Some(drain))) => self.drain(drain).await,
-                Some(Ok(None)) => {} // another process sends
-                Some(Err(error)) => self.shared.says(Some(told(&error))),
-                None => return,
+            // Looking at a disk blocks this thread, which has nothing else to do meanwhile.
+            match Drain::try_hold(spool.clone()) {
+                Ok(Some(drain)) => self.drain(drain, &collector).await,
+                Ok(None) => {} // another process sends
+                Err(error) => self.shared.says(Some(told(&error))),
             }
             if self.shared.is_closing() {
                 return;
@@ -151,19 +183,28 @@ impl Shipping {
         }
     }
 
+    /// The collector, as soon as there can be one; `None` where it is over before.
+    async fn collector(&mut self) -> Option<Arc<Collector>> {
+        loop {
+            match Collector::new(&self.setup) {
+                Ok(collector) => return Some(Arc::new(collector)),
+                Err(error) => self.shared.says(Some(told(&error))),
+            }
+            let wait = self.wait(None);
+            self.shared.rest(wait).await;
+            if self.shared.is_closing() {
+                return None;
+            }
+        }
+    }
+
     /// Sends until it is over, or the disk makes trouble.
-    async fn drain(&mut self, mut drain: Drain) {
+    async fn drain(&mut self, mut drain: Drain, collector: &Arc<Collector>) {
         loop {
             // Looked at before the spool is, so that the last look finds everything.
             let is_last = self.shared.is_closing();
-            let now = (self.clock)();
-            let looking = blocking(move || {
-                let window = drain.window(IN_FLIGHT, WINDOW_BYTES, now);
-                (drain, window)
-            });
-            let Some((held, window)) = looking.await else { return };
-            drain = held;
-            let window = match window {
+            let now = (self.setup.clock)();
+            let window = match drain.window(IN_FLIGHT, WINDOW_BYTES, now) {
                 Ok(window) => window,
                 Err(error) => return self.shared.says(Some(told(&error))),
             };
@@ -174,14 +215,8 @@ impl Shipping {
                 self.shared.pause(IDLE).await;
                 continue;
             }
-            let round = self.send(&window).await;
-            let (done, refused) = (round.done(), round.unwanted.len() as u64);
-            let settling = blocking(move || {
-                let settled = drain.settle(&window, &done, refused);
-                (drain, settled)
-            });
-            let Some((held, settled)) = settling.await else { return };
-            drain = held;
+            let round = self.send(&window, collector).await;
+            let settled = drain.settle(&window, &round.done(), round.unwanted.len() as u64);
             if let Err(error) = settled {
                 return self.shared.says(Some(told(&error)));
             }
@@ -194,8 +229,7 @@ impl Shipping {
             if is_last {
                 return;
             }
-            let dice = Uuid::new_v4().as_bytes()[0];
-            let wait = self.rhythm.after_failure(round.retry_after, dice);
+            let wait = self.wait(round.retry_after);
             self.shared.rest(wait).await;
             if self.shared.is_closing() && round.retry_after.is_some() {
                 return; // we were asked to wait, and cannot
@@ -203,11 +237,17 @@ impl Shipping {
         }
     }
 
+    /// How long to wait after a failure.
+    fn wait(&mut self, retry_after: Option<Duration>) -> Duration {
+        let dice = Uuid::new_v4().as_bytes()[0];
+        self.rhythm.after_failure(retry_after, dice)
+    }
+
     /// Sends the events of a window, all at once.
-    async fn send(&mut self, window: &Window) -> Round {
+    async fn send(&mut self, window: &Window, collector: &Arc<Collector>) -> Round {
         let mut sending = JoinSet::new();
         for event in window.events() {
-            let (event, collector) = (event.clone(), Arc::clone(&self.collector));
+            let (event, collector) = (event.clone(), Arc::clone(collector));
             sending.spawn(async move { (event.id(), collector.send(event).await) });
         }
         let mut round = Round::default();
@@ -216,24 +256,28 @@ impl Shipping {
             round.note(id, fate);
         }
         self.shared.delivered.fetch_add(round.taken.len() as u64, Ordering::Relaxed);
-        self.judge(&mut round);
+        for id in self.strikes.judge(&round) {
+            tracing::warn!(%id, "a friction event is given up: the collector fails on it");
+            round.unwanted.insert(id);
+        }
         round
     }
+}
 
-    /// One event that the collector fails on, while it takes others, must not hold them up for ever.
-    fn judge(&mut self, round: &mut Round) {
-        self.strikes.retain(|id, _| round.failed.contains(id));
+// === impl Strikes ===
+
+impl Strikes {
+    /// Which events are given up: one that the collector fails on, while it takes others, must not
+    /// hold them up for ever.
+    fn judge(&mut self, round: &Round) -> Vec<Uuid> {
+        self.0.retain(|id, _| round.failed.contains(id));
         if round.taken.is_empty() {
-            return;
+            return Vec::new();
         }
         for id in &round.failed {
-            let strikes = self.strikes.entry(*id).or_default();
-            *strikes += 1;
-            if *strikes >= PATIENCE {
-                tracing::warn!(%id, "a friction event is given up: the collector fails on it");
-                round.unwanted.insert(*id);
-            }
+            *self.0.entry(*id).or_default() += 1;
         }
+        self.0.extract_if(|_, strikes| *strikes >= PATIENCE).map(|(id, _)| id).collect()
     }
 }
 
@@ -263,12 +307,54 @@ impl Round {
     }
 }
 
-/// Runs what blocks where it may. `None` where the runtime ends.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    spawn_blocking(work).await.ok()
+/// An error in one line: its sources, too.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        told = format!("{told}: {error}");
+        source = error.source();
+    }
+    told
 }
 
-fn told(error: &NotDrained) -> String {
-    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    format!("{error}: {source}")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(taken: &[u128], failed: &[u128]) -> Round {
+        let ids = |numbers: &[u128]| numbers.iter().copied().map(Uuid::from_u128).collect();
+        Round {
+            taken: ids(taken),
+            failed: failed.iter().copied().map(Uuid::from_u128).collect(),
+            ..Round::default()
+        }
+    }
+
+    #[test]
+    fn an_event_that_fails_while_others_are_taken_is_given_up_in_the_end() {
+        let mut strikes = Strikes::default();
+        for others in 1..PATIENCE.into() {
+            assert!(strikes.judge(&round(&[100 + others], &[1])).is_empty(), "{others}");
+        }
+        assert_eq!(strikes.judge(&round(&[200], &[1, 2])), [Uuid::from_u128(1)]);
+        assert!(strikes.judge(&round(&[201], &[1, 2])).is_empty(), "counted anew");
+    }
+
+    #[test]
+    fn while_a_collector_takes_nothing_no_event_is_given_up() {
+        let mut strikes = Strikes::default();
+        for _ in 0..10 * PATIENCE {
+            assert!(strikes.judge(&round(&[], &[1, 2, 3])).is_empty());
+        }
+    }
+
+    #[test]
+    fn an_event_that_did_not_fail_for_once_begins_anew() {
+        let mut strikes = Strikes::default();
+        for number in 0..10 * u128::from(PATIENCE) {
+            let failed = if number % 7 == 6 { [2] } else { [1] };
+            assert!(strikes.judge(&round(&[3], &failed)).is_empty(), "{number}");
+        }
+    }
 }

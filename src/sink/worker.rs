@@ -7,27 +7,35 @@
 use std::io;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::Event;
-use super::queue::{Queue, Tally};
-use crate::spool::{Spool, Writer};
+use super::queue::{Queue, Taken, Tally};
+use super::shipper::Bell;
+use super::{Event, Setup};
+use crate::spool::Writer;
+
+/// After so long without an event, a sink's thread looks after what lies about. As long as a segment
+/// of a spool is open ([`crate::spool::Limits::default`]), so that nobody else has to wait for it.
+const QUIET: Duration = Duration::from_secs(60 * 60);
 
 /// Where events are written.
 pub(super) trait Medium: Send + 'static {
     /// Writes events, in order. How many were; then why not all.
     fn write(&mut self, events: &[Event]) -> (usize, io::Result<()>);
+
+    /// Told that there was nothing to write for long.
+    fn rest(&mut self) {}
 }
 
-/// One thread that empties a queue. Dropped, it ends after what it is writing.
+/// One thread that empties a queue. Dropped, it ends once the queue is empty.
 #[derive(Debug)]
 pub(super) struct Worker {
     queue: Arc<Queue>,
-    /// Dropped at the other end with the thread's last act.
-    end: oneshot::Receiver<()>,
+    /// Gone at the other end with the thread's last act.
+    end: watch::Receiver<()>,
     _closes: Closes,
 }
 
@@ -41,26 +49,28 @@ impl Drop for Closes {
     }
 }
 
-/// A spool as something to write to.
+/// A spool as something to write to. Made with the first event.
 pub(super) struct Spooled {
-    writer: Writer,
-    clock: fn() -> Timestamp,
+    setup: Setup,
+    writer: Option<Writer>,
+    /// Rung after each batch; the end of this is the end of what there is to send.
+    bell: Bell,
 }
 
 // === impl Worker ===
 
 impl Worker {
-    /// Starts the thread. `after` is called after each batch, and at the end.
+    /// Starts the thread. It does its chore after the first events, and whenever it is quiet for long.
     pub(super) fn start(
         medium: impl Medium,
-        after: impl Fn() + Send + 'static,
+        chore: impl Fn() + Send + 'static,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
-        let (at_end, end) = oneshot::channel::<()>();
+        let (at_end, end) = watch::channel(());
         let of_thread = Arc::clone(&queue);
         thread::Builder::new().name("sink".to_owned()).spawn(move || {
             let _at_end = at_end;
-            work(&of_thread, medium, after);
+            work(&of_thread, medium, chore);
         })?;
         Ok(Self { _closes: Closes(Arc::clone(&queue)), queue, end })
     }
@@ -69,16 +79,26 @@ impl Worker {
         &self.queue
     }
 
-    /// Waits until everything is written, or the deadline has passed.
-    pub(super) async fn join(self, deadline: Instant) {
-        self.queue.close();
-        let _ = timeout_at(deadline, self.end).await; // then it is left behind
+    /// Waits until everything is written after the queue was closed, or the deadline has passed: then
+    /// the thread is left behind.
+    pub(super) async fn ended(&self, deadline: Instant) {
+        let mut end = self.end.clone();
+        let _ = timeout_at(deadline, end.changed()).await;
     }
 }
 
-fn work(queue: &Queue, mut medium: impl Medium, after: impl Fn()) {
-    let mut is_failing = false;
-    while let Some(events) = queue.take() {
+fn work(queue: &Queue, mut medium: impl Medium, chore: impl Fn()) {
+    let (mut is_first, mut is_failing) = (true, false);
+    loop {
+        let events = match queue.take(QUIET) {
+            Taken::Events(events) => events,
+            Taken::Nothing => {
+                medium.rest();
+                chore();
+                continue;
+            }
+            Taken::End => return,
+        };
         let (count, written) = medium.write(&events);
         let (count, all) = (count as u64, events.len() as u64);
         queue.count(Tally { written: count, dropped: all - count });
@@ -89,25 +109,52 @@ fn work(queue: &Queue, mut medium: impl Medium, after: impl Fn()) {
             );
         }
         is_failing = written.is_err();
-        after();
+        if is_first {
+            chore();
+            is_first = false;
+        }
     }
-    drop(medium);
-    after();
 }
 
 // === impl Spooled ===
 
 impl Spooled {
-    pub(super) fn new(spool: Spool, clock: fn() -> Timestamp) -> Self {
-        Self { writer: Writer::new(spool), clock }
+    pub(super) fn new(setup: Setup, bell: Bell) -> Self {
+        Self { setup, writer: None, bell }
+    }
+
+    fn append(&mut self, events: &[Event]) -> io::Result<()> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => {
+                self.writer.insert(Writer::new(self.setup.open_spool().map_err(io::Error::other)?))
+            }
+        };
+        let appended = writer.append(events, (self.setup.clock)());
+        if appended.is_err() && !writer.has_place() {
+            self.writer = None; // somebody removed it; it is made again
+        }
+        appended.map_err(io::Error::other)
     }
 }
 
 impl Medium for Spooled {
     fn write(&mut self, events: &[Event]) -> (usize, io::Result<()>) {
-        match self.writer.append(events, (self.clock)()) {
-            Ok(()) => (events.len(), Ok(())),
-            Err(error) => (0, Err(io::Error::other(error))),
+        let appended = self.append(events);
+        self.bell.ring();
+        (if appended.is_ok() { events.len() } else { 0 }, appended)
+    }
+
+    fn rest(&mut self) {
+        if let Some(writer) = &mut self.writer {
+            writer.rest();
         }
+    }
+}
+
+impl Drop for Spooled {
+    fn drop(&mut self) {
+        self.writer = None; // nobody has to wait for its segment
+        self.bell.end();
     }
 }

@@ -171,6 +171,21 @@ fn a_segment_is_closed_by_its_age() {
 }
 
 #[test]
+fn a_writer_that_rests_keeps_nobody_from_its_segment() {
+    let (_home, spool) = spool(Limits::default());
+    let mut writer = Writer::new(spool.clone());
+    writer.rest();
+    writer.append(&[event(1)], at(0)).unwrap();
+    writer.rest();
+    let mut drain = drain(&spool);
+    assert_eq!(empty(&mut drain, at(0)), [1]);
+    assert_eq!((spool.stock(), files(&spool, "lock").len()), (Stock::default(), 1), "its own");
+    writer.append(&[event(2)], at(0)).unwrap();
+    assert_eq!(empty(&mut drain, at(0)), [2]);
+    assert_eq!(spool.stock().segments, 1, "which may grow again");
+}
+
+#[test]
 fn a_clock_that_is_set_back_changes_no_order() {
     let (_home, spool) = spool(single());
     let mut writer = Writer::new(spool.clone());

@@ -70,6 +70,19 @@ impl Writer {
         appended.map_err(|source| NotWritten { directory: directory(), source })
     }
 
+    /// Ends the segment, where one is open, as there may be nothing to append for long: so whoever
+    /// drains can remove it, and it can grow too old. The next event begins another one.
+    pub fn rest(&mut self) {
+        self.segment = None;
+        self.life = None;
+        self.id = Uuid::now_v7();
+    }
+
+    /// Whether the spool's directory is there.
+    pub fn has_place(&self) -> bool {
+        self.spool.directory.is_dir()
+    }
+
     fn try_append(&mut self, now: Timestamp) -> io::Result<()> {
         let mut segment = match self.segment.take().filter(|open| self.is_good(open, now)) {
             Some(segment) => segment,

@@ -87,7 +87,9 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
-    /// The body's text.
+    /// The body.
+    pub(crate) bytes: bytes::Bytes,
+    /// The body's text, as far as it is one.
     pub(crate) text: String,
     /// The body as JSON; null where it is none.
     pub(crate) body: Value,

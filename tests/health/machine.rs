@@ -122,6 +122,7 @@ impl Machine {
             enforcer: None,
             credentials: Vec::new(),
             journal: None,
+            friction: None,
         };
         change(&mut sidecar);
         let entry = Entry::open(&self.profile(), &sidecar.session_id).unwrap();

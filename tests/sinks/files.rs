@@ -1,6 +1,7 @@
 //! Events in files.
 
 use std::fs;
+use std::time::Duration;
 
 use thoth::config::settings::SinkPlace;
 
@@ -30,6 +31,22 @@ async fn every_event_is_a_line_in_order_and_the_file_is_this_users_alone() {
         use std::os::unix::fs::PermissionsExt as _;
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
+}
+
+#[tokio::test]
+async fn who_waits_until_all_is_written_finds_it_in_the_file() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("events.jsonl");
+    let dead = super::http(format!("http://{}", super::fake::collector::nobody()));
+    let sinks = sinks(home.path(), &[dead, SinkPlace::File(path.clone())]);
+    for (number, event) in events(300).iter().enumerate() {
+        sinks.offer(event);
+        if number % 100 == 99 {
+            sinks.flushed(soon(LONG)).await;
+            assert_eq!(written(&path).len(), number + 1);
+        }
+    }
+    sinks.close(soon(Duration::from_millis(50))).await;
 }
 
 #[tokio::test]

@@ -4,9 +4,15 @@
 
 mod collectors;
 mod deaths;
+#[cfg(target_os = "linux")]
+mod disks;
 #[path = "../fake/mod.rs"]
 mod fake;
 mod files;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(feature = "s3")]
+mod s3;
 
 use std::path::Path;
 use std::time::Duration;
@@ -45,6 +51,15 @@ fn sinks(home: &Path, places: &[SinkPlace]) -> Sinks {
 }
 
 fn sinks_trusting(home: &Path, places: &[SinkPlace], tls: &Tls) -> Sinks {
+    sinks_with(home, places, tls, Limits::default())
+}
+
+/// Bounds that a test reaches.
+fn small(bytes: u64, segment_bytes: u64) -> Limits {
+    Limits { bytes, segment_bytes, ..Limits::default() }
+}
+
+fn sinks_with(home: &Path, places: &[SinkPlace], tls: &Tls, limits: Limits) -> Sinks {
     let secret = ApiKey::parse(fake::KEY).unwrap();
     let source = Source::Value { secret, from: "BATON_API_KEY", key_id: None };
     let friction = Friction {
@@ -58,7 +73,7 @@ fn sinks_trusting(home: &Path, places: &[SinkPlace], tls: &Tls) -> Sinks {
         scrub: thoth::friction::scrub::custom::Custom::default(),
         additions: None,
     };
-    let (sinks, errors) = Sinks::open(&friction, tls, home, Limits::default(), fake::noon);
+    let (sinks, errors) = Sinks::open(&friction, tls, home, limits, fake::noon);
     assert!(errors.is_empty(), "{errors:?}");
     sinks
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::probe::Probed;
 use crate::cli::fault::chain;
-use crate::cli::{expected, local, remote};
+use crate::cli::{expected, friction, local, remote};
 use crate::clients::scan;
 use crate::clients::table::Places;
 use crate::config::flags::RunFlags;
@@ -18,7 +18,7 @@ use crate::endpoint::{identity, sidecar, state};
 use crate::gate::decide::Outage;
 use crate::gate::verdict::PolicyRef;
 use crate::health::Facts;
-use crate::health::facts::{Configured, Managed, Trouble, Unsound};
+use crate::health::facts::{self, Configured, Managed, Trouble, Unsound};
 use crate::machine::{Machine, clock};
 use crate::preflight;
 use crate::profile::{self, Unsafe};
@@ -91,6 +91,10 @@ impl Setup {
             outage: config.enforcer.as_ref().map_or(Outage::default(), |it| it.outage),
             govapi: config.govapi.as_ref().map(|it| configured(&it.url, probed.govapi)),
             heartbeat: config.govapi.as_ref().map_or(HEARTBEAT, |it| it.heartbeat),
+            friction: facts::Friction {
+                spools: home.map(friction::spools).unwrap_or_default(),
+                ..friction::configured(config)
+            },
             state,
             credentials: credentials(config),
             sidecars: home.map(sidecar::list).unwrap_or_default(),

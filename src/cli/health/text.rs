@@ -51,6 +51,7 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
         ("enforcer", peer(report.enforcer.as_ref())),
         ("key", key(report)),
         ("GovAPI", govapi(report)),
+        ("friction", report.friction.in_words()),
         ("managed file", managed(report)),
     ]
 }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cli::friction;
 use crate::clients::scan::{Expected, scan};
 use crate::clients::table::Places;
 use crate::config::settings::{Config, Environment};
@@ -11,7 +12,7 @@ use crate::endpoint::state::State;
 use crate::endpoint::{departed, sidecar};
 use crate::gate::decide::Outage;
 use crate::govapi::beat::Findings;
-use crate::health::facts::{Configured, Facts};
+use crate::health::facts::{self, Configured, Facts};
 use crate::health::report::Report;
 use crate::machine::{Machine, clock};
 
@@ -26,6 +27,7 @@ pub(super) struct Lookout {
     outage: Outage,
     govapi: Option<Configured>,
     heartbeat: Duration,
+    friction: facts::Friction,
     hostname: Option<String>,
     os: &'static str,
     enrollment: &'static str,
@@ -48,6 +50,7 @@ impl Lookout {
             outage: config.enforcer.as_ref().map_or(Outage::default(), |enforcer| enforcer.outage),
             govapi: config.govapi.as_ref().map(|govapi| configured(&govapi.url)),
             heartbeat: config.govapi.as_ref().map_or(Duration::ZERO, |govapi| govapi.heartbeat),
+            friction: friction::configured(config),
             hostname: machine.hostname.clone(),
             os: machine.os,
             enrollment: config.endpoint.enrollment.word(),
@@ -80,6 +83,10 @@ impl Lookout {
             outage: self.outage,
             govapi: self.govapi.clone(),
             heartbeat: self.heartbeat,
+            friction: facts::Friction {
+                spools: friction::spools(&self.home),
+                ..self.friction.clone()
+            },
             state,
             credentials: Vec::new(),
             sidecars: sidecar::list(&self.home),

@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::findings::Lookout;
+use super::friction;
 use super::record::Tally;
 use super::tools;
 use crate::clients::scan::Expected;
@@ -28,6 +29,7 @@ use crate::clients::table::Places;
 use crate::config;
 use crate::config::settings::{self, Config, Tls};
 use crate::credential::{Credential, Revocations};
+use crate::emitter::Handle;
 use crate::endpoint::departed;
 use crate::endpoint::identity;
 use crate::endpoint::lock;
@@ -77,6 +79,8 @@ pub(super) struct Beginning {
     pub(super) expected: Expected,
     /// The orders that hold.
     pub(super) orders: Orders,
+    /// The way to its friction, where there is any.
+    pub(super) friction: Option<Handle>,
 }
 
 /// The orders of the GovAPI, as this sidecar knows them.
@@ -284,7 +288,8 @@ impl Task {
     /// Says how this sidecar is doing, where that has changed; once an interval anyway.
     async fn write(&mut self) {
         let Some(entry) = self.entry.clone() else { return };
-        let (now, sidecar) = (Instant::now(), self.sidecar());
+        let friction = self.friction().await;
+        let (now, sidecar) = (Instant::now(), Sidecar { friction, ..self.sidecar() });
         let is_known = self.written.as_ref().is_some_and(|(written, until)| {
             now < *until
                 && Sidecar { updated_at: written.updated_at, ..sidecar.clone() } == *written
@@ -296,6 +301,11 @@ impl Task {
         if let Ok(Err(error)) = spawn_blocking(move || entry.write(&sidecar)).await {
             tell(&error);
         }
+    }
+
+    async fn friction(&self) -> Option<sidecar::Friction> {
+        let handle = self.begun.friction.clone()?;
+        spawn_blocking(move || friction::standing(&handle)).await.ok()
     }
 
     fn sidecar(&self) -> Sidecar {

@@ -13,18 +13,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cli::fault::chain;
-use crate::config::EVENTS;
 use crate::config::settings::{self, Config, SinkPlace, Tls};
-use crate::emitter::{Emitter, Handle, Means};
+use crate::emitter::{Emitter, Handle, Means, Telling, open_sinks};
+use crate::endpoint::sidecar;
 use crate::friction::event::{Origin, Stream};
 use crate::friction::inject::Live;
 use crate::friction::scrub::Scrubber;
 use crate::friction::tale::Tale;
+use crate::gate::happening::Happening;
 use crate::machine::clock;
-use crate::profile::{self, Unsafe};
-use crate::sink::Sinks;
-use crate::spool::Limits;
+use crate::sink::Standing;
 
 /// The longest a session's end waits for its events.
 pub(super) const DRAIN: Duration = Duration::from_secs(3);
@@ -75,20 +73,31 @@ pub(super) fn live(config: &Config) -> Option<Live> {
     Some(Live::new(settings.additions.clone()?, file))
 }
 
+/// How it stands, for whoever asks about this sidecar. Blocking.
+pub(super) fn standing(handle: &Handle) -> sidecar::Friction {
+    let Telling { events, dropped, sinks, .. } = handle.telling();
+    let sink = |Standing { name, written, dropped, collector }: Standing| {
+        let (delivered, trouble) =
+            collector.map_or((None, None), |it| (Some(it.delivered), it.trouble));
+        sidecar::Sink { place: name, written, dropped, delivered, trouble }
+    };
+    sidecar::Friction { events, dropped, sinks: sinks.into_iter().map(sink).collect() }
+}
+
 /// The first file that events go to.
-fn file(settings: &settings::Friction) -> Option<&Path> {
-    settings.sinks.iter().find_map(|sink| match sink {
-        SinkPlace::File(path) => Some(path.as_path()),
-        SinkPlace::Stderr | SinkPlace::Http(_) => None,
-    })
+pub(super) fn file(settings: &settings::Friction) -> Option<&Path> {
+    settings
+        .sinks
+        .iter()
+        .find_map(|sink| if let SinkPlace::File(path) = sink { Some(path.as_path()) } else { None })
 }
 
 // === impl Beginning ===
 
 impl Beginning {
     /// Blocks, for directories and certificates.
-    fn means(self) -> Means<crate::gate::happening::Happening> {
-        let sinks = self.sinks();
+    fn means(self) -> Means<Happening> {
+        let sinks = open_sinks(&self.settings, &self.tls, &self.home);
         let settings = self.settings;
         let origin = Origin {
             session: self.session,
@@ -101,30 +110,5 @@ impl Beginning {
         };
         let tale = Tale::new(Stream::new(settings.wire, origin), settings.additions);
         Means::new(tale, Scrubber::new(settings.scrub), sinks)
-    }
-
-    /// One that cannot be opened does not keep the others from being.
-    fn sinks(&self) -> Sinks {
-        if let Err(error) = self.make_room() {
-            tracing::warn!("the file of friction events has no safe place: {}", chain(&error));
-        }
-        let Self { settings, tls, home, .. } = self;
-        let (sinks, errors) = Sinks::open(settings, tls, home, Limits::default(), clock::now);
-        for (place, error) in errors {
-            tracing::warn!("no friction events go to {place}: {}", chain(&error));
-        }
-        sinks
-    }
-
-    /// Makes the directory that events go to where no place is named: it is thoth's to make.
-    fn make_room(&self) -> Result<(), Unsafe> {
-        let own = self.home.join(EVENTS);
-        match (file(&self.settings), own.parent()) {
-            (Some(file), Some(directory)) if file == own => {
-                profile::open(&self.home)?;
-                profile::open_inside(directory)
-            }
-            _ => Ok(()),
-        }
     }
 }

@@ -7,6 +7,7 @@ use crate::cli::health::text::{peer, to_the_second};
 use crate::cli::paint::Paint;
 use crate::cli::printable::Printable;
 use crate::clients::coverage::Standing;
+use crate::health::friction::{Lost, Spool, of_sidecar};
 use crate::health::report::{Client, Running, Server};
 
 pub(super) fn print(proof: &Proof<'_>, paint: Paint, out: &mut impl Write) -> io::Result<()> {
@@ -42,6 +43,22 @@ pub(super) fn print(proof: &Proof<'_>, paint: Paint, out: &mut impl Write) -> io
         writeln!(out, "  policy    {}", Printable(&line))?;
     }
     writeln!(out, "  enforcer  {}", Printable(&peer(proof.enforcer)))?;
+    writeln!(out, "\n{}", paint.heading("Friction"))?;
+    writeln!(out, "  {}", Printable(&proof.friction.in_words()))?;
+    for sidecar in proof.sidecars {
+        if let Some(friction) = &sidecar.friction {
+            let line = format!("{}  {}", sidecar.agent_id, of_sidecar(friction));
+            writeln!(out, "  {}", Printable(&line))?;
+        }
+    }
+    for Spool { place, waiting_bytes, lost } in &proof.friction.spools {
+        let Lost { evicted, refused, damaged } = lost;
+        let line = format!(
+            "spool of {place}: {waiting_bytes} bytes; lost: {evicted} evicted, {refused} refused, \
+             {damaged} damaged",
+        );
+        writeln!(out, "  {}", Printable(&line))?;
+    }
     if let Some(session) = &proof.last_session {
         writeln!(out, "\n{}", paint.heading("Last decisions"))?;
         writeln!(out, "  {}", Printable(&session.journal))?;

@@ -18,9 +18,6 @@ pub(super) const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 /// The longest name or version that is repeated, in characters.
 const LONGEST: usize = 128;
 
-/// What an event says where nothing is known.
-const UNKNOWN: &str = "mcp-proxy";
-
 // === impl Client ===
 
 impl Client {
@@ -49,12 +46,13 @@ impl Client {
 
     /// The word for the agent that made a request with this `_meta`. What a caller says of its
     /// runtime there (`baton.agent_runtime`) is not believed; what only one runtime writes is.
-    pub fn runtime(&self, meta: Option<RawObject<'_>>) -> &str {
+    /// `None` where nothing is known.
+    pub fn runtime(&self, meta: Option<RawObject<'_>>) -> Option<&str> {
         let mut claude_code = false;
         if let Some(meta) = meta {
             meta.each(|name, _| claude_code |= name.starts_with("claudecode/"));
         }
-        if claude_code { "claude-code" } else { self.runtime.as_deref().unwrap_or(UNKNOWN) }
+        if claude_code { Some("claude-code") } else { self.runtime.as_deref() }
     }
 }
 
@@ -70,14 +68,14 @@ mod tests {
 
     #[test]
     fn the_runtime_is_told_by_what_only_it_writes_then_by_its_name() {
-        let table: [(&[u8], &[u8], &str); 7] = [
-            (br#"{"name":" Lab-Client ","version":"1"}"#, b"{}", "lab-client"),
-            (br#"{"name":"x"}"#, br#"{"claudecode/toolUseId":"t"}"#, "claude-code"),
-            (br#"{"name":"x"}"#, br#"{"baton.agent_runtime":"y","io.baton/x":1}"#, "x"),
-            (br#"{"name":"  "}"#, b"{}", "mcp-proxy"),
-            (br#"{"name":7}"#, b"{}", "mcp-proxy"),
-            (b"{}", br#"{"xclaudecode/":1}"#, "mcp-proxy"),
-            (b"{}", br#"{"claude\u0063ode/":1}"#, "claude-code"),
+        let table: [(&[u8], &[u8], Option<&str>); 7] = [
+            (br#"{"name":" Lab-Client ","version":"1"}"#, b"{}", Some("lab-client")),
+            (br#"{"name":"x"}"#, br#"{"claudecode/toolUseId":"t"}"#, Some("claude-code")),
+            (br#"{"name":"x"}"#, br#"{"baton.agent_runtime":"y","io.baton/x":1}"#, Some("x")),
+            (br#"{"name":"  "}"#, b"{}", None),
+            (br#"{"name":7}"#, b"{}", None),
+            (b"{}", br#"{"xclaudecode/":1}"#, None),
+            (b"{}", br#"{"claude\u0063ode/":1}"#, Some("claude-code")),
         ];
         for (info, meta, word) in table {
             let client = Client::read(RawObject::read(info).unwrap());

@@ -20,11 +20,11 @@ use crate::friction::surface::Offer;
 use crate::gate::json::{Kind, unescape};
 
 /// The most pages of one list.
-const MOST_PAGES: usize = 1024;
+pub(super) const MOST_PAGES: usize = 1024;
 /// The most bytes of all tools of one list, as the server spelled them.
-const MOST_BYTES: usize = 4 << 20;
+pub(super) const MOST_BYTES: usize = 4 << 20;
 /// The most distinct offers that are told of one session.
-const MOST_OFFERS: usize = 1024;
+pub(super) const MOST_OFFERS: usize = 1024;
 
 /// The member of `_meta` by which a server of the era without handshake names itself.
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
@@ -79,8 +79,7 @@ struct List {
 
 impl Survey {
     /// Takes in an answer to `initialize` or `server/discover`; the last one counts.
-    pub(super) fn greeted(&mut self, result: &[u8]) {
-        let Some(result) = RawObject::read(result) else { return };
+    pub(super) fn greeted(&mut self, result: RawObject<'_>) {
         let object =
             |value: Option<Raw<'_>>| value.and_then(Raw::object).map(|object| object.text().into());
         let meta = result.member("_meta").and_then(Raw::object);
@@ -96,7 +95,7 @@ impl Survey {
     }
 
     /// Which page a request with these parameters asks for.
-    pub(super) fn asked(&self, params: Option<RawObject<'_>>) -> Page {
+    pub(super) fn asked(&self, params: RawObject<'_>) -> Page {
         let Some(cursor) = cursor(params, "cursor") else { return Page::First };
         match &self.list {
             Some(list) if list.next == *cursor => Page::Next { list: list.number },
@@ -121,7 +120,7 @@ impl Survey {
             return None;
         }
         list.pages.push(tools.text().into());
-        match cursor(Some(result), "nextCursor") {
+        match cursor(result, "nextCursor") {
             None => Some(Whole(list.pages)),
             Some(next) => {
                 list.next = next.into_owned();
@@ -190,8 +189,8 @@ fn is_named(tool: RawObject<'_>, name: &str) -> bool {
 }
 
 /// A cursor; what is empty or null is none, as baton-proxy reads it.
-fn cursor<'a>(object: Option<RawObject<'a>>, name: &str) -> Option<Cow<'a, str>> {
-    let cursor = object?.member(name)?;
+fn cursor<'a>(object: RawObject<'a>, name: &str) -> Option<Cow<'a, str>> {
+    let cursor = object.member(name)?;
     match cursor.kind() {
         Kind::Text => Some(unescape(cursor.text())).filter(|cursor| !cursor.is_empty()),
         Kind::Literal if cursor.text() == b"null" => None,

@@ -1,5 +1,10 @@
 //! Stories, told whole.
 
+mod any;
+mod offers;
+mod requests;
+mod shape;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -9,6 +14,7 @@ use crate::friction::scrub::{Counts, Scrubber};
 
 /// A story as it is told, and the events so far.
 struct Story {
+    wire: Wire,
     tale: Tale,
     millis: u64,
     random: u128,
@@ -29,7 +35,7 @@ impl Story {
             principal: None,
         };
         let tale = Tale::new(Stream::new(wire, origin), additions);
-        Self { tale, millis: 0, random: 0, events: Vec::new() }
+        Self { wire, tale, millis: 0, random: 0, events: Vec::new() }
     }
 
     /// Tells one happening, so many milliseconds after the one before; the new events.
@@ -66,6 +72,7 @@ impl Story {
             .map(|draft| draft.scrub(&Scrubber::default(), &mut Counts::default()))
             .map(|event| serde_json::from_str(event.as_str()).unwrap())
             .collect();
+        events.iter().for_each(|event| shape::check(event, self.wire));
         self.events.extend(events.iter().cloned());
         events
     }
@@ -91,6 +98,19 @@ fn ended(ticket: u64, end: Ended) -> Happening {
 
 fn result(text: &str) -> Ended {
     Ended::Result { is_error: false, result: bytes(text) }
+}
+
+fn refused(code: i64, reason_code: Option<&str>) -> Ended {
+    let message = "rule `r` blocks it".to_owned();
+    Ended::Refused { code, message, reason_code: reason_code.map(str::to_owned) }
+}
+
+fn asked(number: u64, method: Method, params: &str) -> Happening {
+    Happening::RequestMade { number, method, params: bytes(params) }
+}
+
+fn answered(number: u64, end: Ended, added: usize) -> Happening {
+    Happening::RequestEnded { number, end, added }
 }
 
 /// An event without what the envelope says in all of them.
@@ -149,6 +169,20 @@ fn every_way_to_end_is_told() {
                 "the client cancelled the request before it was answered",
             ),
         ),
+        (refused(-32001, Some("rule_blocked")), failed("-32001", "rule `r` blocks it")),
+        (
+            refused(-32600, Some("id_in_use")),
+            failed("proxy_request_id_reused", "the id belongs to a request that is still open"),
+        ),
+        (
+            refused(-32600, Some("bad_id")),
+            failed("proxy_request_id_invalid", "the request's id is neither a string nor a number"),
+        ),
+        (
+            refused(-32600, Some("call_without_id")),
+            failed("proxy_request_id_invalid", "the request's id is neither a string nor a number"),
+        ),
+        (refused(-32603, None), failed("-32603", "rule `r` blocks it")),
         (
             Ended::Unanswered,
             failed("proxy_upstream_closed", "the session ended before the server answered"),

@@ -108,7 +108,6 @@ pub fn read(line: Line) -> Result<Message, Unreadable> {
 }
 
 /// Where the parts of a message stand, as far as the gate needs them.
-#[expect(clippy::struct_excessive_bools, reason = "each says whether one member is there")]
 #[derive(Debug, Default)]
 struct Parts {
     version: Option<Span>,

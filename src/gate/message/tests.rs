@@ -274,6 +274,93 @@ fn a_call_says_its_era_its_task_and_its_progress_token() {
     assert_eq!(call(&text(r#""_meta":{"progressToken":{}}"#)).progress_token(), None);
 }
 
+#[test]
+fn the_requests_that_the_gate_looks_at_are_told_apart() {
+    use client::Method;
+
+    let request = |text: &str| match read(text.as_bytes()) {
+        Ok(client::Message::Request(request)) => (request.method, request.params()),
+        other => panic!("{text}: {other:?}"),
+    };
+    for (method, params, expected, told) in [
+        ("initialize", r#"{"a":1.0}"#, Method::Initialize, true),
+        ("server/discover", "{}", Method::Discover, true),
+        ("tools/list", "", Method::ListTools { first: true }, true),
+        ("tools/list", "{ }", Method::ListTools { first: true }, true),
+        ("tools/list", r#"{"cursor":null}"#, Method::ListTools { first: true }, true),
+        ("tools/list", r#"{"cursor":"","x":1}"#, Method::ListTools { first: false }, true),
+        ("tools/list", r#"{"c\u0075rsor":"c"}"#, Method::ListTools { first: false }, true),
+        ("tools/list", r#"{"_meta":{"cursor":"c"}}"#, Method::ListTools { first: true }, true),
+        ("tools\\/list", "{}", Method::ListTools { first: true }, true),
+        ("resources/list", "{}", Method::ListResources, true),
+        ("resources/read", r#"{"uri":"x"}"#, Method::ReadResource, true),
+        ("prompts/list", "{}", Method::ListPrompts, true),
+        ("prompts/get", "[1]", Method::GetPrompt, true),
+        ("subscriptions/listen", "{}", Method::Listen, false),
+        ("resources/templates/list", "{}", Method::Other, false),
+        ("Tools/List", "{}", Method::Other, false),
+        ("ping", "7", Method::Other, false),
+    ] {
+        let member =
+            if params.is_empty() { String::new() } else { format!(r#","params":{params}"#) };
+        let method = method.replace("\\\\", "\\");
+        let (said, text) =
+            request(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"{member}}}"#));
+        assert_eq!((said, said.is_told()), (expected, told), "{method} {params}");
+        assert_eq!(text, if params.is_empty() { "{}" } else { params });
+    }
+}
+
+#[test]
+fn a_call_says_what_its_client_attached() {
+    for (params, meta) in [
+        (r#"{"name":"t"}"#, None),
+        (r#"{"name":"t","_meta":{ "a":1.0}}"#, Some(r#"{ "a":1.0}"#)),
+        (r#"{"_meta":{},"name":"t"}"#, Some("{}")),
+        (r#"{"_meta":7,"name":"t"}"#, None),
+    ] {
+        let call =
+            call(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#));
+        assert_eq!(call.meta().as_deref(), meta.map(str::as_bytes), "{params}");
+    }
+}
+
+#[test]
+fn a_call_with_other_arguments_is_the_same_call_in_every_other_byte() {
+    for (params, expected) in [
+        (
+            r#"{ "_meta":{"a":1},"name":"t"}"#,
+            r#"{"arguments":{"new":1}, "_meta":{"a":1},"name":"t"}"#,
+        ),
+        (
+            r#"{"name":"t","arguments":{"a":[1,2,3]} ,"_meta":{"a":1}}"#,
+            r#"{"name":"t","arguments":{"new":1} ,"_meta":{"a":1}}"#,
+        ),
+        (
+            r#"{"_meta":{"a":1},"name":"t","arguments":{}}"#,
+            r#"{"_meta":{"a":1},"name":"t","arguments":{"new":1}}"#,
+        ),
+        (
+            r#"{"_meta":{"a":1},"arguments":{"a":"long enough"},"name":"t"}"#,
+            r#"{"_meta":{"a":1},"arguments":{"new":1},"name":"t"}"#,
+        ),
+    ] {
+        let text = |params: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#)
+        };
+        let own = Arguments::of_line(br#"{"new":1}"#.to_vec()).unwrap();
+        let edited = call(&text(params)).with_arguments(&own);
+        assert_eq!(edited.arguments(), r#"{"new":1}"#);
+        assert_eq!(edited.meta().unwrap(), r#"{"a":1}"#, "{params}");
+        assert_eq!(edited.size(), text(expected).len());
+        let again = edited.with_arguments(&Arguments::of_line(b"{}".to_vec()).unwrap());
+        assert_eq!(again.arguments(), "{}");
+        assert_eq!(again.meta().unwrap(), r#"{"a":1}"#, "{params}");
+        assert_eq!(again.line.as_bytes(), text(expected).replace(r#"{"new":1}"#, "{}").as_bytes());
+        assert_eq!(again.line.into_wire().last(), Some(&b'\n'));
+    }
+}
+
 /// Forwards a call, with new arguments where there are any.
 fn forwarded(text: &str, arguments: Option<&str>) -> String {
     let effect = match arguments {

@@ -21,24 +21,20 @@ use super::{Effect, Ending, Session};
 const PROGRESS: Duration = Duration::from_secs(5);
 
 impl Session {
-    pub(super) fn call(&mut self, call: Call, now: Instant, recorder: &mut impl Recorder) {
-        let called = match &self.extras {
-            Some(extras) => extras.called(call.tool(), &call.arguments()),
-            None => Called::Nothing,
-        };
-        let (call, said) = match called {
-            Called::Nothing => (call, None),
-            Called::Own(own) => return self.own_call(&call, own, now),
-            Called::Arguments { own, said } => match Arguments::of_line(own) {
-                Ok(own) => (call.with_arguments(&own), Some(said)),
-                Err(NotArguments) => return self.not_stripped(&call),
-            },
-        };
-        if let Err(why) = self.requests.room_for(call.id(), call.size()) {
-            let told = self.settings.tells.then(|| self.next_ticket());
-            if let Some(ticket) = told {
-                self.tell_call(ticket, &call, said);
+    pub(super) fn call(&mut self, mut call: Call, now: Instant, recorder: &mut impl Recorder) {
+        let mut said = None;
+        if let Some(extras) = &self.extras {
+            match extras.called(call.tool(), &call.arguments()) {
+                Called::Nothing => {}
+                Called::Own(own) => return self.own_call(&call, own, now),
+                Called::Arguments { own, said: taken } => match Arguments::of_line(own) {
+                    Ok(own) => (call, said) = (call.with_arguments(&own), Some(taken)),
+                    Err(NotArguments) => return self.not_stripped(&call),
+                },
             }
+        }
+        if let Err(why) = self.requests.room_for(call.id(), call.size()) {
+            let told = self.tell_refused(&call, said);
             let end = self.no_room(call.id(), why);
             return self.tell_end(told, end);
         }
@@ -79,10 +75,7 @@ impl Session {
 
     /// Refuses a call whose arguments cannot be told from what thoth had added to them.
     fn not_stripped(&mut self, call: &Call) {
-        let told = self.settings.tells.then(|| self.next_ticket());
-        if let Some(ticket) = told {
-            self.tell_call(ticket, call, None);
-        }
+        let told = self.tell_refused(call, None);
         let why = "thoth failed to take out of it what it had added; please report this";
         let id = Some(call.id().clone());
         let end = self.unreadable(id, answer::NO_ANSWER, why, "internal_error", call.size());

@@ -28,6 +28,16 @@ impl Session {
         });
     }
 
+    /// Tells that a call was made which is refused at once. `None` where it is not told.
+    pub(super) fn tell_refused(&mut self, call: &Call, said: Option<Vec<u8>>) -> Option<Ticket> {
+        if !self.settings.tells {
+            return None;
+        }
+        let ticket = self.next_ticket();
+        self.tell_call(ticket, call, said);
+        Some(ticket)
+    }
+
     /// Tells of a line that would have been a call. `None` where it is not told, as a call of one of
     /// thoth's own tools is not.
     pub(super) fn tell_attempt(&mut self, attempt: Attempt) -> Option<Ticket> {

@@ -2,7 +2,10 @@
 
 mod chance;
 mod ending;
+mod extras;
 mod orders;
+mod story;
+mod telling;
 
 use bytes::BufMut;
 
@@ -75,6 +78,8 @@ struct Run {
     withdrawn: Vec<Ticket>,
     reports: Vec<Ticket>,
     told: Vec<Happening>,
+    /// What was told and written, in its order: `>` is a line to the server, `<` one to the client.
+    log: Vec<String>,
     notes: Vec<Note>,
     server_closed: bool,
     server_ended: bool,
@@ -94,6 +99,7 @@ impl Run {
             withdrawn: Vec::new(),
             reports: Vec::new(),
             told: Vec::new(),
+            log: Vec::new(),
             notes: Vec::new(),
             server_closed: false,
             server_ended: false,
@@ -124,9 +130,18 @@ impl Run {
                     self.paper.record(&record);
                 }
                 Effect::Report(ticket) => self.reports.push(ticket),
-                Effect::Tell(happening) => self.told.push(*happening),
-                Effect::ToClient(line) => self.to_client.push(text(&line)),
-                Effect::ToServer(line) => self.to_server.push(text(line.as_wire())),
+                Effect::Tell(happening) => {
+                    self.log.push(story::words(&happening));
+                    self.told.push(*happening);
+                }
+                Effect::ToClient(line) => {
+                    self.log.push("<".to_owned());
+                    self.to_client.push(text(&line));
+                }
+                Effect::ToServer(line) => {
+                    self.log.push(">".to_owned());
+                    self.to_server.push(text(line.as_wire()));
+                }
                 Effect::Wait(ticket, _) => self.waits.push(ticket),
                 Effect::Withdraw(ticket) => self.withdrawn.push(ticket),
             }

@@ -1,6 +1,7 @@
 //! Every situation a machine can be in, and what it comes to: the whole of the judgement.
 
 use super::*;
+use crate::health::friction::{Lost, Spool};
 use Code::*;
 use Status::{Degraded, Healthy, Unhealthy};
 
@@ -37,6 +38,7 @@ pub(super) fn all() -> Vec<Row> {
     rows.extend(keys());
     rows.extend(registration());
     rows.extend(directives());
+    rows.extend(friction());
     rows
 }
 
@@ -218,5 +220,41 @@ fn directives() -> Vec<Row> {
         ("no version at all", minimum("soon"), Healthy, &[]),
         ("an old sidecar", mixed, Degraded, &[MixedVersions]),
         ("all at once", several, Unhealthy, &[Quarantined, ConfigDrifted, MixedVersions]),
+    ]
+}
+
+/// Telemetry never makes a machine unhealthy.
+fn friction() -> Vec<Row> {
+    let spooled = |lost| {
+        with(|facts| {
+            let place = "https://u:p@c.example".to_owned();
+            facts.friction.spools.push(Spool { place, waiting_bytes: 1 << 30, lost });
+        })
+    };
+    let telling = |dropped, change: fn(&mut sidecar::Sink)| {
+        with(|facts| {
+            let place = "https://c.example".to_owned();
+            let (delivered, trouble) = (Some(0), None);
+            let mut sink = sidecar::Sink { place, written: 2, dropped: 0, delivered, trouble };
+            change(&mut sink);
+            let sinks = vec![sink];
+            facts.sidecars[0].friction = Some(sidecar::Friction { events: 2, dropped, sinks });
+        })
+    };
+    let none = Lost::default();
+    vec![
+        ("much waits, nothing is lost", spooled(none), Healthy, &[]),
+        ("evicted", spooled(Lost { evicted: 1, ..none }), Degraded, &[FrictionLost]),
+        ("refused", spooled(Lost { refused: 1, ..none }), Degraded, &[FrictionLost]),
+        ("damaged", spooled(Lost { damaged: 1, ..none }), Degraded, &[FrictionLost]),
+        ("all is told", telling(0, |_| ()), Healthy, &[]),
+        ("not all is told", telling(1, |_| ()), Degraded, &[FrictionDropped]),
+        ("a full disk", telling(0, |sink| sink.dropped = 3), Degraded, &[FrictionDropped]),
+        (
+            "a silent collector",
+            telling(0, |sink| sink.trouble = Some("there is no connection".into())),
+            Degraded,
+            &[FrictionWaiting],
+        ),
     ]
 }

@@ -1,17 +1,21 @@
 //! A session under an operation sequence: no call is forwarded without a decision on record that
-//! forwards it, none twice, and the forbidden tool never.
+//! forwards it, none twice, and the forbidden tool never; every beginning that is told has one end,
+//! and what thoth adds stays thoth's.
 //!
+//! The first byte says what kind of session it is; each bit is one switch.
 //! Each line of the input is one thing that happens: `>` the client says the rest, `<` the server
-//! does, `a` to `e` the enforcer answers the oldest question, `w` a person does, `x` the journal
-//! breaks or mends, `.` time passes.
+//! does, `a` to `e` the enforcer answers the oldest question, `w` a person does, `r` a report is made,
+//! `x` the journal breaks or mends, `.` time passes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use bytes::BufMut;
 use serde_json::Value;
 use thoth::gate::decide::Rules;
+use thoth::gate::extras::{Called, Extras, Listed, Own};
 use thoth::gate::framing::Framer;
+use thoth::gate::happening::Happening;
 use thoth::gate::record::{Record, Recorder, Ticket};
 use thoth::gate::session::{Effect, Input, Session, Settings};
 use thoth::gate::verdict::{
@@ -29,11 +33,54 @@ impl Judge for Forbids {
     }
 }
 
+/// Adds the tool `own` to lists and takes the member `added` out of all calls.
+struct Adds;
+
+impl Extras for Adds {
+    fn greeted(&mut self, _: &[u8]) -> Option<Vec<u8>> {
+        Some(b"{\"added\":1}".to_vec())
+    }
+
+    fn listed(&mut self, _: &[u8], first: bool) -> Option<Listed> {
+        let result = b"{\"tools\":[{\"name\":\"own\"}]}".to_vec();
+        first.then_some(Listed { result, added: 1 })
+    }
+
+    fn called(&self, tool: &str, arguments: &[u8]) -> Called {
+        let mut own: serde_json::Map<String, Value> =
+            serde_json::from_slice(arguments).expect("the arguments are an object");
+        if tool == "own" {
+            return Called::Own(match own.len() {
+                0 => Own::Report,
+                1 => Own::Noted("thank you".to_owned()),
+                _ => Own::Refused("no".to_owned()),
+            });
+        }
+        match own.remove("added") {
+            None => Called::Nothing,
+            Some(said) => Called::Arguments {
+                own: Value::Object(own).to_string().into_bytes(),
+                said: said.to_string().into_bytes(),
+            },
+        }
+    }
+}
+
+/// What is going on in a session, as it was told.
+#[derive(Default)]
+struct Story {
+    calls: BTreeSet<u64>,
+    requests: BTreeSet<u64>,
+}
+
 #[derive(Default)]
 struct Paper {
     broken: bool,
     /// How many calls with this id and tool may be forwarded.
     permits: BTreeMap<(String, String), u32>,
+    story: Story,
+    /// Whether the session adds anything.
+    adds: bool,
 }
 
 impl Recorder for Paper {
@@ -46,18 +93,38 @@ impl Recorder for Paper {
         }
         !self.broken
     }
+
+    fn happened(&mut self, happening: Happening) {
+        let Story { calls, requests } = &mut self.story;
+        match happening {
+            Happening::CallMade(made) => assert!(calls.insert(made.ticket.0), "begun twice"),
+            Happening::CallEnded(ticket, _) => assert!(calls.remove(&ticket.0), "ended unbegun"),
+            Happening::RequestMade { number, .. } => {
+                assert!(requests.insert(number), "begun twice");
+            }
+            Happening::RequestEnded { number, .. } => {
+                assert!(requests.remove(&number), "ended unbegun");
+            }
+            Happening::Noted { .. } => {}
+        }
+    }
 }
 
 pub(crate) fn check(bytes: &[u8]) {
     let [flags, script @ ..] = bytes else { return };
     let rules = Rules { wait: flags & 1 == 1, ..Rules::default() };
-    let settings = Settings { remote: flags & 2 == 2, rules, ..Settings::default() };
+    let (remote, tells, adds) = (flags & 2 == 2, flags & 4 == 4, flags & 8 == 8);
+    let settings = Settings { remote, tells, rules, ..Settings::default() };
     let mut session = Session::new(settings, Some(Box::new(Forbids)));
+    if adds {
+        session = session.adding(Box::new(Adds));
+    }
     #[allow(clippy::disallowed_methods, reason = "the session only compares it")]
     let mut now = Instant::now();
-    let mut paper = Paper::default();
+    let mut paper = Paper { adds, ..Paper::default() };
     let mut asked: Vec<Ticket> = Vec::new();
     let mut waits: Vec<Ticket> = Vec::new();
+    let mut reports: Vec<Ticket> = Vec::new();
 
     for step in script.split(|byte| *byte == b'\n') {
         let Some((what, rest)) = step.split_first() else { continue };
@@ -68,6 +135,9 @@ pub(crate) fn check(bytes: &[u8]) {
             b'w' if !waits.is_empty() => {
                 let verdict = rest.first().copied().unwrap_or(b'a');
                 Some(Input::Waited(waits.remove(0), answer(verdict)))
+            }
+            b'r' if !reports.is_empty() => {
+                Some(Input::Reported(reports.remove(0), "so far".to_owned()))
             }
             b'x' => {
                 paper.broken = !paper.broken;
@@ -85,10 +155,11 @@ pub(crate) fn check(bytes: &[u8]) {
         if let Some(input) = input {
             session.handle(input, now, &mut paper);
         }
-        settle(&mut session, &mut paper, &mut asked, &mut waits);
+        settle(&mut session, &mut paper, &mut asked, &mut waits, &mut reports);
     }
     session.handle(Input::ServerClosed, now, &mut paper);
-    settle(&mut session, &mut paper, &mut asked, &mut waits);
+    settle(&mut session, &mut paper, &mut asked, &mut waits, &mut reports);
+    assert!(paper.story.calls.is_empty() && paper.story.requests.is_empty(), "never ended");
 }
 
 fn settle(
@@ -96,6 +167,7 @@ fn settle(
     paper: &mut Paper,
     asked: &mut Vec<Ticket>,
     waits: &mut Vec<Ticket>,
+    reports: &mut Vec<Ticket>,
 ) {
     while let Some(effect) = session.poll_effect() {
         match effect {
@@ -107,9 +179,9 @@ fn settle(
             | Effect::EndServer
             | Effect::Note(_)
             | Effect::Record(_)
-            | Effect::Report(_)
-            | Effect::Tell(_)
             | Effect::Withdraw(_) => {}
+            Effect::Report(ticket) => reports.push(ticket),
+            Effect::Tell(happening) => paper.happened(*happening),
         }
     }
 }
@@ -122,6 +194,11 @@ fn forwarded(wire: &[u8], paper: &mut Paper) {
     }
     let tool = value["params"]["name"].as_str().expect("a call names its tool");
     assert_ne!(tool, "forbidden", "the forbidden tool was called");
+    if paper.adds {
+        assert_ne!(tool, "own", "an own tool was called");
+        let added = value["params"]["arguments"].get("added");
+        assert_eq!(added, None, "what was added was sent");
+    }
     let id = raw_id(text);
     let left = paper.permits.get_mut(&(id, tool.to_owned())).expect("a decision is on record");
     assert!(*left > 0, "forwarded twice: {text}");

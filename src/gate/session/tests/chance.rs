@@ -1,26 +1,47 @@
 //! The sentences of the session's header, held against whatever may happen in whatever order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
 
+use super::super::super::happening as told;
+use super::story::{Adds, Under};
 use super::*;
 
 /// What may happen, in any order, with ids that collide.
 #[derive(Clone, Debug)]
 enum Happening {
-    Call(u32, usize),
-    Ping(u32),
+    Call(u32, usize, usize),
+    /// A request that is told, or one that is not.
+    Request(u32, usize),
     Cancel(u32),
     Asked(usize, usize),
     Waited(usize, usize),
-    Answered(u32),
+    Answered(u32, usize),
+    Reported(usize),
     JournalFails(bool),
     Garbage,
     Time,
 }
 
-const TOOLS: [&str; 6] = ["allow", "block", "step_up", "defer", "modify", "once"];
+const TOOLS: [&str; 8] = ["allow", "block", "step_up", "defer", "modify", "once", "note", "note"];
+
+/// Some with a member that is added to tools, where anything is.
+const ARGUMENTS: [&str; 5] =
+    ["{}", r#"{"goal":"g"}"#, r#"{"a":1,"goal":"g"}"#, r#"{"report":1}"#, r#"{"x":1}"#];
+
+const REQUESTS: [&str; 4] = ["ping", "tools/list", "initialize", "resources/read"];
+
+/// Answers, and what is none: an error, a server's request, a list and a greeting.
+const ANSWERS: [&str; 5] = [
+    r#""result":{"content":[]}"#,
+    r#""error":{"code":1,"message":"no"}"#,
+    r#""method":"roots/list""#,
+    r#""result":{"tools":[{"name":"t"}]}"#,
+    r#""result":{"serverInfo":{}}"#,
+];
 
 fn verdicts(which: usize) -> Answer {
     match which {
@@ -36,17 +57,118 @@ fn verdicts(which: usize) -> Answer {
 
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     let one = prop_oneof![
-        4 => (0_u32..4, 0..TOOLS.len()).prop_map(|(id, tool)| Happening::Call(id, tool)),
-        1 => (0_u32..4).prop_map(Happening::Ping),
-        1 => (0_u32..4).prop_map(Happening::Cancel),
-        4 => (0_usize..8, 0_usize..7).prop_map(|(which, verdict)| Happening::Asked(which, verdict)),
-        2 => (0_usize..8, 0_usize..7).prop_map(|(which, verdict)| Happening::Waited(which, verdict)),
-        3 => (0_u32..4).prop_map(Happening::Answered),
-        1 => any::<bool>().prop_map(Happening::JournalFails),
-        1 => Just(Happening::Garbage),
-        1 => Just(Happening::Time),
-    ];
+            5 => (0_u32..4, 0..TOOLS.len(), 0..ARGUMENTS.len())
+    .prop_map(|(id, tool, arguments)| Happening::Call(id, tool, arguments)),
+            2 => (0_u32..4, 0..REQUESTS.len()).prop_map(|(id, which)| Happening::Request(id, which)),
+            1 => (0_u32..4).prop_map(Happening::Cancel),
+            4 => (0_usize..8, 0_usize..7).prop_map(|(which, verdict)| Happening::Asked(which, verdict)),
+            2 => (0_usize..8, 0_usize..7).prop_map(|(which, verdict)| Happening::Waited(which, verdict)),
+            3 => (0_u32..4, 0..ANSWERS.len()).prop_map(|(id, which)| Happening::Answered(id, which)),
+            1 => (0_usize..4).prop_map(Happening::Reported),
+            1 => any::<bool>().prop_map(Happening::JournalFails),
+            1 => Just(Happening::Garbage),
+            1 => Just(Happening::Time),
+        ];
     prop::collection::vec(one, 0..80)
+}
+
+/// What is the same in all that happens to one session.
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of a session")]
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    remote: bool,
+    wait: bool,
+    tells: bool,
+    adds: bool,
+    /// How it ends: the client leaves, thoth is told to stop, or the server dies.
+    end: u8,
+}
+
+fn setting() -> impl Strategy<Value = Setting> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0_u8..3);
+    flags.prop_map(|(remote, wait, tells, adds, end)| Setting { remote, wait, tells, adds, end })
+}
+
+/// A session that is over, and how much was sent to it.
+struct Over {
+    run: Run,
+    calls: u32,
+    own: u32,
+    cancels: u32,
+}
+
+impl Over {
+    fn of(happenings: &[Happening], setting: Setting) -> Self {
+        let Setting { remote, wait, tells, adds, end } = setting;
+        let rules = Rules { wait, ..Rules::default() };
+        let settings = Settings { rules, remote, tells, ..Settings::default() };
+        let mut run = Run::new(settings);
+        if adds {
+            let judge = Under(Arc::new(AtomicBool::new(false)));
+            run.session =
+                Session::new(settings, Some(Box::new(judge))).adding(Box::<Adds>::default());
+        }
+        let mut over = Self { run, calls: 0, own: 0, cancels: 0 };
+        for happening in happenings {
+            over.happens(happening, adds);
+        }
+        match end {
+            0 => over.run.handle(Input::ClientClosed),
+            1 => over.run.handle(Input::Stop),
+            _ => {}
+        }
+        over.run.handle(Input::ServerClosed);
+        over
+    }
+
+    fn happens(&mut self, happening: &Happening, adds: bool) {
+        let run = &mut self.run;
+        match *happening {
+            Happening::Call(id, tool, arguments) => {
+                let is_own = adds && TOOLS[tool] == "note";
+                *(if is_own { &mut self.own } else { &mut self.calls }) += 1;
+                // Each carries a serial number, so that it is known among others of its id.
+                let (serial, arguments) = (self.calls + self.own, ARGUMENTS[arguments]);
+                let rest = format!(r#""serial":{serial},"arguments":{arguments}"#);
+                run.call_with(id, TOOLS[tool], &rest);
+            }
+            Happening::Request(id, which) => {
+                run.does(&format!("request {id} {}", REQUESTS[which]));
+            }
+            Happening::Cancel(id) => {
+                self.cancels += 1;
+                run.cancel(&id.to_string());
+            }
+            Happening::Asked(which, verdict) => {
+                if let Some(question) = run.asked.get(which) {
+                    let ticket = question.ticket;
+                    if !run.waits.contains(&ticket) {
+                        run.handle(Input::Asked(ticket, verdicts(verdict)));
+                    }
+                }
+            }
+            Happening::Waited(which, verdict) => {
+                if let Some(ticket) = run.waits.get(which).copied() {
+                    run.handle(Input::Waited(ticket, verdicts(verdict)));
+                }
+            }
+            Happening::Reported(which) => {
+                if let Some(ticket) = run.reports.get(which).copied() {
+                    run.handle(Input::Reported(ticket, "so far so good".to_owned()));
+                }
+            }
+            Happening::Answered(id, which) => {
+                run.server(&format!(r#"{{"jsonrpc":"2.0","id":{id},{}}}"#, ANSWERS[which]));
+            }
+            Happening::JournalFails(fails) => run.paper.broken = fails,
+            Happening::Garbage => run.client("{garbage"),
+            Happening::Time => {
+                run.now += Duration::from_secs(7);
+                run.session.handle_timeout(run.now);
+                run.settle();
+            }
+        }
+    }
 }
 
 proptest! {
@@ -54,55 +176,9 @@ proptest! {
     #[test]
     fn no_call_is_forwarded_undecided_none_twice_and_none_is_forgotten(
         happenings in happenings(),
-        remote in any::<bool>(),
-        wait in any::<bool>(),
-        end in 0_u8..3,
+        setting in setting(),
     ) {
-        let rules = Rules { wait, ..Rules::default() };
-        let mut run = Run::new(Settings { rules, remote, ..Settings::default() });
-        let mut sent: u32 = 0;
-        let mut cancels = 0;
-        for happening in happenings {
-            match happening {
-                Happening::Call(id, tool) => {
-                    sent += 1;
-                    // Each call carries a serial number, so that it is known among others of its id.
-                    run.call_with(id, TOOLS[tool], &format!(r#""serial":{sent}"#));
-                }
-                Happening::Ping(id) => run.client(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#)),
-                Happening::Cancel(id) => {
-                    cancels += 1;
-                    run.cancel(&id.to_string());
-                }
-                Happening::Asked(which, verdict) => {
-                    if let Some(question) = run.asked.get(which) {
-                        let ticket = question.ticket;
-                        if !run.waits.contains(&ticket) {
-                            run.handle(Input::Asked(ticket, verdicts(verdict)));
-                        }
-                    }
-                }
-                Happening::Waited(which, verdict) => {
-                    if let Some(ticket) = run.waits.get(which).copied() {
-                        run.handle(Input::Waited(ticket, verdicts(verdict)));
-                    }
-                }
-                Happening::Answered(id) => run.answer(id),
-                Happening::JournalFails(fails) => run.paper.broken = fails,
-                Happening::Garbage => run.client("{garbage"),
-                Happening::Time => {
-                    run.now += Duration::from_secs(7);
-                    run.session.handle_timeout(run.now);
-                    run.settle();
-                }
-            }
-        }
-        match end {
-            0 => run.handle(Input::ClientClosed),
-            1 => run.handle(Input::Stop),
-            _ => {}
-        }
-        run.handle(Input::ServerClosed);
+        let Over { run, calls, own, cancels } = Over::of(&happenings, setting);
 
         // No call without a forwarding decision on record; none twice.
         let mut permits: BTreeMap<(String, String), u32> = BTreeMap::new();
@@ -125,11 +201,71 @@ proptest! {
         // As many answers as calls, but for those that were cancelled.
         let answers = run.to_client.iter().filter(|text| {
             let message: serde_json::Value = serde_json::from_str(text).unwrap();
-            message["params"].is_null() && (message["id"].is_u64() || message["error"]["data"]["reason_code"] == "id_in_use")
+            message["method"].is_null() && (message["id"].is_u64() || message["error"]["data"]["reason_code"] == "id_in_use")
         });
         let answers = u32::try_from(answers.count()).unwrap();
-        let pings = u32::try_from(run.to_server.iter().filter(|text| text.contains("ping")).count()).unwrap();
-        prop_assert!(answers + cancels + pings >= sent, "{answers} answers, {cancels} cancels, {sent} calls");
+        let requests = run.to_server.iter().filter(|text| REQUESTS.iter().any(|method| text.contains(method)));
+        let requests = u32::try_from(requests.count()).unwrap();
+        prop_assert!(answers + cancels + requests >= calls + own, "{answers} answers, {cancels} cancels, {calls} and {own} calls");
         prop_assert_eq!(run.session.requests.tickets(), []);
+        prop_assert_eq!(run.session.requests.own(), []);
+    }
+
+    /// Each call and each request that is told has one beginning and then one end; each call is told.
+    #[test]
+    fn every_beginning_has_exactly_one_end_and_it_comes_later(
+        happenings in happenings(),
+        setting in setting(),
+    ) {
+        let Over { run, calls, .. } = Over::of(&happenings, setting);
+        let mut begun = BTreeSet::new();
+        let mut open = BTreeSet::new();
+        for happening in &run.told {
+            match happening {
+                told::Happening::CallMade(made) => {
+                    prop_assert!(begun.insert(("call", made.ticket.0)), "begun twice");
+                    open.insert(("call", made.ticket.0));
+                }
+                told::Happening::RequestMade { number, .. } => {
+                    prop_assert!(begun.insert(("request", *number)), "begun twice");
+                    open.insert(("request", *number));
+                }
+                told::Happening::CallEnded(ticket, _) => {
+                    prop_assert!(open.remove(&("call", ticket.0)), "ended unbegun: {}", ticket.0);
+                }
+                told::Happening::RequestEnded { number, .. } => {
+                    prop_assert!(open.remove(&("request", *number)), "ended unbegun: {number}");
+                }
+                told::Happening::Noted { .. } => {}
+            }
+        }
+        prop_assert_eq!(open, BTreeSet::new(), "never ended: {:?}", run.log);
+        let told = begun.iter().filter(|(what, _)| *what == "call").count();
+        prop_assert_eq!(told, if setting.tells { calls as usize } else { 0 });
+    }
+
+    /// What was added is thoth's: neither its tools nor its members reach the server.
+    #[test]
+    fn no_own_tool_and_nothing_that_was_taken_out_reaches_the_server(
+        happenings in happenings(),
+        setting in setting(),
+    ) {
+        let Over { run, own, .. } = Over::of(&happenings, Setting { adds: true, ..setting });
+        for text in &run.to_server {
+            prop_assert!(!text.contains("\"note\"") && !text.contains("\"goal\""), "{text}");
+        }
+        for record in &run.paper.records {
+            if let Record::Decision(decided) = record {
+                let arguments = String::from_utf8(decided.arguments.to_vec()).unwrap();
+                prop_assert!(decided.tool != "note" && !arguments.contains("\"goal\""));
+            }
+        }
+        for question in &run.asked {
+            let arguments = String::from_utf8(question.arguments.to_vec()).unwrap();
+            prop_assert!(&*question.tool != "note" && !arguments.contains("\"goal\""));
+        }
+        let said = ["thank you", "say something", "so far so good", "No report was made"];
+        let answers = run.to_client.iter().filter(|text| said.iter().any(|said| text.contains(said)));
+        prop_assert!(answers.count() <= own as usize, "answered twice");
     }
 }
