@@ -15,6 +15,7 @@ pub mod paint;
 mod policy;
 mod printable;
 mod remote;
+mod report;
 pub mod run;
 mod scan;
 mod set_api_key;
@@ -66,6 +67,7 @@ enum Command {
     Doctor(doctor::Args),
     Health(health::Args),
     Status(status::Args),
+    Report(report::Args),
     WrapConfig(Box<wrap_config::Args>),
     UnwrapConfig(unwrap_config::Args),
     Scan(scan::Args),
@@ -130,6 +132,7 @@ impl Cli {
             Command::Doctor(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Health(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Status(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::Report(args) => args.run(env, out, &mut io::stderr()),
             Command::WrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
             Command::UnwrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Scan(args) => args.run(env, out),

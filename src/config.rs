@@ -192,6 +192,17 @@ pub fn read_friction(env: &Env) -> Result<OwnFriction, InvalidConfig> {
     Ok(OwnFriction { settings, tls, home })
 }
 
+/// The files that events go to, as the environment says; the profile's own where it names none. For
+/// reading them: what cannot be read counts as not set.
+pub fn event_files(env: &Env) -> Vec<PathBuf> {
+    let text = env.get(&name::BATON_EVENT_SINK).and_then(|text| text.to_str());
+    let mut files = text.map(|text| friction::files(text, env)).unwrap_or_default();
+    if files.is_empty() {
+        files.push(home(env).join("friction").join("events.jsonl"));
+    }
+    files
+}
+
 /// The keys that are known here: of the environment, and of the key file. For keeping them out of
 /// what is written; what cannot be read counts as not there.
 pub fn known_keys(env: &Env) -> Vec<ApiKey> {

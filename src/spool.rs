@@ -20,6 +20,7 @@ mod bounds;
 mod cursor;
 mod drain;
 mod event;
+mod look;
 mod losses;
 mod neighbours;
 mod record;
@@ -36,6 +37,7 @@ use crate::profile::{self, Unsafe};
 
 pub use self::drain::{Drain, NotDrained, REMEMBERED, Window};
 pub use self::event::{Event, MAX_EVENT, NotAnEvent};
+pub use self::look::look;
 pub use self::losses::Losses;
 pub use self::neighbours::{all, expire};
 pub use self::writer::{NotWritten, Writer};

@@ -16,7 +16,7 @@ pub struct Exit {
 pub const OK: u8 = 0;
 /// The question was answered, and the answer is no: something to fix, a case that failed.
 pub const NO: u8 = 1;
-/// `health`: something is wrong that calls depend on. `audit`: there was nothing to read.
+/// `health`: something is wrong that calls depend on. `audit`, `report`: something cannot be read.
 pub const UNHEALTHY: u8 = 2;
 /// `wrap-config --check`: some server is not governed.
 pub const DRIFT: u8 = 10;
@@ -40,9 +40,12 @@ pub const ALL: &[Exit] = &[
     Exit { code: "0", meaning: "all is well; for `run`: the server ended with 0" },
     Exit {
         code: "1",
-        meaning: "the answer is no: `doctor` found something to fix, `health` says degraded, a case failed, a journal is broken, a client's file could not be wrapped or unwrapped, a `scan` saw no event",
+        meaning: "the answer is no: `doctor` found something to fix, `health` says degraded, a case failed, a journal is broken, a client's file could not be wrapped or unwrapped, `report` found no such session, a `scan` saw no event",
     },
-    Exit { code: "2", meaning: "`health` says unhealthy; `audit` could not read or answer" },
+    Exit {
+        code: "2",
+        meaning: "`health` says unhealthy; `audit` or `report` could not read or answer",
+    },
     Exit { code: "10", meaning: "`wrap-config --check`: some server is not governed" },
     Exit { code: "64", meaning: "the command line cannot be read" },
     Exit { code: "69", meaning: "the server is unavailable for a reason outside thoth" },

@@ -55,7 +55,7 @@ impl Collector {
             if wanted.iter().all(|id| received.contains_key(id)) {
                 return;
             }
-            let pause = Duration::from_millis(50);
+            let pause = Duration::from_millis(250);
             left = left.checked_sub(pause).unwrap_or_else(|| panic!("{} received", received.len()));
             std::thread::sleep(pause);
         }
@@ -133,7 +133,7 @@ fn a_burst_does_not_outrun_a_slow_collector() {
     let late = Script::Late(Duration::from_millis(20), 201, "{}".to_owned());
     let collector = Collector::plain([late]);
     let setup = Setup::new().sending_to(&collector.url());
-    let wanted = play(&setup, 1500);
+    let wanted = play(&setup, 500);
     drain(&setup, &collector, &wanted);
     arrived_once(&collector, &wanted);
 }

@@ -103,6 +103,8 @@ fn a_megabyte_of_hostile_text_holds_up_nothing() {
         let answer = sidecar.asks(&call(id, "echo", &json!({ "text": text })));
         assert_eq!(answer["id"], id);
     }
+    // Events come after; they are waited for here, since a debug build is slow.
+    setup.until(|events| events.len() == 11);
     assert_eq!(sidecar.ends().code, Some(0));
     assert_eq!(setup.stream().of("tool_call_end").len(), 4);
 }
@@ -310,7 +312,7 @@ fn what_is_no_json_elsewhere_is_json_in_events() {
     let stream = setup.stream();
     assert_eq!(stream.of("tool_call_start").len(), 4);
     let text = std::fs::read_to_string(setup.events()).unwrap();
-    assert!(!text.contains(":NaN") && !text.contains(":-Infinity") && !text.contains('\u{2028}'));
+    assert!(!text.contains('\u{2028}')); // what else is no JSON, `stream` would not have read
 }
 
 #[test]

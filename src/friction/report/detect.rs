@@ -112,7 +112,7 @@ fn loops<'a>(run: &[&Call<'a>], limits: &Limits) -> Vec<Found<'a>> {
             continue;
         }
         match found.last_mut() {
-            Some(last) if last.1 > start => last.1 = end,
+            Some(part) if part.1 > start => part.1 = end,
             _ => found.push((start, end)),
         }
     }

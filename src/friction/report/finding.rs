@@ -400,3 +400,6 @@ impl Serialize for End {
         to.serialize_str(self.word())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,11 +86,8 @@ fn nearest(
         let all = findings.iter().enumerate();
         all.filter(|(place, finding)| !is_taken[*place] && finding.subject.tool() == Some(tool))
     };
-    let rank = |finding: &Finding| match finding.signal {
-        // Errors first: that is what reports are about.
-        Signal::RetryLoop | Signal::Failure => 1,
-        _ => 0,
-    };
+    // Errors first: that is what reports are about.
+    let rank = |finding: &Finding| matches!(finding.signal, Signal::RetryLoop | Signal::Failure);
     let before = same().filter(|(_, finding)| finding.begins() < report.sequence);
     let last = before.max_by_key(|(_, finding)| (rank(finding), finding.begins()));
     last.or_else(|| same().min_by_key(|(_, finding)| finding.begins())).map(|(place, _)| place)

@@ -218,10 +218,10 @@ impl Session {
     pub fn join(&mut self, mut decision: impl FnMut(&str) -> Option<Decision>) {
         for call in &mut self.calls {
             let Some(found) = call.id.as_deref().and_then(&mut decision) else { continue };
-            match call.end {
-                End::Failed if !found.forwarded => call.end = End::Refused,
-                End::Refused if found.forwarded => call.end = End::Failed,
-                _ => {}
+            if call.end == End::Failed && !found.forwarded {
+                call.end = End::Refused;
+            } else if call.end == End::Refused && found.forwarded {
+                call.end = End::Failed;
             }
             call.decision = Some(found);
         }
@@ -354,7 +354,7 @@ impl Reader {
 }
 
 /// Milliseconds from one time to another; 0 where the clock was set back.
-pub(super) fn since(first: Timestamp, then: Timestamp) -> u64 {
+pub(in crate::friction::report) fn since(first: Timestamp, then: Timestamp) -> u64 {
     u64::try_from(then.as_millisecond() - first.as_millisecond()).unwrap_or(0)
 }
 

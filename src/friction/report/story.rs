@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Limits;
 use super::detect::End;
 use super::finding::{Finding, findings};
-use super::session::{Call, Session};
+use super::session::{Call, Request, Session};
 use super::text::Excerpt;
 
 /// What a report tells of a session.
@@ -27,6 +27,8 @@ pub struct Story<'a> {
     pub refusals: Vec<Refusal<'a>>,
     /// How many more there are.
     pub more_refusals: usize,
+    /// What was asked for besides: the method, how often, and how often that failed.
+    pub requests: Vec<(&'static str, usize, usize)>,
     /// All calls together.
     pub total: Counts,
 }
@@ -113,6 +115,7 @@ impl<'a> Story<'a> {
             more_tools,
             refusals,
             more_refusals,
+            requests: requests(&session.requests),
             total,
         }
     }
@@ -169,6 +172,19 @@ fn tools(calls: &[Call]) -> Vec<Tool<'_>> {
     tools
 }
 
+/// By method, in the order of the first of each.
+fn requests(requests: &[Request]) -> Vec<(&'static str, usize, usize)> {
+    let mut counts: Vec<(&'static str, usize, usize)> = Vec::new();
+    for request in requests {
+        let failed = usize::from(request.end == End::Failed);
+        match counts.iter_mut().find(|(method, ..)| *method == request.method) {
+            Some((_, all, errors)) => (*all, *errors) = (*all + 1, *errors + failed),
+            None => counts.push((request.method, 1, failed)),
+        }
+    }
+    counts
+}
+
 /// In the order of the first of them.
 fn refusals(calls: &[Call]) -> Vec<Refusal<'_>> {
     let mut refusals: BTreeMap<_, Refusal<'_>> = BTreeMap::new();
@@ -193,4 +209,21 @@ fn refusals(calls: &[Call]) -> Vec<Refusal<'_>> {
     let mut refusals: Vec<_> = refusals.into_values().collect();
     refusals.sort_by_key(|refusal| refusal.first);
     refusals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_durations_of_calls() {
+        let took = |times: std::ops::RangeInclusive<u64>| {
+            Percentiles::of(times.rev().collect()).map(|of| (of.p50, of.p95, of.max))
+        };
+        assert_eq!(took(1..=20), Some((10, 19, 20)));
+        assert_eq!(took(1..=100), Some((50, 95, 100)));
+        assert_eq!(took(7..=7), Some((7, 7, 7)));
+        assert_eq!(took(1..=2), Some((1, 2, 2)));
+        assert_eq!(Percentiles::of(Vec::new()), None);
+    }
 }

@@ -7,11 +7,11 @@ use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
 
+use crate::friction::report::Limits;
 use crate::friction::report::finding::{Evidence, Finding, Subject};
 use crate::friction::report::session::{Session, Software};
 use crate::friction::report::story::{Refusal, Story, Tool};
 use crate::friction::report::text::{Excerpt, duration, visible};
-use crate::friction::report::{End, Limits};
 
 /// What stands at the end of a report that is too long.
 const CUT: &str = "\n…\n\n*This report was cut: it is longer than it may be here.*\n";
@@ -248,7 +248,9 @@ impl Page {
             &story.refusals
         {
             let page = &mut self.text;
-            write!(page, "- {}, {count} times from event {first}: {}", Code(tool), Code(decision))?;
+            let times = if *count == 1 { "once, event" } else { "times, from event" };
+            let count = if *count == 1 { String::new() } else { format!("{count} ") };
+            write!(page, "- {}, {count}{times} {first}: {}", Code(tool), Code(decision))?;
             for rule in *rule_ids {
                 write!(page, ", rule {}", Code(rule))?;
             }
@@ -265,19 +267,11 @@ impl Page {
     }
 
     fn requests(&mut self, story: &Story<'_>) -> fmt::Result {
-        let mut counts: Vec<(&str, usize, usize)> = Vec::new();
-        for request in &story.session.requests {
-            let failed = usize::from(request.end == End::Failed);
-            match counts.iter_mut().find(|(method, ..)| *method == request.method) {
-                Some((_, all, errors)) => (*all, *errors) = (*all + 1, *errors + failed),
-                None => counts.push((request.method, 1, failed)),
-            }
-        }
-        if counts.is_empty() {
+        if story.requests.is_empty() {
             return Ok(());
         }
         writeln!(self.text, "## Other requests\n")?;
-        for (method, all, errors) in counts {
+        for (method, all, errors) in &story.requests {
             writeln!(self.text, "- {method}: {all}, {errors} errors")?;
         }
         writeln!(self.text)
