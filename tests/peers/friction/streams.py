@@ -14,9 +14,6 @@ from battery.pairs import ALL_CLIENTS, ALL_SERVERS, Client, Server
 TYPES = {"w1": 4, "w2": 5, "w3": 20}
 """How many types of events a generation has."""
 
-DSN = "local"
-
-
 @dataclass
 class Told:
     """One session's stream."""
