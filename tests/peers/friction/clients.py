@@ -19,7 +19,7 @@ OWN_PARAMETERS = {"user_goal", "expected_result", "overall_task"}
 NATIVE = "native"
 """The lab's tool that has such a parameter of its own."""
 
-SUFFIX = " This server is wrapped by "
+SUFFIX = "This server is wrapped by "
 
 
 def lab(*words: str) -> Callable[[Path], list[str]]:
@@ -94,8 +94,9 @@ def strip_instructions(greeting: Any) -> None:
     if isinstance(greeting, dict):
         for name, value in list(greeting.items()):
             if name == "instructions":
-                greeting[name] = (value or "").split(SUFFIX)[0]
-                if not greeting[name].strip():
+                own, suffix, _ = (value or "").partition(SUFFIX)
+                greeting[name] = own.removesuffix(" ") if suffix else own
+                if not own:
                     del greeting[name]  # the server gave none
             else:
                 strip_instructions(value)
