@@ -62,7 +62,7 @@ pub(super) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// Markdown
     Md,
     /// JSON, as docs/report.schema.json describes it
@@ -95,6 +95,11 @@ enum Failed {
 // === impl Args ===
 
 impl Args {
+    /// For the session in one file of events.
+    pub(super) fn of(file: PathBuf, format: Option<Format>, output: Option<PathBuf>) -> Self {
+        Self { session: None, last: true, list: false, format, file: vec![file], output }
+    }
+
     /// Reads, and tells. What is worth knowing about the reading goes to `aside`.
     ///
     /// # Errors

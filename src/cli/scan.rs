@@ -28,11 +28,11 @@ use tokio::runtime;
 
 use self::agent::{Agent, Driven, Lost};
 use self::entry::Entry;
-use self::report::Format;
 use self::room::Room;
 use self::unwrapped::{Stuck, Unwrapped};
 use super::exit;
 use super::fault::Fault;
+use super::report::{self, Format};
 use super::wrap_config::wish;
 use crate::clients::table::Places;
 use crate::config::settings::SinkPlace;
@@ -85,9 +85,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// How the report is written
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: Format,
+    /// The form of the report [default: as the name after --output ends, else md]
+    #[arg(long, value_name = "FORM")]
+    format: Option<Format>,
 
     /// The agent's command, up to the end of the line; `{plan}` and `{config}` stand for the plan's
     /// text and the configuration's path [default: claude -p {plan} --mcp-config {config} …]
@@ -117,10 +117,6 @@ enum Unmade {
     RoomName,
     #[error("no friction event came, so there is nothing to report; what the agent said is in {}", .0.display())]
     Silent(PathBuf),
-    #[error("cannot read the events of the scan; they are in {}", path.display())]
-    Unread { path: PathBuf, source: io::Error },
-    #[error("cannot write the report to {}", path.display())]
-    Unwritten { path: PathBuf, source: io::Error },
 }
 
 // === impl Args ===
@@ -164,7 +160,7 @@ impl Args {
             ),
             Driven::Stopped(signal) => return Ok(ExitCode::from(signal.exit_code_alone())),
         }
-        self.tell(room, out)
+        self.tell(env, room, out, err)
     }
 
     /// The agent's configuration: one server, which is this thoth around the entry's.
@@ -213,37 +209,18 @@ impl Args {
         }))
     }
 
-    fn tell(&self, room: Room, out: &mut impl Write) -> Result<ExitCode, Fault> {
-        let path = room.events();
-        let events = match fs::read(&path) {
-            Ok(events) => events,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => {
-                let path = room.keep();
-                return Err(Fault::new(exit::NO, Unmade::Unread { path, source }));
-            }
-        };
-        let Some(report) = report::of_events(&events, self.format) else {
-            return Err(Fault::new(exit::NO, Unmade::Silent(room.keep())));
-        };
-        match &self.output {
-            None => out.write_all(report.as_bytes()).map_err(Fault::of(exit::NO))?,
-            Some(path) => fs::write(path, report)
-                .map_err(|source| Unmade::Unwritten { path: path.clone(), source })
-                .map_err(Fault::of(exit::NO))?,
+    fn tell(
+        self,
+        env: &Env,
+        room: Room,
+        out: &mut impl Write,
+        err: &mut impl Write,
+    ) -> Result<ExitCode, Fault> {
+        let events = room.events();
+        if fs::metadata(&events).is_ok_and(|file| file.len() > 0) {
+            return report::Args::of(events, self.format, self.output).run(env, out, err);
         }
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-mod report {
-    #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-    pub(super) enum Format {
-        #[default]
-        Md,
-    }
-    pub(super) fn of_events(events: &[u8], _: Format) -> Option<String> {
-        (!events.is_empty()).then(|| String::from_utf8_lossy(events).into_owned())
+        Err(Fault::new(exit::NO, Unmade::Silent(room.keep())))
     }
 }
 

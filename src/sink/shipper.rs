@@ -29,6 +29,9 @@ const IDLE: Duration = Duration::from_secs(2);
 const CONTEST: Duration = Duration::from_secs(5);
 /// About how many bytes are under way at once.
 const WINDOW_BYTES: usize = 4 * 1024 * 1024;
+/// How long before its deadline nothing new is begun: what is under way then may still be answered, and
+/// need not be sent again by the next.
+const LAST_ORDERS: Duration = Duration::from_millis(800);
 /// An event that failed so often, while others were taken, is not tried again.
 const PATIENCE: u32 = 8;
 
@@ -50,6 +53,8 @@ struct Shared {
     /// Rung when there is something new: events, or that it is over.
     bell: Notify,
     is_closing: AtomicBool,
+    /// Nothing new is begun.
+    is_over: AtomicBool,
     delivered: AtomicU64,
     trouble: Mutex<Option<String>>,
 }
@@ -115,7 +120,11 @@ impl Shipper {
     /// Waits until what there is was sent, once, after the bell's end; or until the deadline.
     pub(super) async fn ended(&self, deadline: Instant) {
         let mut end = self.end.clone();
-        let _ = timeout_at(deadline, end.changed()).await;
+        let last_orders = deadline.checked_sub(LAST_ORDERS).unwrap_or(deadline);
+        if timeout_at(last_orders, end.changed()).await.is_err() {
+            self.shared.is_over.store(true, Ordering::Release);
+            let _ = timeout_at(deadline, end.changed()).await;
+        }
     }
 }
 
@@ -200,7 +209,7 @@ impl Shipping {
 
     /// Sends until it is over, or the disk makes trouble.
     async fn drain(&mut self, mut drain: Drain, collector: &Arc<Collector>) {
-        loop {
+        while !self.shared.is_over.load(Ordering::Acquire) {
             // Looked at before the spool is, so that the last look finds everything.
             let is_last = self.shared.is_closing();
             let now = (self.setup.clock)();
@@ -226,7 +235,9 @@ impl Shipping {
                 continue;
             };
             self.shared.says(Some(why));
-            if is_last {
+            // What was taken behind an event that was not is known to this process alone: the next one
+            // would send it again. So it is tried again as long as that leads on.
+            if is_last && round.taken.is_empty() {
                 return;
             }
             let wait = self.wait(round.retry_after);

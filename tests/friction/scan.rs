@@ -55,6 +55,13 @@ impl World {
         self
     }
 
+    /// Runs a scan of this server under a policy that allows everything.
+    fn scans_freely(&self, words: &[&str]) -> Output {
+        let policy = self.at("all.toml");
+        fs::write(&policy, "[policy]\nid = \"all\"\nversion = 1\ndefault = \"allow\"\n").unwrap();
+        self.scans("files", &[&["--policy", policy.to_str().unwrap()], words].concat())
+    }
+
     /// Runs a scan of this server, with more words before the agent's.
     fn scans(&self, name: &str, words: &[&str]) -> Output {
         fs::write(self.at("script"), self.script.join("\n")).unwrap();
@@ -120,7 +127,7 @@ fn stuck() -> Vec<String> {
 #[test]
 fn a_scan_tells_where_the_agent_got_stuck_and_leaves_nothing_behind() {
     let world = World::new().doing(&stuck());
-    let output = world.scans("files", &[]);
+    let output = world.scans_freely(&[]);
     let (said, report) = (said(&output), report(&output));
     assert_eq!(output.status.code(), Some(0), "{said}");
     for part in ["boom", "no such city", "the weather in Oslo", "list the cities", "retry_loop"] {
@@ -136,7 +143,7 @@ fn the_report_goes_where_it_is_wanted_and_in_the_form_that_is_wanted() {
     let world = World::new().doing(&stuck());
     let path = world.at("report.html");
     let words = ["--output", path.to_str().unwrap(), "--format", "html", "--timeout", "60"];
-    let output = world.scans("files", &words);
+    let output = world.scans_freely(&words);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(report(&output), "");
     let html = fs::read_to_string(path).unwrap();
@@ -161,7 +168,7 @@ fn an_agent_whose_time_is_up_is_ended_with_all_it_started_and_reported_on() {
     let mut lines = stuck();
     lines.extend([call(10, "hold", &json!({})), "!".to_owned()]);
     let world = World::new().doing(&lines);
-    let output = world.scans("files", &["--timeout", "3"]);
+    let output = world.scans_freely(&["--timeout", "3"]);
     let (said, report) = (said(&output), report(&output));
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("after 3 s"), "{said}");

@@ -19,7 +19,7 @@ OWN_PARAMETERS = {"user_goal", "expected_result", "overall_task"}
 NATIVE = "native"
 """The lab's tool that has such a parameter of its own."""
 
-SUFFIX = " This server is wrapped by a sidecar"
+SUFFIX = "This server is wrapped by "
 
 
 def lab(*words: str) -> Callable[[Path], list[str]]:
@@ -55,13 +55,27 @@ def meet(
     if not meeting.wrong:
         if way == "on":
             meeting.wrong += additions(json.loads(runs[1].printed), server)
-        if diff := difference(normal(runs[0].printed), normal(seen(runs[1].printed))):
+        alone = as_if_stripped(runs[0].printed) if way == "on" else runs[0].printed
+        if diff := difference(normal(alone), normal(seen(runs[1].printed))):
             meeting.wrong.append(f"the client saw something else\n{diff}")
     return meeting
 
 
 def as_is(printed: str) -> str:
     return printed
+
+
+def as_if_stripped(printed: str) -> str:
+    """A bare client's document as it would be if somebody had taken thoth's parameters out of calls."""
+    document = json.loads(printed)
+    for step in document["transcript"]:
+        if step["do"] == "connect":
+            strip_instructions(step)
+        if step.get("strips"):
+            block = step["result"]["content"][0]
+            echoed = json.loads(block["text"])
+            block["text"] = json.dumps({name: echoed[name] for name in echoed if name not in OWN_PARAMETERS})
+    return json.dumps(document)
 
 
 def without_additions(printed: str) -> str:
@@ -79,11 +93,10 @@ def strip_instructions(greeting: Any) -> None:
     """Takes the suffix from every `instructions` in a greeting, however the client nests it."""
     if isinstance(greeting, dict):
         for name, value in list(greeting.items()):
-            if name == "instructions" and isinstance(value, str) and SUFFIX.strip() in value:
-                rest = value[: value.index(SUFFIX.strip())].rstrip()
-                if rest:
-                    greeting[name] = rest
-                else:
+            if name == "instructions":
+                own, suffix, _ = (value or "").partition(SUFFIX)
+                greeting[name] = own.removesuffix(" ") if suffix else own
+                if not own:
                     del greeting[name]  # the server gave none
             else:
                 strip_instructions(value)

@@ -86,6 +86,13 @@ def forget(*names: str) -> Callable[[Event], None]:
     return on
 
 
+def texts(members: Event) -> None:
+    """thoth reads JSON within a text, and finds fields in it."""
+    if "[REDACTED:field-password]" in (shown := json.dumps(members["result"])):
+        shown = shown.replace("[REDACTED:field-password]", "hunter2").replace("[REDACTED:field-token]", "abc")
+        members["result"] = json.loads(shown)
+
+
 def augmentation(members: Event) -> None:
     """thoth can tell of the session in it, so it adds that tool, too."""
     tools = members["seam_augmentations"]["injected_tools"]
@@ -102,6 +109,16 @@ DIFFERENCES: list[tuple[str, str, Callable[[Event], None]]] = [
         "failure_kind",
         "thoth tells unknown tools and wrong arguments from other errors",
         payload("tool_call_error", forget("failure_kind")),
+    ),
+    (
+        "texts that are JSON",
+        "thoth knows fields in them, too; the proxy leaves in what stands in `password` there",
+        payload("tool_call_end", texts),
+    ),
+    (
+        "prompt_get_start.params",
+        "thoth leaves out what the client did not send; the proxy tells empty arguments",
+        payload("prompt_get_start", lambda members: members.pop("params") if members.get("params") == {} else None),
     ),
     (
         "injected_tools, count",

@@ -39,12 +39,21 @@ def parity(thoth: Path, folder: Path) -> tuple[int, list[str]]:
     )
     count, wrong = 0, list[str]()
     for value, out, taken in zip(values, ours, json.loads(judged.stdout), strict=True):
-        shown = json.dumps(out, ensure_ascii=False)
-        for text in taken:
+        for path, text in taken:
             count += 1
-            if json.dumps(text, ensure_ascii=False)[1:-1] in shown:
-                wrong.append(f"{text!r} is left in {shown[:200]} of {json.dumps(value)[:200]}")
+            if text in (shown := at(out, path)):
+                wrong.append(f"{text!r} is left in {shown!r} of {json.dumps(value)[:200]}")
     return count, wrong
+
+
+def at(value: Any, path: list[str | int]) -> str:
+    """The text there; where a name on the way was scrubbed, all there is."""
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            break
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def through_session(thoth: Path, home: Path, values: list[Any]) -> list[Any]:

@@ -14,8 +14,6 @@ from battery.pairs import ALL_CLIENTS, ALL_SERVERS, Client, Server
 TYPES = {"w1": 4, "w2": 5, "w3": 20}
 """How many types of events a generation has."""
 
-DSN = "local"
-
 
 @dataclass
 class Told:
@@ -37,8 +35,11 @@ def streams(thoth: Path, folder: Path) -> list[Told]:
         pairs += [(wire, ALL_CLIENTS[(number + shift) % 4], server) for shift, wire in enumerate(("w2", "w1"))]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         told = list(pool.map(lambda pair: tell(thoth, *pair, folder), pairs))
-    for wire in TYPES:
+    for wire, most in TYPES.items():
         judge(wire, [one for one in told if one.wire == wire])
+        for one in told:
+            if one.wire == wire and len(one.types) > most:
+                one.wrong.append(f"{len(one.types)} types, and the generation has {most}")
     return told
 
 
