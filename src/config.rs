@@ -204,7 +204,7 @@ pub fn known_keys(env: &Env) -> Vec<ApiKey> {
 }
 
 /// The key in a file: its text, or the member `api_key` where that is JSON.
-fn key_of(file: &std::path::Path) -> Option<String> {
+fn key_of(file: &Path) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     let json = serde_json::from_str::<serde_json::Value>(&text).ok();
     let member = json.and_then(|json| Some(json.get("api_key")?.as_str()?.to_owned()));
@@ -235,7 +235,7 @@ impl Reading {
         let sinks = self.draft.friction.iter().flat_map(|friction| &friction.sinks);
         let mut files: Vec<_> = sinks.filter_map(SinkPlace::file).map(Path::to_owned).collect();
         if files.is_empty() {
-            files.push(self.draft.home.join(friction::EVENTS));
+            files.push(self.draft.home.join(EVENTS));
         }
         files
     }

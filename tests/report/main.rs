@@ -147,7 +147,7 @@ fn what_was_decided_comes_from_the_journal() {
 fn without_a_file_what_lies_in_the_spool_is_told_and_left_there() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path().join("thoth");
-    let spool = Spool::open(&home, "sink", Limits::default()).unwrap();
+    let spool = Spool::open(&home, "sink", "https://c.example", Limits::default()).unwrap();
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
     let mut writer = Writer::new(spool.clone());
     let event = Event::new(uuid(), call("s", 0, 1).into()).unwrap();
