@@ -35,12 +35,12 @@ pub mod variables;
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use self::flags::RunFlags;
 use self::layers::Layers;
 use self::reader::Reader;
-use self::settings::{Config, Environment, Log};
+use self::settings::{Config, Environment, Log, SinkPlace};
 use self::sources::Setting;
 use self::variables as name;
 use self::variables::Env;
@@ -192,17 +192,6 @@ pub fn read_friction(env: &Env) -> Result<OwnFriction, InvalidConfig> {
     Ok(OwnFriction { settings, tls, home })
 }
 
-/// The files that events go to, as the environment says; the profile's own where it names none. For
-/// reading them: what cannot be read counts as not set.
-pub fn event_files(env: &Env) -> Vec<PathBuf> {
-    let text = env.get(&name::BATON_EVENT_SINK).and_then(|text| text.to_str());
-    let mut files = text.map(|text| friction::files(text, env)).unwrap_or_default();
-    if files.is_empty() {
-        files.push(home(env).join("friction").join("events.jsonl"));
-    }
-    files
-}
-
 /// The keys that are known here: of the environment, and of the key file. For keeping them out of
 /// what is written; what cannot be read counts as not there.
 pub fn known_keys(env: &Env) -> Vec<ApiKey> {
@@ -238,6 +227,17 @@ impl Reading {
     /// run with.
     pub fn draft(&self) -> &Config {
         &self.draft
+    }
+
+    /// The files that friction events go to; the one they go to by default, where none is named.
+    /// For reading them.
+    pub fn event_files(&self) -> Vec<PathBuf> {
+        let sinks = self.draft.friction.iter().flat_map(|friction| &friction.sinks);
+        let mut files: Vec<_> = sinks.filter_map(SinkPlace::file).map(Path::to_owned).collect();
+        if files.is_empty() {
+            files.push(self.draft.home.join(friction::EVENTS));
+        }
+        files
     }
 
     /// Whether a credential's file looks as it does while it is being replaced, so that reading

@@ -14,7 +14,7 @@
 //!   [`NAP`] while there is something to do.
 //! - The order of handing over is the order of numbers and of times in the stream.
 //! - Every event that begins something is followed by at most one that ends it, and with
-//!   [`Emitter::close`] by exactly one; numbers have no gap, whatever was lost ([`room`]).
+//!   [`Emitter::close`] by exactly one; numbers have no gap, whatever was lost (`room`).
 //! - Before the first happening nothing is made: no thread, no sink, no file.
 //! - A panic here costs telemetry and nothing else; it is told once.
 
@@ -27,6 +27,8 @@ mod session;
 mod tests;
 mod thread;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -142,15 +144,19 @@ enum Rest {
 
 /// Somebody waits until all so far is written.
 struct Flush {
-    done: oneshot::Sender<()>,
+    /// Is told what to wait for, once all so far is told.
+    told: oneshot::Sender<Written>,
     deadline: Instant,
 }
+
+/// Done when files have what was told.
+type Written = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 // === impl Emitter ===
 
 impl<H: Waits> Emitter<H> {
     /// An emitter that does nothing before the first happening. Then `open` is called, in the
-    /// emitter's thread and inside a runtime of its own: the place to make sinks.
+    /// emitter's thread: the place to make sinks, and whatever else takes time.
     pub fn new(clock: fn() -> Timestamp, open: impl FnOnce() -> Means<H> + Send + 'static) -> Self {
         let desk = Desk {
             room: Room::new(Bounds::default()),
@@ -211,8 +217,10 @@ impl<H: Waits> Handle<H> {
 
     /// Waits until everything so far has been written by the sinks that are files, or the deadline.
     pub async fn flushed(&self, deadline: Instant) {
-        if let Some(done) = self.shared.flush(deadline) {
-            let _ = timeout_at(deadline, done).await;
+        if let Some(told) = self.shared.flush(deadline)
+            && let Ok(Ok(written)) = timeout_at(deadline, told).await
+        {
+            written.await; // until the deadline, too
         }
     }
 
@@ -272,16 +280,16 @@ impl<H: Waits> Shared<H> {
     }
 
     /// `None` where there is nothing to wait for.
-    fn flush(&self, deadline: Instant) -> Option<oneshot::Receiver<()>> {
+    fn flush(&self, deadline: Instant) -> Option<oneshot::Receiver<Written>> {
         let mut desk = self.desk();
         if !matches!(desk.thread, Thread::Started(_)) || desk.is_broken {
             return None;
         }
-        let (done, told) = oneshot::channel();
-        desk.flushes.push(Flush { done, deadline });
+        let (told, all) = oneshot::channel();
+        desk.flushes.push(Flush { told, deadline });
         drop(desk);
         self.bell.notify_one();
-        Some(told)
+        Some(all)
     }
 
     /// `None` where there is nothing to wait for.

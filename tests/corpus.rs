@@ -14,6 +14,8 @@ mod framing;
 mod message;
 #[path = "fuzz/harness/policy.rs"]
 mod policy;
+#[path = "fuzz/harness/scrub.rs"]
+mod scrub;
 #[path = "fuzz/harness/session.rs"]
 mod session;
 
@@ -116,6 +118,7 @@ fn the_fuzz_corpora_hold() {
         ("framing", framing::check),
         ("message", message::check),
         ("policy", policy::check),
+        ("scrub", scrub::check),
         ("session", session::check),
     ] {
         let folder = Path::new("tests/fuzz/corpus").join(name);

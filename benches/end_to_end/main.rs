@@ -10,8 +10,7 @@
 //! again, started with `--role`: nothing of them ships. Nothing is asserted: the outcome is a
 //! table, and JSON.
 //!
-//! Not measured here: friction events, which do not exist yet, and Windows' and macOS' memory,
-//! which `/proc` does not show.
+//! Not measured here: Windows' and macOS' memory, which `/proc` does not show.
 
 mod clock;
 mod https;

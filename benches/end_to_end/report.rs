@@ -116,7 +116,10 @@ impl Report {
         if self.quick {
             writeln!(out, "quick: too few samples to conclude anything from")?;
         }
-        writeln!(out, "times are p50 / p99; no friction events are written yet\n")?;
+        writeln!(
+            out,
+            "times are p50 / p99; friction events are written in the rows that say so\n"
+        )?;
         writeln!(
             out,
             "{:<52} {:>19} {:>19} {:<7} {:>9} {:>9} {:<6} baton-proxy",

@@ -1,5 +1,6 @@
 //! The promises, row by row.
 
+mod friction;
 mod latency;
 mod memory;
 mod start;
@@ -23,6 +24,7 @@ const ROWS: &[Row] = &[
     Row { name: "large", measure: latency::large },
     Row { name: "start", measure: start::start },
     Row { name: "memory", measure: memory::memory },
+    Row { name: "friction", measure: friction::friction },
 ];
 
 /// The rows with these names, in their usual order; all, where none is named.

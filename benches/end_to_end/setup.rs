@@ -38,6 +38,17 @@ pub(crate) enum Judge<'a> {
     Enforcer(&'a EnforcerFacts),
 }
 
+/// Where the sidecar's friction events go.
+#[derive(Clone, Copy)]
+pub(crate) enum Telling {
+    /// There are none.
+    Nothing,
+    /// To a file in the sidecar's own `~/.thoth`.
+    File,
+    /// To a collector on this port.
+    Collector(u16),
+}
+
 /// Where the bench's enforcer is.
 pub(crate) struct EnforcerFacts {
     pub(crate) port: u16,
@@ -120,6 +131,16 @@ impl Setup {
 
     /// The server behind the sidecar, with an empty `~/.thoth` of its own.
     pub(crate) fn sidecar(&self, judge: Judge<'_>, server: &[&str]) -> Result<Command, Trouble> {
+        self.sidecar_telling(judge, Telling::Nothing, server)
+    }
+
+    /// The same, with friction events.
+    pub(crate) fn sidecar_telling(
+        &self,
+        judge: Judge<'_>,
+        telling: Telling,
+        server: &[&str],
+    ) -> Result<Command, Trouble> {
         let thoth = match &self.sidecar {
             Sidecar::Relay(role) => return Ok(self.behind_relay(role, server)),
             Sidecar::Thoth(path) => path,
@@ -127,10 +148,22 @@ impl Setup {
         let home = tempfile::tempdir_in(self.directory())?.keep();
         let mut command = self.command(thoth);
         command
-            .env("THOTH_HOME_DIR", home)
+            .env("THOTH_HOME_DIR", &home)
             .env("THOTH_ENV", "dev")
             .args(["run", "--agent-id", "bench", "--tenant-id", "acme"])
             .args(["--user-id", "user@example.com"]);
+        match telling {
+            Telling::Nothing => command.args(["--friction", "off"]),
+            Telling::File => command
+                .args(["--friction", "on"])
+                .env("BATON_EVENT_SINK", format!("file://{}", home.join("events.jsonl").display())),
+            Telling::Collector(port) => command
+                .args(["--friction", "on"])
+                .env("BATON_EVENT_SINK", format!("http://127.0.0.1:{port}"))
+                .env("BATON_API_KEY", "bench")
+                .env("BATON_CONSENT_TOKEN", "bench")
+                .env("BATON_VENDOR_ID", "bench"),
+        };
         match judge {
             Judge::Rules => command.arg("--policy").arg(&self.policy),
             Judge::Enforcer(facts) => command

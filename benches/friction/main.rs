@@ -6,17 +6,17 @@
 //!
 //! Three tables: microseconds for the two events of a call, by the size of its arguments and
 //! result; microseconds to scrub ordinary documents; milliseconds to scrub one hostile megabyte,
-//! beside copying it, and how that grows with two and with four. Each figure is the least of several runs:
-//! what the machine can do. Nothing is asserted.
+//! beside copying it, and how that grows with two and with four. Each figure is the least of several
+//! runs, in the thread's own time: what the machine can do. Nothing is asserted.
 
 mod hostile;
 
 use std::hint::black_box;
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use thoth::friction::event::payload::{CallStep, Payload};
+use thoth::friction::event::payload::{CallStep, Intent, Payload};
 use thoth::friction::event::{Origin, Stamp, Stream, Wire};
 use thoth::friction::raw::{Raw, RawObject};
 use thoth::friction::scrub::{Counts, Scrubber};
@@ -46,10 +46,7 @@ fn calls(out: &mut impl Write) -> io::Result<()> {
         let took = least(|| {
             let mut bytes = 0;
             for step in [
-                CallStep::Start {
-                    params: object(&arguments),
-                    intent: thoth::friction::event::payload::Intent::default(),
-                },
+                CallStep::Start { params: object(&arguments), intent: Intent::default() },
                 CallStep::End { result: Raw::read(result.as_bytes()), duration_ms: Some(1) },
             ] {
                 let payload = Payload::Call { call_id: "s-1-7", tool: "read_file", step };
@@ -88,7 +85,7 @@ fn ordinary(out: &mut impl Write) -> io::Result<()> {
 /// One megabyte that was sent to be slow, and two, and four.
 fn hostile(out: &mut impl Write) -> io::Result<()> {
     let copied = "e".repeat(MEGABYTE);
-    let floor = least(|| black_box(copied.as_str()).to_owned().len());
+    let floor = least(|| black_box(black_box(copied.as_str()).to_owned()).len());
     writeln!(out, "copying 1 MB takes {:.3} ms", micros(floor) / 1e3)?;
     writeln!(out, "{:<40} {:>9} {:>7} {:>7}", "hostile megabyte", "ms", "2 MB", "4 MB")?;
     let mut texts = Vec::new();
@@ -209,19 +206,35 @@ fn few(work: impl FnMut() -> usize) -> Duration {
     repeat(work, Duration::from_millis(30))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
 fn repeat(mut work: impl FnMut() -> usize, budget: Duration) -> Duration {
-    let begun = Instant::now();
+    let begun = now();
     let mut least = Duration::MAX;
     for nth in 0.. {
-        let start = Instant::now();
+        let start = now();
         black_box(work());
-        least = least.min(start.elapsed());
-        if nth >= 2 && begun.elapsed() > budget {
+        let end = now();
+        least = least.min(end - start);
+        if nth >= 2 && end - begun > budget {
             break;
         }
     }
     least
+}
+
+/// How long this thread has worked: others that use the processor do not count.
+#[cfg(target_os = "linux")]
+fn now() -> Duration {
+    use nix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Into::into)
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
+fn now() -> Duration {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
 }
 
 fn micros(time: Duration) -> f64 {

@@ -19,6 +19,8 @@ use self::source::{Overview, Source};
 use super::exit;
 use super::fault::Fault;
 use super::printable::Printable;
+use crate::config::flags::RunFlags;
+use crate::config::layers::Layers;
 use crate::config::{self, variables::Env};
 use crate::friction::report::session::Reader;
 use crate::friction::report::{Limits, Session, render};
@@ -29,7 +31,7 @@ const SILENCE: Duration = Duration::from_secs(120);
 
 /// Tell what happened in a session, and where its agent got stuck
 ///
-/// Reads the events of the files that `BATON_EVENT_SINK` names, or else of
+/// Reads the events of the files that they go to as configured, by default of
 /// `~/.thoth/friction/events.jsonl`, with what was rotated out of them; where there is no such file,
 /// the events that lie in `~/.thoth/spool` and were not sent yet. What was decided comes from the
 /// session's journal.
@@ -116,7 +118,8 @@ impl Args {
     fn tell(self, env: &Env, out: &mut impl Write, aside: &mut impl Write) -> Result<(), Failed> {
         let home = config::home(env);
         let source = if self.file.is_empty() {
-            Source::usual(&config::event_files(env), &home)?
+            let reading = config::read(&RunFlags::default(), None, env, &Layers::of_system(env));
+            Source::usual(&reading.event_files(), &home)?
         } else {
             Source::named(self.file)?
         };

@@ -231,13 +231,6 @@ fn sinks(text: &str, env: &Env) -> Result<Vec<SinkPlace>, Wrong> {
     Ok(sinks)
 }
 
-/// The files among the places.
-pub(super) fn files(text: &str, env: &Env) -> Vec<PathBuf> {
-    let places = sinks(text, env).unwrap_or_default().into_iter();
-    let file = |place| if let SinkPlace::File(path) = place { Some(path) } else { None };
-    places.filter_map(file).collect()
-}
-
 /// Schemes are read in any case, here and nowhere else: what a guard asks is the place that was read.
 #[cfg_attr(
     not(any(feature = "otlp", feature = "s3")),

@@ -5,7 +5,7 @@
 //! business of the other files of this folder.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[cfg(any(feature = "otlp", feature = "s3"))]
@@ -379,6 +379,14 @@ impl Policies {
 // === impl SinkPlace ===
 
 impl SinkPlace {
+    /// The file, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// Whether events leave this process for somebody else's.
     pub fn is_collector(&self) -> bool {
         match self {

@@ -9,7 +9,7 @@ use crate::profile::{self, Unsafe};
 use crate::sink::Sinks;
 use crate::spool::Limits;
 
-/// Opens every sink, inside a runtime. What is wrong with one is a warning, and keeps no other from
+/// Opens every sink. What is wrong with one is a warning, and keeps no other from
 /// being opened. Blocks, for directories and certificates.
 pub fn open(settings: &Friction, tls: &Tls, home: &Path) -> Sinks {
     if let Err(error) = make_room(settings, home) {

@@ -117,3 +117,54 @@ impl Story<Happening> for Tale {
         Self::end(self, moment, random)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::record::Ticket;
+
+    fn refused(len: usize) -> Ended {
+        Ended::Refused { code: -32001, message: "é".repeat(len), reason_code: None }
+    }
+
+    #[test]
+    fn an_end_without_its_words_is_still_that_end() {
+        let result = |is_error| Ended::Result { is_error, result: "[1]".into() };
+        let table: [(Ended, &str); 6] = [
+            (result(true), r#"Result { is_error: true, result: b"" }"#),
+            (
+                Ended::Error { code: Some(-7), error: r#"{"code":-7,"message":"long"}"#.into() },
+                r#"Error { code: Some(-7), error: b"{\"code\":-7,\"message\":\"[left out]\"}" }"#,
+            ),
+            (
+                Ended::Error { code: None, error: "7".into() },
+                r#"Error { code: None, error: b"{\"code\":null,\"message\":\"[left out]\"}" }"#,
+            ),
+            (refused(3), &format!("{:?}", refused(3))),
+            (refused(KEPT), &format!("{:?}", refused(KEPT / 2))),
+            (Ended::Cancelled, "Cancelled"),
+        ];
+        for (end, expected) in table {
+            let mut what = Happening::CallEnded(Ticket(1), end);
+            assert!(what.thin());
+            let Happening::CallEnded(_, end) = what else { panic!("it is another") };
+            assert_eq!(format!("{end:?}"), expected);
+        }
+    }
+
+    #[test]
+    fn a_list_without_its_text_is_not_told_as_an_empty_one() {
+        let end = |result: &'static str| Ended::Result { is_error: false, result: result.into() };
+        for (result, is_told) in [(r#"{"tools":[]}"#, false), ("", true)] {
+            let mut what = Happening::RequestEnded { number: 1, end: end(result), added: 2 };
+            assert!(what.thin());
+            let Happening::RequestEnded { end, .. } = what else { panic!("it is another") };
+            assert_eq!(matches!(end, Ended::Result { .. }), is_told, "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_note_is_nothing_without_its_words() {
+        assert!(!Happening::Noted { arguments: "{}".into(), meta: None }.thin());
+    }
+}

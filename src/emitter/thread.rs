@@ -1,8 +1,8 @@
 //! The emitter's thread: naps, tells, scrubs, offers.
 //!
-//! A thread with a runtime of its own, in which the sinks' senders run: nothing of it takes time
-//! from the loop that relays. It is never waited for longer than a deadline; what hangs is left
-//! behind and ends with the process.
+//! Nothing of it takes time from the loop that relays, nor from the sinks, which have threads of their
+//! own. It is never waited for longer than a deadline; what hangs is left behind and ends with the
+//! process.
 
 use std::io;
 use std::mem;
@@ -13,8 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::task::yield_now;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::room::Waits;
@@ -31,9 +30,6 @@ pub(super) const LEFT_ALONE: Duration = Duration::from_secs(3);
 /// How many naps in a row bring nothing before the thread sleeps: about a second. Until then nobody
 /// has to wake it, which costs the one who does more than handing a happening over.
 const NAPS: u32 = 40;
-
-/// How often it is looked whether files are written, while somebody waits for that.
-const LOOK: Duration = Duration::from_millis(2);
 
 /// The other ends of these are dropped with the thread's last act.
 pub(super) struct End {
@@ -64,12 +60,12 @@ pub(super) fn start<H: Waits>(shared: Arc<Shared<H>>, open: Open<H>) -> io::Resu
 }
 
 fn run<H: Waits>(shared: Arc<Shared<H>>, open: Open<H>) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "no friction events in this session: there is no runtime for them"
+                "no friction events in this session: there is no clock for them"
             );
             shared.desk().is_broken = true;
             return;
@@ -81,7 +77,6 @@ fn run<H: Waits>(shared: Arc<Shared<H>>, open: Open<H>) {
         let story = Some(story);
         Work { shared, story, scrubber, counts: Counts::default() }.run().await;
     });
-    runtime.shutdown_background(); // a name that is being looked up is not waited for
 }
 
 /// Said once: from then on nothing is taken.
@@ -99,8 +94,8 @@ impl<H: Waits> Work<H> {
         let mut naps = 0;
         let deadline = loop {
             let (waiting, flushes, closing) = self.rest(&mut naps).await;
-            self.tell(waiting, closing).await;
-            self.flush(flushes).await;
+            self.tell(waiting, closing);
+            self.flush(flushes);
             if let Some(deadline) = closing {
                 break deadline;
             }
@@ -146,7 +141,7 @@ impl<H: Waits> Work<H> {
 
     /// Tells so many of those that wait. When half of the time is over there is no time for texts,
     /// and when three quarters are, for nothing: the sinks need some, too.
-    async fn tell(&mut self, mut count: usize, closing: Option<Instant>) {
+    fn tell(&mut self, mut count: usize, closing: Option<Instant>) {
         let start = Instant::now();
         let time = closing.map(|deadline| deadline.saturating_duration_since(start));
         let is_over = |quarters| time.is_some_and(|time| start.elapsed() >= time / 4 * quarters);
@@ -165,7 +160,6 @@ impl<H: Waits> Work<H> {
                 thread::yield_now(); // to the loop that relays, where there is one processor for all
             }
             self.shared.desk().room.settle();
-            yield_now().await; // to what sends
         }
         self.publish();
     }
@@ -201,21 +195,14 @@ impl<H: Waits> Work<H> {
         scrubbed.clone_from(&self.counts);
     }
 
-    async fn flush(&self, flushes: Vec<Flush>) {
-        let Some(deadline) = flushes.iter().map(|flush| flush.deadline).max() else {
-            return;
-        };
-        let all = self.shared.events.load(Ordering::Relaxed);
-        while !self.shared.files_have(all) && self.has_time(deadline) {
-            sleep(LOOK).await;
+    /// Tells those who wait what to wait for.
+    fn flush(&self, flushes: Vec<Flush>) {
+        let sinks = self.shared.sinks.read().unwrap_or_else(PoisonError::into_inner);
+        for Flush { told, deadline } in flushes {
+            if let Some(sinks) = &*sinks {
+                let _ = told.send(Box::pin(sinks.flushed(deadline))); // or nobody waits any more
+            }
         }
-        for flush in flushes {
-            let _ = flush.done.send(()); // or nobody waits any more
-        }
-    }
-
-    fn has_time(&self, deadline: Instant) -> bool {
-        Instant::now() < deadline && self.shared.desk().closing.is_none()
     }
 }
 
@@ -236,14 +223,5 @@ impl<H: Waits> Shared<H> {
             sinks.offer(&event);
         }
         self.events.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Whether so many events were written, or given up, by every sink that is a file.
-    fn files_have(&self, all: u64) -> bool {
-        let is_file = |name: &str| name.starts_with("file:");
-        self.standings()
-            .iter()
-            .filter(|sink| is_file(&sink.name))
-            .all(|sink| sink.written + sink.dropped >= all)
     }
 }

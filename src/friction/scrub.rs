@@ -1,13 +1,13 @@
 //! Takes secrets and personal data out of an event, wherever they stand in it.
 //!
 //! One pass over the text: JSON structure is walked without recursion or a value tree, each string is
-//! unescaped, looked through by [`text`] and written back. Strings that hold JSON themselves are
+//! unescaped, looked through by `text` and written back. Strings that hold JSON themselves are
 //! walked like the rest. On the way, what strict readers refuse is put right: halves of surrogate
 //! pairs and bytes that are not UTF-8 become U+FFFD, `NaN` and infinite numbers `null`, what is
 //! nested too deep a short text.
 //!
-//! Two kinds of rules: a *field* is known by its name ([`field`]) and everything below it goes; a
-//! *pattern* is known by what it looks like ([`text`], [`number`]). An operator may add of both
+//! Two kinds of rules: a *field* is known by its name (`field`) and everything below it goes; a
+//! *pattern* is known by what it looks like (`text`, `number`). An operator may add of both
 //! ([`custom`]). The names of members are looked through for patterns, too.
 //!
 //! # Invariants

@@ -1,7 +1,7 @@
 //! Tells what happens in a session as friction events.
 //!
 //! A call is two events, with one `call_id`; so are listing, reading a resource and getting a prompt.
-//! What a server offers is told once its list of tools is complete ([`survey`]), between that list's
+//! What a server offers is told once its list of tools is complete (`survey`), between that list's
 //! beginning and its end.
 //!
 //! Every event is about something that happened: no note is made up from an intent that came with a
@@ -260,8 +260,9 @@ impl Tale {
     ) -> Vec<Draft> {
         let Self { stream, ids, additions, survey, .. } = self;
         let mut pen = Pen { stream, ids, moment, random, drafts: Vec::new() };
-        let result = result(end).map(|text| RawObject::read(text).unwrap_or(RawObject::EMPTY));
-        if let Ok(result) = result {
+        let result = result(end).map(RawObject::read);
+        // What cannot be read, or was left out, says nothing of the server.
+        if let Ok(Some(result)) = result {
             match request.what {
                 Asked::Greeting => survey.greeted(result),
                 Asked::Tools(page) => {
@@ -274,6 +275,7 @@ impl Tale {
         }
         let meta = request.meta.as_deref();
         let duration_ms = request.lasted(moment);
+        let result = result.map(|result| result.unwrap_or(RawObject::EMPTY));
         request.what.tell_end(result, added, duration_ms, |payload| pen.write(meta, payload));
         pen.drafts
     }

@@ -20,7 +20,7 @@ use crate::config::settings::{SinkPlace, Tls};
 use crate::https::{self, Limits, Line, Outcome, Reply};
 use crate::tls;
 
-/// The longest one exchange may take: [`IN_FLIGHT`] of them go on at once.
+/// The longest one exchange may take; sixteen go on at once.
 pub const EXCHANGE: Duration = Duration::from_secs(10);
 /// How many events are under way at once.
 pub(super) const IN_FLIGHT: usize = 16;

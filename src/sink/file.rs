@@ -248,6 +248,21 @@ mod tests {
         assert_eq!(all, expected);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_somebody_moved_or_removed_is_begun_anew() {
+        let home = tempfile::tempdir().unwrap();
+        let mut log = LogFile::new(home.path().join("e.jsonl"), Rotation::default());
+        log.write(&[event(1)]).1.unwrap();
+        fs::rename(&log.path, home.path().join("moved")).unwrap();
+        log.write(&[event(2)]).1.unwrap();
+        assert_eq!(numbers(log.path.clone()), [2]);
+        fs::remove_file(&log.path).unwrap();
+        log.write(&[event(3)]).1.unwrap();
+        assert_eq!(numbers(log.path.clone()), [3]);
+        assert_eq!(numbers(home.path().join("moved")), [1]);
+    }
+
     #[test]
     fn part_of_a_line_is_ended_before_the_next_one() {
         let home = tempfile::tempdir().unwrap();

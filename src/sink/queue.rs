@@ -55,8 +55,6 @@ struct State {
     put: u64,
     /// How many of them have gone, the oldest first: taken out, or for want of room.
     gone: u64,
-    /// How many had gone when events were last taken out.
-    taken: u64,
 }
 
 // === impl Queue ===
@@ -104,7 +102,6 @@ impl Queue {
             bytes += event.bytes().len();
             batch.push(event);
         }
-        state.taken = state.gone;
         Taken::Events(batch)
     }
 
@@ -128,7 +125,7 @@ impl Queue {
         let mut state = self.state();
         state.tally.written += more.written;
         state.tally.dropped += more.dropped;
-        self.done.send_replace(state.taken);
+        self.done.send_replace(state.gone);
     }
 
     pub(super) fn tally(&self) -> Tally {

@@ -7,6 +7,7 @@
 #[path = "../fake/mod.rs"]
 mod fake;
 mod forms;
+mod friction;
 mod live;
 mod machine;
 mod probe;

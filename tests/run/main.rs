@@ -7,6 +7,7 @@
 mod credentials;
 #[path = "../fake/mod.rs"]
 mod fake;
+mod friction;
 mod lifecycle;
 mod refusals;
 mod remote;

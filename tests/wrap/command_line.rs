@@ -61,6 +61,25 @@ fn without_a_home_nothing_is_said_to_be_governed() {
 }
 
 #[test]
+fn what_an_entry_says_of_friction_stays_its_own() {
+    let room = Room::new();
+    let environment = json!({
+        "BATON_EVENT_SINK": "https://c.example",
+        "BATON_CONSENT_TOKEN": "yes",
+        "BATON_VENDOR_ID": "files",
+        "THOTH_FRICTION": "events",
+        "OTHER": "x",
+    });
+    let entry = json!({ "command": "files", "args": ["/srv"], "env": environment });
+    let text = json!({ "mcpServers": { "files": entry } }).to_string();
+    let path = room.file("mcp.json", &text);
+    assert_eq!(room.run(&["wrap-config", "mcp.json"]).code, 0);
+    let wrapped = fs::read_to_string(&path).unwrap();
+    assert_eq!(servers(&wrapped)["files"]["env"], environment, "{wrapped}");
+    assert!(!wrapped.contains("--friction"), "{wrapped}");
+}
+
+#[test]
 fn flags_are_written_behind_run_and_before_the_command() {
     let room = Room::new();
     let path = room.file("mcp.json", THREE);

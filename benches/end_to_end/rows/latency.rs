@@ -91,7 +91,7 @@ pub(super) fn large(setup: &Setup) -> Result<Vec<Line>, Trouble> {
 }
 
 /// How small requests are sampled.
-fn small(setup: &Setup) -> Plan {
+pub(super) fn small(setup: &Setup) -> Plan {
     Plan {
         samples: setup.full_or_quick(10_000, 200),
         block: 100,

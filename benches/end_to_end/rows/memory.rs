@@ -67,7 +67,7 @@ pub(super) fn memory(setup: &Setup) -> Result<Vec<Line>, Trouble> {
 }
 
 /// Idle, and after this many calls.
-fn over_many_calls(
+pub(super) fn over_many_calls(
     name: &'static str,
     command: &mut std::process::Command,
     setup: &Setup,

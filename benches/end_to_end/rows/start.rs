@@ -59,7 +59,7 @@ pub(super) fn start(setup: &Setup) -> Result<Vec<Line>, Trouble> {
     Ok(vec![line("100 rules", ruled.summary(unit)), line("an enforcer", asked.summary(unit))])
 }
 
-fn initialized(
+pub(super) fn initialized(
     name: &'static str,
     command: &mut Command,
     setup: &Setup,

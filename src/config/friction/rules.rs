@@ -8,11 +8,8 @@ use crate::config::parse;
 use crate::config::reader::{Problem, Reader};
 use crate::config::sources::Setting;
 use crate::config::variables as name;
-use crate::friction::scrub::custom::{BadRules, Custom};
+use crate::friction::scrub::custom::{BadRules, Custom, LARGEST};
 use crate::profile::{self, Unsafe};
-
-/// The longest file that is read, in bytes.
-const LONGEST: usize = 256 * 1024;
 
 /// The rules of the file that `BATON_SCRUB_RULES` names; none where it names none. What is told names
 /// the variable, not the path, which is its value.
@@ -22,10 +19,11 @@ pub(super) fn rules(read: &mut Reader<'_>) -> Custom {
         return Custom::default();
     };
     load(&path).unwrap_or_else(|Bad { at, what, fix }| {
-        let mut place = read.origin(of_rules.name).to_string();
-        if let Some((line, column)) = at {
-            place.push_str(&format!(", line {line}, column {column}"));
-        }
+        let origin = read.origin(of_rules.name);
+        let place = match at {
+            Some((line, column)) => format!("{origin}, line {line}, column {column}"),
+            None => origin.to_string(),
+        };
         read.problems.push(Problem::File(FileProblem { place, what, fix: fix.to_owned() }));
         Custom::default()
     })
@@ -40,7 +38,7 @@ struct Bad {
 
 fn load(path: &Path) -> Result<Custom, Bad> {
     let bad = |what: &str, fix| Bad { at: None, what: what.to_owned(), fix };
-    let bytes = profile::read_private(path, LONGEST)
+    let bytes = profile::read_private(path, LARGEST)
         .map_err(|why| {
             if let Unsafe::Unseen { .. } = why {
                 bad("names a file that cannot be read", "let thoth read it")
@@ -54,14 +52,21 @@ fn load(path: &Path) -> Result<Custom, Bad> {
         .map_err(|_| bad("names a file that is not UTF-8", "write it as UTF-8"))?;
     Custom::parse(&text).map_err(|error| Bad {
         at: place(&text, &error),
-        what: error.to_string(),
+        what: match &error {
+            BadRules::Rule { why, .. } => format!("{error}: {why}"),
+            BadRules::Shape(_) | BadRules::TooMany => error.to_string(),
+        },
         fix: "write [[rule]] with a name, and keys or a pattern",
     })
 }
 
 /// Line and column, where they are known. Both count from 1.
 fn place(text: &str, bad: &BadRules) -> Option<(usize, usize)> {
-    let BadRules::Shape(error) = bad else { return None };
+    let error = match bad {
+        BadRules::Rule { line, .. } => return Some((*line, 1)),
+        BadRules::Shape(error) => error,
+        BadRules::TooMany => return None,
+    };
     let before = text.get(..error.span()?.start)?;
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;

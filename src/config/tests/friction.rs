@@ -103,13 +103,26 @@ fn nothing_goes_to_a_collector_without_consent_vendor_and_key_in_whatever_case()
 
 #[test]
 fn a_place_that_cannot_be_used_is_a_problem_and_is_not_shown() {
-    for place in ["http://c.example", "HTTP://c.example", "s3://bucket", "file:x", "hunter2", ","] {
+    for place in ["http://c.example", "HTTP://c.example", "s3:", "file:x", "hunter2", ","] {
         let env = [&[(SINK, place)], &LABELS[..]].concat();
         let told = refused(&[], &env);
         assert!(told.contains("BATON_EVENT_SINK: ") && !told.contains("hunter2"), "{told}");
     }
     // What is switched off is not judged.
     assert!(friction(&[(SINK, "hunter2"), ("BATON_DISABLED", "1")]).is_none());
+}
+
+#[cfg(all(feature = "otlp", feature = "s3"))]
+#[test]
+fn buckets_and_opentelemetry_need_consent_and_vendor_but_no_key() {
+    for place in ["S3://bucket/x", "OTLPS://c.example", "otlp://127.0.0.1"] {
+        let told = refused(&[], &[(SINK, place)]);
+        for name in ["BATON_CONSENT_TOKEN: ", "BATON_VENDOR_ID: "] {
+            assert!(told.contains(name), "{place} {told}");
+        }
+        assert!(!told.contains("BATON_API_KEY: "), "{told}");
+        assert!(friction(&[(SINK, place), LABELS[0], LABELS[1]]).is_some());
+    }
 }
 
 #[test]
@@ -132,13 +145,16 @@ fn outcome(words: &[&str], env: &[(&str, &str)]) -> String {
     }
 }
 
+/// Flags, variables, and what comes of them.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], String);
+
 #[test]
 fn whether_there_is_friction() {
     const OWN: &str = "file:///home/a/.thoth/friction/events.jsonl";
     let switch = |word| ("THOTH_FRICTION", word);
     let (place, no) = ((SINK, "stderr:"), ("BATON_DISABLED", "1"));
     let own = |switch: &str| format!("{switch} {OWN}");
-    let cases: [(&[&str], &[(&str, &str)], String); 13] = [
+    let cases: [Case<'_>; 13] = [
         (&[], &[], "off".into()),
         (&[], &[place], "on stderr:".into()),
         (&["--friction=on"], &[], own("on")),
@@ -271,8 +287,14 @@ fn scrubbing_rules_that_cannot_be_used_are_a_problem_with_its_place() {
             "[[rule]]\nname = 1\n",
             "BATON_SCRUB_RULES, line 2, column 8: scrubbing rules cannot be read",
         ),
-        ("[[rule]]\nname = 'A b'\nkeys = ['x']", "BATON_SCRUB_RULES: scrubbing rule 1"),
-        ("[[rule]]\nname = 'x'\npattern = '('", "BATON_SCRUB_RULES: scrubbing rule \"x\""),
+        (
+            "[[rule]]\nname = 'A b'\nkeys = ['x']",
+            "BATON_SCRUB_RULES, line 2, column 1: scrubbing rule \"A b\"",
+        ),
+        (
+            "[[rule]]\nname = 'x'\npattern = '('",
+            "BATON_SCRUB_RULES, line 2, column 1: scrubbing rule \"x\"",
+        ),
         ("\u{0}", "BATON_SCRUB_RULES, line 1, column"),
     ] {
         fs::write(&path, rules).unwrap();

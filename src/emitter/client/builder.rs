@@ -167,10 +167,8 @@ impl Builder {
     /// What is given, as an environment would say it: so it is read and guarded by the same code.
     fn env(&self) -> Env {
         let process = Env::of_process();
-        let kept: Vec<&Variable> = match self.reads_environment {
-            true => name::ALL.iter().collect(),
-            false => OF_HOME.to_vec(),
-        };
+        let kept: Vec<&Variable> =
+            if self.reads_environment { name::ALL.iter().collect() } else { OF_HOME.to_vec() };
         let is_on = [(&name::FRICTION, OsString::from("events"))];
         let of_process =
             kept.into_iter().filter_map(|variable| Some((variable, process.get(variable)?.into())));

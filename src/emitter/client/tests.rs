@@ -1,3 +1,5 @@
+//! The client as a program uses it: what is told of calls and words, and what cannot be told.
+
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -267,8 +269,8 @@ fn events_go_to_a_file_of_thoths_where_nothing_else_is_said() {
 #[test]
 fn a_client_may_be_kept_anywhere() {
     fn is_free<T: Clone + Send + Sync + 'static>() {}
-    is_free::<Client>();
     fn can_move<T: Send + 'static>() {}
+    is_free::<Client>();
     can_move::<Call>();
     can_move::<Trace>();
 }

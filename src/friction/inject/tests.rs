@@ -314,13 +314,15 @@ fn what_has_no_tools_stays_as_it_is() {
 
 #[test]
 fn what_was_added_is_taken_out_and_nothing_else() {
+    /// The tool, the arguments; what is left of them, what was said.
+    type Row = (&'static str, &'static str, Option<&'static str>, [Option<&'static str>; 3]);
     let mut registry = Registry::default();
     list(
         &mut registry,
         r#"{"tools":[{"name":"t"},{"name":"n","inputSchema":{"properties":{"user_goal":{}}}}]}"#,
         true,
     );
-    let table: [(&str, &str, Option<&str>, [Option<&str>; 3]); 12] = [
+    let table: [Row; 12] = [
         ("t", r#"{"a":1.0}"#, None, [None; 3]),
         ("t", r#"{"user_goal":"g"}"#, Some("{}"), [Some("g"), None, None]),
         ("t", r#"{ "user_goal":"g" }"#, Some("{ }"), [Some("g"), None, None]),

@@ -62,7 +62,7 @@ pub enum BadRules {
     #[error("scrubbing rules are limited to {LARGEST} bytes and {MOST} rules")]
     TooMany,
     /// A rule that is wrong.
-    #[error("line {line}: scrubbing rule {name:?}")]
+    #[error("scrubbing rule {name:?} cannot be used")]
     Rule {
         /// Where its name stands, from 1.
         line: usize,

@@ -102,18 +102,19 @@ impl Plain {
         const KELVIN: char = '\u{212a}';
 
         let mut plain = Self { letters: [0; LONGEST], length: 0 };
-        for letter in name.chars().rev() {
-            let byte = match letter {
-                '_' | '-' | '.' | ' ' => continue,
-                KELVIN => b'k',
-                // No name that is known has others.
-                other => u8::try_from(other).unwrap_or(0xFF).to_ascii_lowercase(),
-            };
-            plain.length += 1;
-            plain.letters[LONGEST - plain.length] = byte;
-            if plain.length == LONGEST {
-                break;
+        let mut push = |byte: u8| {
+            if plain.length < LONGEST && !matches!(byte, b'_' | b'-' | b'.' | b' ') {
+                plain.length += 1;
+                plain.letters[LONGEST - plain.length] = byte.to_ascii_lowercase();
             }
+        };
+        if name.is_ascii() {
+            name.bytes().rev().for_each(push);
+        } else {
+            // No name that is known has other letters.
+            let byte =
+                |letter| if letter == KELVIN { b'k' } else { u8::try_from(letter).unwrap_or(0xFF) };
+            name.chars().rev().map(byte).for_each(&mut push);
         }
         plain
     }

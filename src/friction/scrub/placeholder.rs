@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::Category;
 
-const START: &str = "[REDACTED:";
+/// What all of them start with.
+pub(super) const START: &str = "[REDACTED:";
+
 const FIELD: &str = "field-";
 
 /// The longest name of a category, in bytes.

@@ -28,7 +28,7 @@ fn scrub_text(text: &str) -> String {
 const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl-_";
 
 /// A secret of every category, with its category.
-const SECRETS: [(&str, &str); 24] = [
+const SECRETS: [(&str, &str); 43] = [
     (JWT, "jwt"),
     ("Bearer abcdefghijklmnop1234", "bearer"),
     ("bearer\tabcdefghijklmnop1234", "bearer"),
@@ -42,7 +42,26 @@ const SECRETS: [(&str, &str); 24] = [
     ("github_pat_abcdefghijklmnopqrstuvwxyz", "github_token"),
     ("glpat-abcdefghijklmnopqrst", "gitlab_token"),
     ("xoxb-1234567890-abcdef", "slack_token"),
+    ("glptt-abcdefghijklmnopqrst", "gitlab_token"),
+    ("ghs_1234_abcdefghij.klmnopqrstuvwxyz", "github_token"),
+    ("npm_abcdefghijklmnopqrstuvwxyz0123456789", "npm_token"),
+    ("hf_abcdefghijklmnopqrstuvwxyzabcdef", "huggingface_token"),
+    ("rk_live_abcdefghijklmnop", "sk_key"),
+    ("xoxe.xoxp-1-abcdefghijklmnop", "slack_token"),
+    ("xapp-1-A0123-456789-abcdef", "slack_token"),
+    ("SG.abcdefghijklmnopqrstuv.abcdefghijklmnopqrstuvwxyzabcdefghijk", "sendgrid_key"),
+    ("ya29.a0AbcdefghijklmnopqrstU", "google_key"),
+    ("whsec_abcdefghijklmnopqrstuvwxyz", "webhook_secret"),
     ("jane.doe+x@mail.example.com", "email"),
+    ("jane%40example.com", "email"),
+    ("j\u{f6}rg@m\u{fc}ller.de", "email"),
+    ("\u{438}\u{432}\u{430}\u{43d}@\u{43f}\u{43e}\u{447}\u{442}\u{430}.\u{440}\u{444}", "email"),
+    ("1415-555-1234", "phone"),
+    ("+49 (30) 901820-15", "phone"),
+    ("+8613800138000", "phone"),
+    ("GB82 WEST 1234 5698 7654 32", "iban"),
+    ("DE89370400440532013000", "iban"),
+    ("-----BEGIN PRIVATE KEY-----\\nMIIEow\\n-----END PRIVATE KEY-----", "private_key"),
     ("415-555-1234", "phone"),
     ("+1 415 555 1234", "phone"),
     ("(415) 555-1234", "phone"),
@@ -89,6 +108,21 @@ fn what_only_looks_alike_stays() {
         "a secret is a secret",
         "{not json",
         "1.0e5",
+        "e83c5163316f89bfbde7d9ab23ca2e25604af290",
+        "sha256:5ac478ee66ece169ea0e6c3bd54ef5617fd6a888b5bb48ad2751dcfcb8327348",
+        "1763685178",
+        "1763685178430270",
+        "order 20261121000041555512340001",
+        "+20261121 of a patch",
+        "v1.2.3-rc.4",
+        "00:1a:2b:3c:4d:5e",
+        "#c0ffee",
+        "npm_config_registry_of_the_whole_company",
+        "https://example.com/?key=title&sort=desc",
+        "https://example.com/?signature=none",
+        "-- token is missing",
+        "GB82WEST12345698765433",
+        "ops@example",
     ];
     for text in table {
         assert_eq!(scrub_text(text), text);
@@ -116,6 +150,29 @@ fn values_are_known_by_the_name_before_them() {
             "Authorization: [REDACTED:field-authorization]\nHost: x",
         ),
         ("password = null", "password = null"),
+        ("password=+1 415 555 1234", "password=[REDACTED:field-password]"),
+        ("token: Bearer abcdefghijklmnop1234 x", "token: [REDACTED:field-token] x"),
+        (
+            "key=1;private_key=-----BEGIN PRIVATE KEY----- MII -----END PRIVATE KEY----- x",
+            "key=1;private_key=[REDACTED:field-private_key] x",
+        ),
+        (
+            "x {\"token\": [1, {\"a\": \"]\"}], \"b\": 1}",
+            "x {\"token\": [REDACTED:field-token], \"b\": 1}",
+        ),
+        ("curl --token abcdef -v", "curl --token [REDACTED:field-token] -v"),
+        ("?sig=abcdefghijklmnop&b", "?sig=[REDACTED:field-signature]&b"),
+        ("?X-Amz-Signature=abc", "?X-Amz-Signature=[REDACTED:field-signature]"),
+        (
+            "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=YWJj==;EndpointSuffix=x",
+            "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=[REDACTED:field-access_key];EndpointSuffix=x",
+        ),
+        (
+            "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "aws_secret_access_key = [REDACTED:field-access_key]",
+        ),
+        ("smtp.password=x", "smtp.password=[REDACTED:field-password]"),
+        ("redis://:hunter2@h/0", "redis://[REDACTED:url_credentials]@h/0"),
         ("https://jane:pw@host/p", "https://[REDACTED:url_credentials]@host/p"),
         ("https://a:b@c:d@host:8/p", "https://[REDACTED:url_credentials]@host:8/p"),
     ];
@@ -157,6 +214,58 @@ fn everything_below_a_field_goes() {
     for (value, scrubbed) in table {
         assert_eq!(scrub_value(&value), scrubbed);
     }
+}
+
+#[test]
+fn what_a_name_beside_it_names_goes() {
+    let value = json!([
+        {"name": "DB_PASSWORD", "value": "hunter2"},
+        {"key": "Authorization", "value": ["x", 5]},
+        {"name": "PATH", "value": "/bin"},
+        {"value": "before", "name": "token"},
+    ]);
+    let scrubbed = json!([
+        {"name": "DB_PASSWORD", "value": "[REDACTED:field-password]"},
+        {"key": "Authorization", "value": [
+            "[REDACTED:field-authorization]",
+            "[REDACTED:field-authorization]",
+        ]},
+        {"name": "PATH", "value": "/bin"},
+        {"name": "token", "value": "[REDACTED:field-token]"},
+    ]);
+    assert_eq!(scrub_value(&value), scrubbed, "maps are sorted: a name comes first");
+}
+
+#[test]
+fn a_picture_keeps_its_bytes() {
+    let data = "iVBORw0KGgoAAAANSUhEUgAA+4155551234/4155551234/".repeat(1000);
+    let image =
+        json!({"type": "image", "data": data, "text": format!("data:image/png;base64,{data}")});
+    assert_eq!(scrub_value(&image), image);
+}
+
+#[test]
+fn another_alphabet_does_not_hide_a_secret() {
+    for text in [
+        "\u{ff14}\u{ff11}\u{ff15}-555-1234",
+        "\u{664}\u{661}\u{665} 555 1234",
+        "415\u{a0}555\u{2011}1234",
+        "jane\u{200b}@example.com",
+        "to\u{212a}en=abcdefgh",
+    ] {
+        assert!(scrub_text(text).contains("[REDACTED:"), "{text}");
+    }
+    // Where nothing is hidden, nothing is spelled otherwise.
+    let text = "\u{ff21}\u{a0}\u{2011} 415-555-1234";
+    assert_eq!(scrub_text(text), "\u{ff21}\u{a0}\u{2011} [REDACTED:phone]");
+}
+
+#[test]
+fn a_thousand_values_are_spelled_and_the_others_are_nothing() {
+    let (scrubbed, counts) = scrub(&json!({"token": vec![1; 1002]}).to_string());
+    assert_eq!(scrubbed.matches("[REDACTED:field-token]").count(), 1000);
+    assert!(scrubbed.ends_with(",null,null]}"), "{scrubbed}");
+    assert_eq!(counts.of("field:token"), 1002);
 }
 
 #[test]
@@ -289,7 +398,16 @@ proptest! {
         let text = value.to_string();
         let (scrubbed, _) = scrub(&text);
         prop_assert!(serde_json::from_str::<Value>(&scrubbed).is_ok(), "{}", scrubbed);
-        prop_assert!(scrubbed.len() <= 6 * text.len() + 64 * 1024);
+        prop_assert!(scrubbed.len() <= 6 * text.len() + GROWTH);
+    }
+
+    #[test]
+    fn what_was_scrubbed_stays_and_as_much_is_counted_as_is_gone(value in any_json()) {
+        let (once, counts) = scrub(&value.to_string());
+        prop_assert_eq!(once.matches("[REDACTED:").count() as u64, counts.total());
+        let (twice, again) = scrub(&once);
+        prop_assert_eq!(twice, once);
+        prop_assert_eq!(again, Counts::default());
     }
 
     #[test]
@@ -308,14 +426,17 @@ proptest! {
         value in any_json(),
         nth in 0..SECRETS.len(),
         path in prop::collection::vec(any::<u8>(), 0..6),
-        before in "([a-z]{0,6} |\\(|\"|\u{e9} |)",
-        after in "( [a-z]{0,6}|\\)|\"|, |)",
+        before in "([a-z]{0,6} |[(\"'/,;<>|#\n\u{6f22}\u{3002}\u{e9}] ?|)",
+        after in "( [a-z]{0,6}|[)\"',;<>|\n\u{6f22}\u{3002}]|, |)",
+        is_name: bool,
     ) {
         let (secret, _) = SECRETS[nth];
-        let planted = plant(value, &json!(format!("{before}{secret}{after}")), &path);
+        let text = format!("{before}{secret}{after}");
+        let secret_part = if is_name { json!({text: 1}) } else { json!(text) };
+        let planted = plant(value, &secret_part, &path);
         let scrubbed = scrub(&planted.to_string()).0;
-        let core = &secret[secret.len() / 2..];
-        prop_assert!(!scrubbed.contains(core), "{} in {}", secret, scrubbed);
+        let core: String = secret.chars().skip(secret.chars().count() / 2).collect();
+        prop_assert!(!scrubbed.contains(&core), "{} in {}", secret, scrubbed);
     }
 
     #[test]

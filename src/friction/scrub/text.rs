@@ -35,6 +35,8 @@ enum Kind {
     Plain,
     /// A token, at the start of a word.
     Letter,
+    /// A JWT, behind `_` too.
+    Jwt,
     /// A number.
     Digit,
     /// Anything else.
@@ -54,7 +56,8 @@ const KINDS: [Kind; 256] = {
         kinds[letters[nth] as usize] = Kind::Letter;
         nth += 1;
     }
-    let marks = b"@%+(-:=e";
+    kinds[b'e' as usize] = Kind::Jwt;
+    let marks = b"@%+(-:=";
     let mut nth = 0;
     while nth < marks.len() {
         kinds[marks[nth] as usize] = Kind::Mark;
@@ -72,11 +75,26 @@ pub(super) fn scrub<'r>(
     if text.len() < SHORTEST || blob::is_blob(text) {
         return None;
     }
+    let mut scrubbed = written(text, custom, &mut found);
+    if text.is_ascii() {
+        return scrubbed;
+    }
+    // Spelled in other letters only where those hide something.
+    for spelling in fold::SPELLINGS {
+        let folded = fold::fold(scrubbed.as_deref().unwrap_or(text), spelling);
+        let more = folded.and_then(|folded| written(&folded, custom, &mut found));
+        scrubbed = more.or(scrubbed);
+    }
+    scrubbed
+}
+
+/// The same, by one scan.
+fn written<'r>(
+    text: &str,
+    custom: &'r Custom,
+    found: &mut impl FnMut(Category<'r>),
+) -> Option<String> {
     let taken = Scan::new(text, custom).run();
-    let folded = fold::fold(text);
-    let more = folded.as_deref().map(|folded| (folded, Scan::new(folded, custom).run()));
-    // Spelled in other letters only where that hides something.
-    let (text, taken) = more.filter(|(_, more)| more.len() > taken.len()).unwrap_or((text, taken));
     if taken.is_empty() {
         return None;
     }
@@ -138,8 +156,9 @@ impl<'t, 'r> Scan<'t, 'r> {
         loop {
             match KINDS[usize::from(*self.text.get(at)?)] {
                 Kind::Digit | Kind::Mark => return Some(at),
-                Kind::Letter if at == 0 || !is_word(Some(&self.text[at - 1])) => return Some(at),
-                Kind::Letter | Kind::Plain => at += 1,
+                Kind::Letter if self.begins(at) => return Some(at),
+                Kind::Jwt if self.text[at..].starts_with(b"eyJ") => return Some(at),
+                Kind::Jwt | Kind::Letter | Kind::Plain => at += 1,
             }
         }
     }
@@ -196,22 +215,20 @@ impl<'t, 'r> Scan<'t, 'r> {
                 _ => Look::Nothing(at + digits),
             };
         }
-        match number::at(self.text, at) {
-            Some((end, category)) if !self.in_email(end) => Look::Found(at, end, category),
-            _ => {
-                let digits = self.text[at..].iter().take_while(|byte| byte.is_ascii_digit());
-                Look::Nothing(at + digits.count())
-            }
+        if let Some((end, category)) = number::at(self.text, at) {
+            return self.address_with(end).unwrap_or(Look::Found(at, end, category));
         }
+        let digits = self.text[at..].iter().take_while(|byte| byte.is_ascii_digit());
+        Look::Nothing(at + digits.count())
     }
 
     /// `+44 20 7946 0958`
     fn plus(&self, at: usize) -> Look<'static> {
-        match number::international(self.text, at) {
-            Some((end, category)) if self.begins(at) && !self.in_email(end) => {
-                Look::Found(at, end, category)
+        match number::international(self.text, at).filter(|_| self.begins(at)) {
+            Some((end, category)) => {
+                self.address_with(end).unwrap_or(Look::Found(at, end, category))
             }
-            _ => Look::Nothing(at + 1),
+            None => Look::Nothing(at + 1),
         }
     }
 
@@ -226,13 +243,13 @@ impl<'t, 'r> Scan<'t, 'r> {
         }
     }
 
-    /// Whether no letter, digit or `_` stands before.
+    /// Whether no letter, digit or `_` stands before: neither does where something was taken out.
     fn begins(&self, at: usize) -> bool {
-        at == 0 || !is_word(self.text.get(at - 1))
+        at == self.done || !is_word(self.text.get(at - 1))
     }
 
-    /// Whether a number that ends here is part of an address's first half.
-    fn in_email(&self, end: usize) -> bool {
+    /// The address in whose first half a number ends here.
+    fn address_with(&self, end: usize) -> Option<Look<'static>> {
         /// The longest that such halves are.
         const LOCAL: usize = 64;
 
@@ -242,7 +259,11 @@ impl<'t, 'r> Scan<'t, 'r> {
             .take(LOCAL)
             .take_while(|byte| byte.is_ascii_alphanumeric() || b"._%+-".contains(byte))
             .count();
-        rest.get(local) == Some(&b'@') && self.domain(end + local + 1).is_some()
+        let at = (rest.get(local) == Some(&b'@')).then_some(end + local)?;
+        match self.email(at, 1) {
+            Look::Nothing(_) => None,
+            address => Some(address),
+        }
     }
 }
 

@@ -72,7 +72,9 @@ impl Story {
             .map(|draft| draft.scrub(&Scrubber::default(), &mut Counts::default()))
             .map(|event| serde_json::from_str(event.as_str()).unwrap())
             .collect();
-        events.iter().for_each(|event| shape::check(event, self.wire));
+        for event in &events {
+            shape::check(event, self.wire);
+        }
         self.events.extend(events.iter().cloned());
         events
     }

@@ -1,7 +1,9 @@
 //! Finds e-mail addresses, and credentials in URLs.
 
+use memchr::memmem;
+
 use super::{Look, Scan, is_word};
-use crate::friction::scrub::Category;
+use crate::friction::scrub::{Category, placeholder};
 
 // === impl Scan ===
 
@@ -12,26 +14,30 @@ impl Scan<'_, '_> {
         // Between two `%40` only: each byte is looked at once.
         let local = |letter: &char| is_local(*letter) && (length == 1 || *letter != '%');
         let local: usize = before.chars().rev().take_while(local).map(char::len_utf8).sum();
-        match self.domain(at + length) {
-            Some(end) if local > 0 => Look::Found(at - local, end, Category::Pattern("email")),
-            _ => Look::Nothing(at + length),
-        }
+        let end = if local > 0 { self.domain(at + length) } else { None };
+        end.map_or(Look::Nothing(at + 1), |end| {
+            Look::Found(at - local, end, Category::Pattern("email"))
+        })
     }
 
     /// Where a domain ends that starts there: behind the last dot that two letters follow, and then
     /// no more of the word.
     pub(super) fn domain(&self, start: usize) -> Option<usize> {
         let rest = self.whole.get(start..)?;
-        let run: usize =
-            rest.chars().take_while(|letter| is_domain(*letter)).map(char::len_utf8).sum();
-        let run = &rest[..run];
+        let run = rest.chars().take_while(|letter| is_domain(*letter)).map(char::len_utf8).sum();
+        let run: &str = &rest[..run];
         let mut end = run.len();
-        while let Some(dot) = memchr::memrchr(b'.', &run.as_bytes()[..end]) {
-            let letters = run[dot + 1..end].chars().take_while(|letter| is_letter(*letter));
-            let (count, length) = letters
-                .fold((0, 0), |(count, length), letter| (count + 1, length + letter.len_utf8()));
+        while let Some(dot) = memchr::memrchr(b'.', &run.as_bytes()[..end]).filter(|dot| *dot > 0) {
+            // What follows in another alphabet is not of it, unless all of it is.
+            let label = &run[dot + 1..end];
+            let ascii = label.bytes().take_while(u8::is_ascii_alphabetic).count();
+            let letters = label.chars().take_while(|letter| is_letter(*letter));
+            let length = match ascii {
+                0 => letters.map(char::len_utf8).sum(),
+                ascii => ascii,
+            };
             let last = dot + 1 + length;
-            if count >= 2 && dot > 0 && !is_word(rest.as_bytes().get(last)) {
+            if length >= 2 && !is_word(rest.as_bytes().get(last)) {
                 return Some(start + last);
             }
             end = dot;
@@ -54,6 +60,9 @@ impl Scan<'_, '_> {
             // No `@` up to there, and no `://`.
             return Look::Nothing(start);
         };
+        if memmem::find(&authority[..user], placeholder::START.as_bytes()).is_some() {
+            return Look::Nothing(start);
+        }
         let password = memchr::memchr(b':', &authority[..user]).map_or(0, |colon| user - colon - 1);
         if user >= TOKEN || password > 0 {
             Look::Found(start, start + user, Category::Pattern("url_credentials"))

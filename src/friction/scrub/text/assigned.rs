@@ -45,11 +45,16 @@ impl<'r> Scan<'_, 'r> {
     /// `--password hunter2`
     pub(super) fn flag(&self, at: usize) -> Look<'r> {
         let nothing = Look::Nothing(at + 1);
-        if !self.text[at..].starts_with(b"--") || (at > 0 && self.text[at - 1] == b'-') {
+        let from = at + 2;
+        if !self.text[at..].starts_with(b"--") || (at > self.done && self.text[at - 1] == b'-') {
             return nothing;
         }
-        let from = at + 2;
-        let until = from + first(&self.text[from..], field::LONGEST + 1, is_name);
+        // Nothing else can be found in such a name.
+        let letter = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-');
+        let until = from + first(&self.text[from..], field::LONGEST + 1, letter);
+        if self.text.get(from).is_none_or(|byte| !byte.is_ascii_alphabetic()) {
+            return nothing;
+        }
         let start = until + first(&self.text[until..], AROUND, |byte| byte == b' ');
         let Some(field) = self.field(&self.text[from..until]).filter(|_| start > until) else {
             return nothing;
@@ -90,6 +95,9 @@ impl<'r> Scan<'_, 'r> {
     }
 
     fn field(&self, name: &[u8]) -> Option<Field<'r>> {
+        if name.is_empty() {
+            return None;
+        }
         let name = str::from_utf8(name).ok()?;
         self.custom.field(name).or_else(|| field::named(name))
     }

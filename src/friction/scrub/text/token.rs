@@ -83,7 +83,7 @@ const fn token(start: &'static [u8], name: &'static str, letters: Letters, least
 /// How a key in its armour begins.
 pub(super) const BEGIN: &[u8] = b"-----BEGIN ";
 
-/// The letters that tokens and schemes start with; JWTs are found within words, too.
+/// The letters that tokens and schemes start with, but for JWTs.
 pub(super) const FIRST: &[u8] = b"AGSbBdfghlnprswxy";
 
 /// Which of the tokens start with a byte: from here, up to there.
@@ -144,7 +144,8 @@ impl Scan<'_, '_> {
 
     /// `eyJ…`, and two more parts.
     fn jwt(&mut self, at: usize) -> Look<'static> {
-        if at < self.no_jwt_before || !self.text[at..].starts_with(b"eyJ") {
+        let begins = self.begins(at) || self.text[at - 1] == b'_';
+        if at < self.no_jwt_before || !begins || !self.text[at..].starts_with(b"eyJ") {
             return Look::Nothing(at + 1);
         }
         let mut end = at;

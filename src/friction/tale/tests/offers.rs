@@ -150,6 +150,9 @@ fn each_distinct_offer_is_told_once() {
     assert_eq!(page(&mut story, 4, None, &a), END);
     greet(&mut story, Method::Initialize, r#"{"instructions":"new"}"#);
     assert_eq!(page(&mut story, 5, None, &a), TOLD);
+    // What was left out on the way says nothing.
+    greet(&mut story, Method::Initialize, "");
+    assert_eq!(page(&mut story, 6, None, &a), END);
 }
 
 #[test]

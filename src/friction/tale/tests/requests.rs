@@ -71,7 +71,7 @@ fn a_request_is_its_start_and_its_end() {
         at_end["duration_ms"] = json!(4);
         assert_eq!(briefs(&start), [json!([format!("{kind}_start"), null, at_start])]);
         assert_eq!(brief(end.last().unwrap()), json!([format!("{kind}_end"), null, at_end]));
-        assert_eq!(start[0].get("runtime_meta"), params.contains("k").then_some(&json!({"k": 1})));
+        assert_eq!(start[0].get("runtime_meta"), params.contains('k').then_some(&json!({"k": 1})));
         assert!(story.tell(0, &answered(1, result("{}"), 0)).is_empty(), "it ended before");
     }
 }
@@ -157,7 +157,6 @@ fn older_generations_are_told_of_calls_notes_and_offers_only() {
         assert_eq!(types, told);
         let numbers = story.events.iter().map(|event| event["sequence_number"].as_u64().unwrap());
         assert!(numbers.eq(0..told.len() as u64));
-        assert_eq!(story.events[0].get("call_id").is_some(), false);
     }
 }
 
@@ -168,8 +167,9 @@ fn a_client_is_known_by_what_it_said_first() {
             .to_string()
     };
     let classic = |info: Value| json!({"clientInfo": info}).to_string();
-    let table: [(Vec<(Method, String)>, &str, Value); 6] = [
-        (vec![], "mcp-proxy", Value::Null),
+    // requests with their params; agent_runtime, client_observed
+    let table = [
+        (Vec::new(), "mcp-proxy", Value::Null),
         (
             vec![(Method::Initialize, classic(json!({"name": "Lab", "version": "1"})))],
             "lab",
@@ -220,5 +220,5 @@ fn a_call_of_the_era_without_handshake_says_who_made_it() {
     let meta = r#"{"io.modelcontextprotocol/clientInfo":{"name":"M"}}"#;
     let call = CallMade { meta: Some(bytes(meta)), ..call };
     let start = story.tell(0, &Happening::CallMade(call)).remove(0);
-    assert_eq!((&start["agent_runtime"]), (&json!("m")));
+    assert_eq!(start["agent_runtime"], "m");
 }

@@ -19,7 +19,7 @@ pub struct Unreadable {
     pub attempt: Option<Box<Attempt>>,
 }
 
-/// A call that is no [`Call`], since something else about its line is wrong: its id, its version,
+/// A call that is no [`Call`](crate::gate::message::Call), since something else about its line is wrong: its id, its version,
 /// its arguments. For telling, never for forwarding.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Attempt {
