@@ -6,13 +6,13 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::server::given;
+use super::server::{given, stays};
 
 /// Where the agent finds its configuration; says that this process is one.
 pub(crate) const CONFIG: &str = "FAKE_AGENT";
 
 /// A file with what it does: a line to say, `?` to read an answer, `!` to stay for ever, `.` to end
-/// at once without a word to the server.
+/// at once.
 pub(crate) const SCRIPT: &str = "FAKE_SCRIPT";
 
 #[test]
@@ -37,10 +37,8 @@ fn acts() {
     for line in std::fs::read_to_string(given(SCRIPT).unwrap()).unwrap().lines() {
         match line {
             "?" => drop(answers.next().unwrap().unwrap()),
-            "!" => loop {
-                std::thread::park();
-            },
-            "." => return,
+            "!" => stays(),
+            "." => break,
             line => stdin.write_all(format!("{line}\n").as_bytes()).unwrap(),
         }
     }

@@ -117,7 +117,7 @@ fn the_end_of_input_is_the_end_whatever_the_server_does() {
         sidecar.opens();
         sidecar.says(&call(3, "hold", &json!({})));
         let ended = sidecar.ends();
-        assert_eq!(ended.code.is_some(), true, "{kind:?}");
+        assert!(ended.code.is_some(), "{kind:?}");
         let errors = setup.stream().of("tool_call_error").len();
         assert_eq!(errors, 1, "{kind:?}: what was open is closed");
     }

@@ -63,7 +63,14 @@ fn serves() {
         }
         line.clear();
     }
-    while kind == Kind::Deaf {
+    if kind == Kind::Deaf {
+        stays();
+    }
+}
+
+/// Until it is killed.
+pub(crate) fn stays() -> ! {
+    loop {
         std::thread::park();
     }
 }

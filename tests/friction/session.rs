@@ -175,7 +175,9 @@ impl Setup {
     /// A whole session: says these lines, waits for as many answers, and ends it.
     pub(crate) fn plays(&self, lines: &[String], answers: usize) -> Vec<Value> {
         let mut sidecar = self.start();
-        lines.iter().for_each(|line| sidecar.says(line));
+        for line in lines {
+            sidecar.says(line);
+        }
         let answers = (0..answers).map(|_| sidecar.reads()).collect();
         let ended = sidecar.ends();
         assert_eq!(ended.code, Some(0), "{}", ended.said);

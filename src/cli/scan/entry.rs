@@ -86,13 +86,12 @@ pub(super) fn find(
     places: &Places,
     here: &Path,
 ) -> Result<Entry, NoEntry> {
-    let files = match given {
-        Some(path) => vec![path.to_owned()],
-        None => {
-            let own = places.of_base(Base::Claude, None).into_iter();
-            let own = own.map(|directory| directory.join(".claude.json"));
-            [here.join(".mcp.json")].into_iter().chain(own).collect()
-        }
+    let files = if let Some(path) = given {
+        vec![path.to_owned()]
+    } else {
+        let own = places.of_base(Base::Claude, None).into_iter();
+        let own = own.map(|directory| directory.join(".claude.json"));
+        [here.join(".mcp.json")].into_iter().chain(own).collect()
     };
     let (mut looked_at, mut there, mut found) = (Vec::new(), Vec::new(), Vec::<Entry>::new());
     for path in files {
