@@ -131,6 +131,12 @@ fn the_fuzz_corpora_hold() {
     }
 }
 
+#[test]
+fn what_holds_for_any_rule_file_holds_for_the_packs() {
+    let packs = fs::read_dir("policies").unwrap().map(|entry| entry.unwrap().path());
+    assert!(packs.map(|path| policy::check(&fs::read(path).unwrap())).count() >= 5);
+}
+
 /// The calls that a session would write to the server, parsed.
 #[expect(clippy::disallowed_methods, reason = "the session only compares it")]
 fn forwarded_calls(writes: &[Vec<u8>]) -> Vec<Value> {
