@@ -6,9 +6,13 @@ use std::borrow::Cow;
 /// and bytes that are not UTF-8 become U+FFFD.
 pub(super) fn decode(inner: &[u8]) -> (Cow<'_, str>, bool) {
     let utf8 = str::from_utf8(inner);
-    let raw_control = inner
-        .chunks(64) // without a branch for each byte
-        .any(|block| block.iter().fold(false, |any, byte| any | (*byte < 0x20)));
+    let raw_control = inner.chunks(64).any(|block| {
+        let mut any = false; // without a branch for each byte
+        for byte in block {
+            any |= *byte < 0x20;
+        }
+        any
+    });
     let text = utf8.map_or_else(|_| String::from_utf8_lossy(inner), Cow::Borrowed);
     let faithful = utf8.is_ok() && !raw_control;
     if memchr::memchr(b'\\', inner).is_none() {

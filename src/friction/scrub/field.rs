@@ -41,6 +41,9 @@ const ENDS: [(&str, &str); 16] = [
 
 /// The field that a name stands for, in any case and with any separators.
 pub(super) fn named(name: &str) -> Option<Field<'static>> {
+    if name.ends_with(|last: char| last.is_ascii_digit()) {
+        return None;
+    }
     let plain = Plain::of(name);
     let known = known(plain.as_bytes()).or_else(|| plain.ending()).or_else(|| variable(name))?;
     Some(Field { name: known, line: matches!(known, "authorization" | "cookie") })

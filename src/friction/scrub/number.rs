@@ -145,17 +145,17 @@ pub(super) fn card(number: &[u8]) -> Option<Category<'static>> {
     }
     let first =
         |count| number[..count].iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
-    let issued = match (number.len(), first(2), first(4)) {
+    let issued = matches!(
+        (number.len(), first(2), first(4)),
         (13 | 16 | 19, 40..=49, _)
-        | (16, 51..=55, _)
-        | (16, _, 2221..=2720)
-        | (15, 34 | 37, _)
-        | (14, 36 | 38 | 39, _)
-        | (14, _, 3000..=3059)
-        | (16..=19, 35 | 62 | 64 | 65, _)
-        | (16..=19, _, 6011 | 5018 | 5020 | 5038 | 6304 | 6759 | 6761..=6763) => true,
-        _ => false,
-    };
+            | (16, 51..=55, _)
+            | (16, _, 2221..=2720)
+            | (15, 34 | 37, _)
+            | (14, 36 | 38 | 39, _)
+            | (14, _, 3000..=3059)
+            | (16..=19, 35 | 62 | 64 | 65, _)
+            | (16..=19, _, 6011 | 5018 | 5020 | 5038 | 6304 | 6759 | 6761..=6763)
+    );
     (issued && luhn(number.iter().copied())).then_some(Category::Pattern(CARD))
 }
 

@@ -328,10 +328,10 @@ fn an_operators_rules_come_on_top() {
         "[[rule]]\nname = 'employee'\npattern = 'EMP-[0-9]{6}'\n\
          [[rule]]\nname = 'badge'\nkeys = ['Badge-Number']",
     );
-    let scrubber = Scrubber::new(custom.unwrap());
+    let rules = Scrubber::new(custom.unwrap());
     let mut counts = Counts::default();
     let text = br#"{"x":"EMP-123456 a@example.com EMP-1","badge_number":[7]}"#;
-    let scrubbed = scrubber.scrub(Raw::read(text).unwrap(), &mut counts);
+    let scrubbed = rules.scrub(Raw::read(text).unwrap(), &mut counts);
     assert_eq!(
         scrubbed,
         r#"{"x":"[REDACTED:employee] [REDACTED:email] EMP-1","badge_number":["[REDACTED:field-badge]"]}"#
@@ -386,9 +386,14 @@ fn plant(value: Value, secret: &Value, path: &[u8]) -> Value {
             members.insert(format!("k{step}"), plant(Value::Null, secret, path));
             Value::Object(members)
         }
-        other if step % 3 == 0 => json!([other, plant(Value::Null, secret, path)]),
-        other if step % 3 == 1 => json!({"a": other, "b": plant(Value::Null, secret, path)}),
-        other => json!({"text": json!([other, plant(Value::Null, secret, path)]).to_string()}),
+        leaf @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            let planted = plant(Value::Null, secret, path);
+            match step % 3 {
+                0 => json!([leaf, planted]),
+                1 => json!({"a": leaf, "b": planted}),
+                _ => json!({"text": json!([leaf, planted]).to_string()}),
+            }
+        }
     }
 }
 

@@ -260,10 +260,8 @@ impl<'t, 'r> Scan<'t, 'r> {
             .take_while(|byte| byte.is_ascii_alphanumeric() || b"._%+-".contains(byte))
             .count();
         let at = (rest.get(local) == Some(&b'@')).then_some(end + local)?;
-        match self.email(at, 1) {
-            Look::Nothing(_) => None,
-            address => Some(address),
-        }
+        let look = self.email(at, 1);
+        matches!(look, Look::Found(..)).then_some(look)
     }
 }
 

@@ -37,9 +37,11 @@ pub(super) fn is_blob(text: &str) -> bool {
 fn is_base64(text: &[u8]) -> bool {
     // By blocks, without a branch for each byte: pictures are large.
     text.chunks(64).all(|block| {
-        block.iter().fold(true, |all, byte| {
-            all & (byte.is_ascii_alphanumeric() | (*byte == b'+') | (*byte == b'/'))
-        })
+        let mut all = true;
+        for byte in block {
+            all &= byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+        }
+        all
     })
 }
 

@@ -50,16 +50,17 @@ pub(super) fn fold(text: &str, spelling: Spelling) -> Option<String> {
 /// Whether there is a byte that starts such characters. Without a branch for each byte.
 fn is_candidate(text: &[u8]) -> bool {
     text.chunks(64).any(|block| {
-        block
-            .iter()
-            .fold(false, |any, byte| any | matches!(byte, 0xC2 | 0xD9 | 0xDB | 0xE0..=0xE3 | 0xEF))
+        let mut any = false;
+        for byte in block {
+            any |= matches!(byte, 0xC2 | 0xD9 | 0xDB | 0xE0..=0xE3 | 0xEF);
+        }
+        any
     })
 }
 
 fn folded(letter: char) -> Folded {
     let code = u32::from(letter);
     let ascii = match code {
-        0..0x80 => return Folded::Same,
         0x00AD | 0x200B..=0x200D | 0x2060 | 0xFEFF => return Folded::Invisible,
         0x0085 | 0x00A0 | 0x1680 | 0x2000..=0x200A | 0x2028 | 0x2029 | 0x202F | 0x205F | 0x3000 => {
             0x20

@@ -89,16 +89,16 @@ pub(super) const FIRST: &[u8] = b"AGSbBdfghlnprswxy";
 /// Which of the tokens start with a byte: from here, up to there.
 const STARTING: [(u8, u8); 256] = {
     let mut starting = [(0, 0); 256];
-    let mut nth = 0;
-    while nth < TOKENS.len() {
-        let of = &mut starting[TOKENS[nth].start[0] as usize];
+    let mut nth: u8 = 0;
+    while (nth as usize) < TOKENS.len() {
+        let of = &mut starting[TOKENS[nth as usize].start[0] as usize];
         if of.1 == 0 {
-            of.0 = nth as u8;
+            of.0 = nth;
         } else {
-            assert!(of.1 as usize == nth, "tokens stand in the order of their first letters");
+            assert!(of.1 == nth, "tokens stand in the order of their first letters");
         }
-        of.1 = nth as u8 + 1;
         nth += 1;
+        of.1 = nth;
     }
     starting
 };
