@@ -7,6 +7,15 @@ use super::*;
 /// before the next one begins.
 type Row = (&'static str, u64, u64, u64, char);
 
+/// The same, as it was found.
+type Owned = (&'static str, Vec<u64>);
+
+/// What is found: a tool, and the places of its calls in the table.
+type Places = (&'static str, &'static [u64]);
+
+/// The last call: a tool, and its place.
+type Last = (&'static str, u64);
+
 fn end(mark: char) -> End {
     match mark {
         '+' => End::Succeeded,
@@ -32,16 +41,17 @@ fn calls(rows: &[Row]) -> Vec<Call<'static>> {
 }
 
 /// What was found, by the places of calls in the table.
-fn places(found: impl IntoIterator<Item = Found<'static>>) -> Vec<(&'static str, Vec<u64>)> {
+fn places(found: impl IntoIterator<Item = Found<'static>>) -> Vec<Owned> {
     let place = |found: Found<'static>| {
         (found.tool, found.calls.iter().map(|sequence| sequence / 2).collect())
     };
     found.into_iter().map(place).collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn a_call_that_fails_again_and_again_is_a_loop() {
-    let table: &[(&str, &[Row], &[(&str, &[u64])])] = &[
+    let table: &[(&str, &[Row], &[Places])] = &[
         ("nothing", &[], &[]),
         ("paging", &[("a", 1, 0, 0, '+'), ("a", 1, 1, 0, '+'), ("a", 1, 2, 0, '+')], &[]),
         ("twice is none", &[("a", 1, 0, 0, '-'), ("a", 1, 1, 0, '-')], &[]),
@@ -201,7 +211,7 @@ fn the_number_of_retries_and_the_window_are_limits() {
 
 #[test]
 fn calls_that_take_long_are_slow_whatever_came_of_them() {
-    let table: &[(&str, &[Row], &[(&str, &[u64])])] = &[
+    let table: &[(&str, &[Row], &[Places])] = &[
         ("nothing", &[], &[]),
         ("just below", &[("a", 1, 0, 9, '+')], &[]),
         ("the limit itself", &[("a", 1, 0, 10, '+')], &[("a", &[0])]),
@@ -231,7 +241,7 @@ fn calls_that_take_long_are_slow_whatever_came_of_them() {
 
 #[test]
 fn a_session_is_abandoned_where_its_last_call_had_no_success() {
-    let table: &[(&str, &[Row], Option<(&str, u64)>)] = &[
+    let table: &[(&str, &[Row], Option<Last>)] = &[
         ("nothing", &[], None),
         ("success", &[("a", 1, 0, 0, '-'), ("b", 1, 1, 0, '+')], None),
         ("failure", &[("a", 1, 0, 0, '+'), ("b", 1, 1, 0, '-')], Some(("b", 1))),
@@ -251,7 +261,7 @@ fn a_session_is_abandoned_where_its_last_call_had_no_success() {
 
 #[test]
 fn who_is_refused_three_times_and_leaves_has_given_up() {
-    let table: &[(&str, &[Row], Option<(&str, &[u64])>)] = &[
+    let table: &[(&str, &[Row], Option<Places>)] = &[
         ("nothing", &[], None),
         ("twice is none", &[("a", 1, 0, 0, '!'), ("a", 1, 1, 0, '!')], None),
         (
