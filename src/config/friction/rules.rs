@@ -24,7 +24,8 @@ pub(super) fn rules(read: &mut Reader<'_>) -> Custom {
     load(&path).unwrap_or_else(|Bad { at, what, fix }| {
         let origin = read.origin(of_rules.name);
         let place = match at {
-            Some((line, column)) => format!("{origin}, line {line}, column {column}"),
+            Some((line, Some(column))) => format!("{origin}, line {line}, column {column}"),
+            Some((line, None)) => format!("{origin}, line {line}"),
             None => origin.to_string(),
         };
         read.problems.push(Problem::File(FileProblem { place, what, fix: fix.to_owned() }));
@@ -34,7 +35,8 @@ pub(super) fn rules(read: &mut Reader<'_>) -> Custom {
 
 /// What is wrong with the file.
 struct Bad {
-    at: Option<(usize, usize)>,
+    /// Line, and column where that is known. Both count from 1.
+    at: Option<(usize, Option<usize>)>,
     what: String,
     fix: &'static str,
 }
@@ -55,16 +57,23 @@ fn load(path: &Path) -> Result<Custom, Bad> {
         .map_err(|_| bad("names a file that is not UTF-8", "write it as UTF-8"))?;
     Custom::parse(&text).map_err(|error| Bad {
         at: place(&text, &error),
-        what: error.to_string(),
+        what: match &error {
+            BadRules::Rule { name, why, .. } => format!("scrubbing rule {name:?}: {why}"),
+            BadRules::Shape(_) | BadRules::TooMany => error.to_string(),
+        },
         fix: "write [[rule]] with a name, and keys or a pattern",
     })
 }
 
-/// Line and column, where they are known. Both count from 1.
-fn place(text: &str, bad: &BadRules) -> Option<(usize, usize)> {
-    let BadRules::Shape(error) = bad else { return None };
-    let before = text.get(..error.span()?.start)?;
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Some((line, column))
+fn place(text: &str, bad: &BadRules) -> Option<(usize, Option<usize>)> {
+    match bad {
+        BadRules::Rule { line, .. } => Some((*line, None)),
+        BadRules::Shape(error) => {
+            let before = text.get(..error.span()?.start)?;
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            Some((line, Some(column)))
+        }
+        BadRules::TooMany => None,
+    }
 }

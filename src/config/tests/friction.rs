@@ -274,8 +274,14 @@ fn scrubbing_rules_that_cannot_be_used_are_a_problem_with_its_place() {
             "[[rule]]\nname = 1\n",
             "BATON_SCRUB_RULES, line 2, column 8: scrubbing rules cannot be read",
         ),
-        ("[[rule]]\nname = 'A b'\nkeys = ['x']", "BATON_SCRUB_RULES: scrubbing rule 1"),
-        ("[[rule]]\nname = 'x'\npattern = '('", "BATON_SCRUB_RULES: scrubbing rule \"x\""),
+        (
+            "[[rule]]\nname = 'A b'\nkeys = ['x']",
+            "BATON_SCRUB_RULES, line 2: scrubbing rule \"A b\": its name",
+        ),
+        (
+            "[[rule]]\nname = 'x'\npattern = '('",
+            "BATON_SCRUB_RULES, line 2: scrubbing rule \"x\": its pattern",
+        ),
         ("\u{0}", "BATON_SCRUB_RULES, line 1, column"),
     ] {
         fs::write(&path, rules).unwrap();
