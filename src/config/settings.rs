@@ -381,10 +381,7 @@ impl Policies {
 impl SinkPlace {
     /// The file, where it is one.
     pub fn file(&self) -> Option<&Path> {
-        match self {
-            Self::File(path) => Some(path),
-            _ => None,
-        }
+        if let Self::File(path) = self { Some(path) } else { None }
     }
 
     /// Whether events leave this process for somebody else's.
