@@ -70,16 +70,13 @@ impl<'a> Object<'a> {
         object.close();
     }
 
-    /// Names are this program's own: nothing in them needs an escape.
     fn name(&mut self, name: &str) {
-        debug_assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
         if self.begun {
             self.out.push(b',');
         }
         self.begun = true;
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+        quote(self.out, name);
+        self.out.push(b':');
     }
 }
 
