@@ -220,7 +220,7 @@ impl<'r> Pass<'r> {
                     } else {
                         let inherited = innermost.as_ref().and_then(|open| open.field);
                         if let Some(open) = innermost.filter(|_| role == Role::Name) {
-                            open.entry = self.named(&decode(inner).0);
+                            open.entry = self.named(&read(inner, level).0);
                         }
                         self.string(inner, field.take().or(inherited), out, level);
                     }
@@ -246,7 +246,7 @@ impl<'r> Pass<'r> {
 
     /// Writes a member's name; the field it stands for, and what it is beside others.
     fn name(&mut self, inner: &[u8], out: &mut Vec<u8>, level: u8) -> (Option<Field<'r>>, Role) {
-        let (name, faithful) = decode(inner);
+        let (name, faithful) = read(inner, level);
         if let Some(mut scrubbed) = self.patterns(&name) {
             // Two names must not become one.
             self.names += 1;
@@ -256,7 +256,7 @@ impl<'r> Pass<'r> {
             }
             quote(out, &scrubbed);
         } else {
-            write(inner, &name, faithful, out, level);
+            write(inner, &name, faithful, out);
         }
         let role = match &*name {
             "name" | "Name" | "key" | "Key" => Role::Name,
@@ -273,14 +273,14 @@ impl<'r> Pass<'r> {
     fn string(&mut self, inner: &[u8], field: Option<Field<'r>>, out: &mut Vec<u8>, level: u8) {
         if let Some(field) = field {
             if placeholder::is_one(inner) {
-                return write(inner, "", true, out, level);
+                return write(inner, "", true, out);
             }
             return self.field(field, out);
         }
-        let (text, faithful) = decode(inner);
+        let (text, faithful) = read(inner, level);
         match self.text(&text, level) {
             Some(scrubbed) => quote(out, &scrubbed),
-            None => write(inner, &text, faithful, out, level),
+            None => write(inner, &text, faithful, out),
         }
     }
 
@@ -308,11 +308,23 @@ impl<'r> Pass<'r> {
 
     /// Scrubs a text that is not looked into as JSON.
     fn patterns(&mut self, text: &str) -> Option<String> {
+        /// How often what an operator's patterns left is looked through again: where they took a part
+        /// of a word, the rest of it is another word.
+        const ROUNDS: u8 = 8;
+
         let custom = self.custom;
-        let scrubbed = text::scrub(text, custom, |category| self.count(category));
-        let more =
-            custom.scrub(scrubbed.as_deref().unwrap_or(text), |category| self.count(category));
-        more.or(scrubbed)
+        let mut scrubbed = text::scrub(text, custom, |category| self.count(category));
+        for _ in 0..ROUNDS {
+            let left = scrubbed.as_deref().unwrap_or(text);
+            let Some(less) = custom.scrub(left, |category| self.count(category)) else { break };
+            let again = text::scrub(&less, custom, |category| self.count(category));
+            let done = again.is_none();
+            scrubbed = again.or(Some(less));
+            if done {
+                break;
+            }
+        }
+        scrubbed
     }
 
     fn scalar(&mut self, scalar: &[u8], field: Option<Field<'r>>, out: &mut Vec<u8>, level: u8) {
@@ -381,17 +393,30 @@ fn is_document(text: &str) -> bool {
     text.trim_ascii_start().starts_with(['{', '['])
 }
 
+/// What stands between a string's quotes, and whether it is spelled as good JSON. In JSON within a
+/// string, what is not is repaired before it is looked through: an escape would be escaped again at
+/// each level.
+fn read(inner: &[u8], level: u8) -> (Cow<'_, str>, bool) {
+    let (text, faithful) = decode(inner);
+    if faithful || level == 0 {
+        return (text, faithful);
+    }
+    let repaired = text.chars().map(|letter| match letter {
+        '\n' | '\r' | '\t' => ' ',
+        control if control.is_ascii_control() => char::REPLACEMENT_CHARACTER,
+        other => other,
+    });
+    (repaired.collect(), false)
+}
+
 /// Writes a string that nothing was taken out of: as it was spelled, where that is good JSON.
-fn write(inner: &[u8], text: &str, faithful: bool, out: &mut Vec<u8>, level: u8) {
+fn write(inner: &[u8], text: &str, faithful: bool, out: &mut Vec<u8>) {
     if faithful {
         out.push(b'"');
         out.extend_from_slice(inner);
         out.push(b'"');
-    } else if level == 0 {
-        quote(out, text);
     } else {
-        // An escape would be escaped again at each level.
-        quote(out, &text.replace(char::is_control, " "));
+        quote(out, text);
     }
 }
 

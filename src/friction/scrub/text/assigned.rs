@@ -1,6 +1,8 @@
 //! Finds values by the name before them: `password=…`, `"token": "…"`, `Authorization: …`,
 //! `--token …`.
 
+use memchr::memmem;
+
 use super::{Look, Scan};
 use crate::friction::scrub::Category;
 use crate::friction::scrub::field::{self, Field};
@@ -36,7 +38,11 @@ impl<'r> Scan<'_, 'r> {
         let value = &self.text[start..end];
         let nobody = [&b"null"[..], b"true", b"false", b"None", b"undefined"].contains(&value);
         let sentence = !name.quoted && self.text[at] == b':' && value.len() < LEAST;
-        if nobody || sentence || value.len() < name.least {
+        // Where something was taken out of it, its length says nothing.
+        let short = name.least > 1
+            && (value.len() < name.least
+                || memmem::find(value, placeholder::START.as_bytes()).is_some());
+        if nobody || sentence || short || value.is_empty() {
             return nothing;
         }
         Look::Found(start, end, Category::Field(name.field.name))
