@@ -25,6 +25,9 @@ while read -r line; do
 done
 "#;
 
+/// Names and values.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"Tester","version":"2"}}}"#;
 const LIST: &str = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;
 
@@ -72,7 +75,7 @@ fn what_is_off_changes_no_byte_and_makes_nothing() {
     let elsewhere = tempfile::tempdir().unwrap();
     let place = format!("file://{}/e.jsonl", elsewhere.path().display());
     let sink = ("BATON_EVENT_SINK", &*place);
-    let cases: [(&[&str], &[(&str, &str)]); 5] = [
+    let cases: [(&[&str], Variables<'_>); 5] = [
         (&[], &[]),
         (&["--friction", "off"], &[sink]),
         (&[], &[sink, ("THOTH_FRICTION", "OFF")]),
@@ -200,7 +203,7 @@ fn a_session_that_a_signal_ends_is_told_to_its_end() {
 #[test]
 fn what_cannot_be_used_is_told_at_once_and_nothing_is_started() {
     let sink = |place: &'static str| ("BATON_EVENT_SINK", place);
-    let cases: [(&[(&str, &str)], &[&str]); 9] = [
+    let cases: [(Variables<'_>, &[&str]); 9] = [
         (
             &[sink("HTTP://127.0.0.1:9")],
             &["BATON_CONSENT_TOKEN: is", "BATON_VENDOR_ID: is", "BATON_API_KEY: is"],

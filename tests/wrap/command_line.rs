@@ -73,7 +73,7 @@ fn what_an_entry_says_of_friction_stays_its_own() {
     let entry = json!({ "command": "files", "args": ["/srv"], "env": environment });
     let text = json!({ "mcpServers": { "files": entry } }).to_string();
     let path = room.file("mcp.json", &text);
-    assert_eq!(room.run(&["wrap-config", "mcp.json"]).code, 0);
+    assert_eq!(room.run(["wrap-config", "mcp.json"]).code, 0);
     let wrapped = fs::read_to_string(&path).unwrap();
     assert_eq!(servers(&wrapped)["files"]["env"], environment, "{wrapped}");
     assert!(!wrapped.contains("--friction"), "{wrapped}");

@@ -37,9 +37,8 @@ fn hold(scrubber: &Scrubber, document: Raw<'_>) {
     let once = scrubber.scrub(document, &mut counts);
     assert!(!once.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']), "{once}");
     assert!(once.len() <= 6 * document.text().len() + GROWTH, "{} bytes", once.len());
-    if let Err(why) = serde_json::from_str::<Value>(&once) {
-        panic!("{why}: {once}");
-    }
+    let read = serde_json::from_str::<Value>(&once);
+    assert!(read.is_ok(), "{read:?}: {once}");
 
     let mut again = Counts::default();
     let document = Raw::read(once.as_bytes()).expect("what is JSON can be read");
