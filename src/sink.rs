@@ -154,12 +154,13 @@ impl Sinks {
         (Self { sinks }, errors)
     }
 
-    /// Gives an event to every sink, and never waits. Where a queue is full, its oldest event goes.
+    /// Gives events to every sink, in their order, and never waits. Where a queue is full, its oldest
+    /// events go. A sink is woken once for all of them.
     ///
     /// From any thread; needs no runtime.
-    pub fn offer(&self, event: &Event) {
+    pub fn offer(&self, events: &[Event]) {
         for (number, sink) in self.sinks.iter().enumerate() {
-            sink.offer(event, number == 0);
+            sink.offer(events, number == 0);
         }
     }
 
@@ -202,7 +203,7 @@ impl Sinks {
 
 impl Sink {
     /// The first sink's thread also looks after spools that nobody uses.
-    fn offer(&self, event: &Event, is_first: bool) {
+    fn offer(&self, events: &[Event], is_first: bool) {
         let works = self.works.get_or_init(|| {
             let started = self.setup.start(is_first);
             let told = started.inspect_err(|error| {
@@ -212,8 +213,8 @@ impl Sink {
             told.ok()
         });
         match works {
-            Some(works) => works.worker.queue().push(event.clone()),
-            None => drop(self.unstarted.fetch_add(1, Ordering::Relaxed)),
+            Some(works) => works.worker.queue().push(events),
+            None => drop(self.unstarted.fetch_add(events.len() as u64, Ordering::Relaxed)),
         }
     }
 

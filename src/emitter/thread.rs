@@ -44,6 +44,9 @@ struct Work<H: Waits> {
     story: Option<Box<dyn Story<H>>>,
     scrubber: Scrubber,
     counts: Counts,
+    /// Events of what was taken out of the room together: offered together, so that each sink is
+    /// woken once for all of them.
+    made: Vec<Event>,
 }
 
 pub(super) fn start<H: Waits>(shared: Arc<Shared<H>>, open: Open<H>) -> io::Result<End> {
@@ -75,7 +78,8 @@ fn run<H: Waits>(shared: Arc<Shared<H>>, open: Open<H>) {
         let Means { story, scrubber, sinks } = open();
         *shared.sinks.write().unwrap_or_else(PoisonError::into_inner) = Some(sinks);
         let story = Some(story);
-        Work { shared, story, scrubber, counts: Counts::default() }.run().await;
+        let (counts, made) = Default::default();
+        Work { shared, story, scrubber, counts, made }.run().await;
     });
 }
 
@@ -159,6 +163,7 @@ impl<H: Waits> Work<H> {
                 self.events(|story, random| story.tell(&taken.what, taken.moment, random));
                 thread::yield_now(); // to the loop that relays, where there is one processor for all
             }
+            self.offer();
             self.shared.desk().room.settle();
         }
         self.publish();
@@ -167,10 +172,11 @@ impl<H: Waits> Work<H> {
     fn end(&mut self) {
         let moment: Moment = self.shared.now();
         self.events(|story, random| story.end(moment, random));
+        self.offer();
         self.publish();
     }
 
-    /// Scrubs what is told, and offers it. A panic ends the story.
+    /// Scrubs what is told, and puts it by. A panic ends the story.
     fn events(
         &mut self,
         tell: impl FnOnce(&mut dyn Story<H>, &mut dyn FnMut() -> u128) -> Vec<Draft>,
@@ -181,13 +187,22 @@ impl<H: Waits> Work<H> {
         let made = catch_unwind(AssertUnwindSafe(|| {
             for draft in tell(&mut **story, &mut || Uuid::new_v4().as_u128()) {
                 let event = draft.scrub(&self.scrubber, &mut self.counts);
-                self.shared.offer(event);
+                self.made.extend(self.shared.fit(event));
             }
         }));
         if made.is_err() {
             self.story = None;
             broken(&self.shared);
         }
+    }
+
+    /// Gives the events that were put by to the sinks.
+    fn offer(&mut self) {
+        if let Some(sinks) = &*self.shared.sinks.read().unwrap_or_else(PoisonError::into_inner) {
+            sinks.offer(&self.made);
+        }
+        self.shared.events.fetch_add(self.made.len() as u64, Ordering::Relaxed);
+        self.made.clear();
     }
 
     fn publish(&self) {
@@ -209,19 +224,14 @@ impl<H: Waits> Work<H> {
 // === impl Shared ===
 
 impl<H: Waits> Shared<H> {
-    /// Gives an event to the sinks; where it is too long, without its long parts.
-    fn offer(&self, mut event: event::Event) {
+    /// An event as sinks take it; where it is too long, without its long parts.
+    fn fit(&self, mut event: event::Event) -> Option<Event> {
         if event.as_str().len() > MAX_EVENT {
             event = event.shortened();
             self.desk().room.lose(1);
         }
-        let Ok(event) = Event::new(event.id(), event.into_line().into()) else {
-            debug_assert!(false, "an event is a line, and what is left of it is short");
-            return;
-        };
-        if let Some(sinks) = &*self.sinks.read().unwrap_or_else(PoisonError::into_inner) {
-            sinks.offer(&event);
-        }
-        self.events.fetch_add(1, Ordering::Relaxed);
+        let fits = Event::new(event.id(), event.into_line().into());
+        debug_assert!(fits.is_ok(), "an event is a line, and what is left of it is short");
+        fits.ok()
     }
 }

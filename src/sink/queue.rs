@@ -60,21 +60,12 @@ struct State {
 // === impl Queue ===
 
 impl Queue {
-    /// Puts an event in. Where there is no room, the oldest goes; one that would never fit goes
-    /// itself.
-    pub(super) fn push(&self, event: Event) {
+    /// Puts events in, and wakes whoever takes them out once for all of them. Where there is no room,
+    /// the oldest go; one that would never fit goes itself.
+    pub(super) fn push(&self, events: &[Event]) {
         let mut state = self.state();
-        if state.is_closed || event.bytes().len() > MOST_BYTES {
-            state.tally.dropped += 1;
-            return;
-        }
-        state.put += 1;
-        state.bytes += event.bytes().len();
-        state.events.push_back(event);
-        while state.events.len() > MOST_EVENTS || state.bytes > MOST_BYTES {
-            if state.pop().is_some() {
-                state.tally.dropped += 1;
-            }
+        for event in events {
+            state.push(event.clone());
         }
         drop(state);
         self.changed.notify_one();
@@ -139,6 +130,21 @@ impl Queue {
 }
 
 impl State {
+    fn push(&mut self, event: Event) {
+        if self.is_closed || event.bytes().len() > MOST_BYTES {
+            self.tally.dropped += 1;
+            return;
+        }
+        self.put += 1;
+        self.bytes += event.bytes().len();
+        self.events.push_back(event);
+        while self.events.len() > MOST_EVENTS || self.bytes > MOST_BYTES {
+            if self.pop().is_some() {
+                self.tally.dropped += 1;
+            }
+        }
+    }
+
     fn pop(&mut self) -> Option<Event> {
         let event = self.events.pop_front()?;
         self.bytes -= event.bytes().len();
@@ -169,7 +175,7 @@ mod tests {
     #[test]
     fn the_oldest_go_where_there_are_too_many_and_are_counted() {
         let queue = Queue::default();
-        (0..MOST_EVENTS + 7).for_each(|number| queue.push(event(number, 1)));
+        (0..MOST_EVENTS + 7).for_each(|number| queue.push(&[event(number, 1)]));
         let kept: Vec<_> = (7..MOST_EVENTS as u128 + 7).collect();
         assert_eq!(numbers(&queue), kept);
         assert_eq!(queue.tally(), Tally { written: 0, dropped: 7 });
@@ -178,7 +184,7 @@ mod tests {
     #[test]
     fn the_oldest_go_where_they_are_too_big() {
         let queue = Queue::default();
-        (0..4).for_each(|number| queue.push(event(number, MOST_BYTES / 2 - 1)));
+        (0..4).for_each(|number| queue.push(&[event(number, MOST_BYTES / 2 - 1)]));
         assert_eq!(numbers(&queue), [2, 3]);
         assert_eq!(queue.tally().dropped, 2);
     }
@@ -186,9 +192,9 @@ mod tests {
     #[test]
     fn a_closed_queue_takes_nothing_and_says_so() {
         let queue = Queue::default();
-        queue.push(event(1, 1));
+        queue.push(&[event(1, 1)]);
         queue.close();
-        queue.push(event(2, 1));
+        queue.push(&[event(2, 1)]);
         assert_eq!(numbers(&queue), [1]);
         assert_eq!(queue.tally().dropped, 1);
     }
@@ -205,10 +211,10 @@ mod tests {
     async fn what_was_put_in_is_written_when_its_batch_is_counted() {
         let queue = Queue::default();
         queue.written().await; // there is nothing
-        queue.push(event(1, 1));
+        queue.push(&[event(1, 1)]);
         let first = queue.written();
         assert!(matches!(queue.take(Duration::ZERO), Taken::Events(_)));
-        queue.push(event(2, 1));
+        queue.push(&[event(2, 1)]);
         let mut second = std::pin::pin!(queue.written());
         queue.count(Tally { written: 1, dropped: 0 });
         first.await;
@@ -222,11 +228,11 @@ mod tests {
     #[tokio::test]
     async fn an_event_that_was_pushed_out_is_not_written_before_those_ahead_of_it() {
         let queue = Queue::default();
-        queue.push(event(0, 1));
+        queue.push(&[event(0, 1)]);
         assert!(matches!(queue.take(Duration::ZERO), Taken::Events(_)));
-        queue.push(event(1, 1));
+        queue.push(&[event(1, 1)]);
         let mut both = std::pin::pin!(queue.written());
-        (0..MOST_EVENTS).for_each(|number| queue.push(event(number, 1))); // pushes 1 out
+        (0..MOST_EVENTS).for_each(|number| queue.push(&[event(number, 1)])); // pushes 1 out
         let early = tokio::time::timeout(Duration::ZERO, &mut both).await;
         assert!(early.is_err(), "event 0 is still being written");
         queue.count(Tally { written: 1, dropped: 0 });

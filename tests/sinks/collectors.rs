@@ -141,7 +141,7 @@ async fn a_dead_collector_costs_bounded_memory_and_a_bounded_spool() {
     for number in 0..offered {
         let id = Uuid::from_u128(number.into());
         let json = serde_json::json!({ "event_id": id.to_string(), "long": long });
-        sinks.offer(&Event::new(id, json.to_string().into()).unwrap());
+        sinks.offer(&[Event::new(id, json.to_string().into()).unwrap()]);
     }
     until(&sinks, |all| all[0].written + all[0].dropped == offered).await;
     let at = sinks.standings().remove(0);

@@ -1,6 +1,7 @@
 //! Events in files.
 
 use std::fs;
+use std::slice;
 use std::time::Duration;
 
 use thoth::config::settings::SinkPlace;
@@ -40,7 +41,7 @@ async fn who_waits_until_all_is_written_finds_it_in_the_file() {
     let dead = super::http(format!("http://{}", super::fake::collector::nobody()));
     let sinks = sinks(home.path(), &[dead, SinkPlace::File(path.clone())]);
     for (number, event) in events(300).iter().enumerate() {
-        sinks.offer(event);
+        sinks.offer(slice::from_ref(event));
         if number % 100 == 99 {
             sinks.flushed(soon(LONG)).await;
             assert_eq!(written(&path).len(), number + 1);
@@ -56,7 +57,7 @@ async fn processes_share_a_file_without_mixing_lines() {
     let all: Vec<_> = (0..4).map(|_| sinks(home.path(), &place)).collect();
     let events = events(800);
     for (number, event) in events.iter().enumerate() {
-        all[number % 4].offer(event);
+        all[number % 4].offer(slice::from_ref(event));
     }
     for sinks in all {
         sinks.close(soon(LONG)).await;

@@ -15,6 +15,7 @@ mod otlp;
 mod s3;
 
 use std::path::Path;
+use std::slice;
 use std::time::Duration;
 
 use thoth::config::settings::{Friction, SinkPlace, Tls};
@@ -80,7 +81,7 @@ fn sinks_with(home: &Path, places: &[SinkPlace], tls: &Tls, limits: Limits) -> S
 
 fn offer(sinks: &Sinks, events: &[Event]) {
     for event in events {
-        sinks.offer(event);
+        sinks.offer(slice::from_ref(event));
     }
 }
 
