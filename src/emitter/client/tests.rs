@@ -171,7 +171,7 @@ fn many_threads_tell_one_gapless_stream() {
             });
         }
     });
-    drop(client); // which sends what waits
+    client.close_blocking(SOON);
     let events = events(home.path());
     assert_eq!(events.len(), 800);
     for (number, event) in events.iter().enumerate() {
@@ -182,6 +182,18 @@ fn many_threads_tell_one_gapless_stream() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 800);
+}
+
+#[test]
+fn the_last_that_is_dropped_sends_what_waits() {
+    let home = tempfile::tempdir().unwrap();
+    let client = client(home.path());
+    let other = client.clone();
+    client.annotate(Annotation::note("i"));
+    drop(client);
+    other.annotate(Annotation::note("j"));
+    drop(other);
+    assert_eq!(events(home.path()).len(), 2);
 }
 
 #[test]
