@@ -161,10 +161,12 @@ impl<H: Waits> Work<H> {
                     continue;
                 }
                 self.events(|story, random| story.tell(&taken.what, taken.moment, random));
-                thread::yield_now(); // to the loop that relays, where there is one processor for all
             }
             self.offer();
             self.shared.desk().room.settle();
+            // To the loop that relays, where there is one processor for all. Not more often: on a busy
+            // machine, each time costs a turn of everybody else's.
+            thread::yield_now();
         }
         self.publish();
     }
