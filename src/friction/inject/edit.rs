@@ -1,5 +1,6 @@
 //! Edits of one text: what they do not name keeps its bytes.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::friction::event::quote;
@@ -9,13 +10,15 @@ use crate::friction::raw::{Raw, RawObject};
 pub(super) struct Edits<'a> {
     text: &'a [u8],
     edits: Vec<(Range<usize>, Vec<u8>)>,
+    /// Ends of containers that were empty and are no more.
+    filled: BTreeSet<usize>,
 }
 
 // === impl Edits ===
 
 impl<'a> Edits<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { text, edits: Vec::new() }
+        Self { text, edits: Vec::new(), filled: BTreeSet::new() }
     }
 
     /// Whether nothing is to be edited.
@@ -70,8 +73,8 @@ impl<'a> Edits<'a> {
 
     fn add(&mut self, container: Raw<'a>, is_empty: bool, text: &[u8]) {
         let at = self.range_of(container).end - 1;
-        let added = self.edits.iter().any(|(range, _)| *range == (at..at));
-        let comma: &[u8] = if is_empty && !added { b"" } else { b"," };
+        let is_first = is_empty && self.filled.insert(at);
+        let comma: &[u8] = if is_first { b"" } else { b"," };
         self.insert(at, &[comma, text].concat());
     }
 }

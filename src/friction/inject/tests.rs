@@ -256,6 +256,19 @@ fn of_two_tools_of_one_name_only_what_both_got_is_taken_out() {
 }
 
 #[test]
+fn of_a_page_that_names_one_tool_too_often_the_rest_stays_as_it_is() {
+    let tool = r#"{"name":"a","inputSchema":{}}"#;
+    let mut result = format!(r#"{{"tools":[{}"#, format!("{tool},").repeat(9999));
+    result.push_str(r#"{"name":"a","inputSchema":{"properties":{"user_goal":{}}}}]}"#);
+    let mut registry = Registry::default();
+    let page = list(&mut registry, &result, true);
+    let schema = |at: usize| &page["tools"][at]["inputSchema"];
+    assert!(schema(4095)["properties"]["user_goal"].is_object());
+    assert_eq!(schema(4096), &json!({}));
+    assert_eq!(registry.added("a").count(), 0, "no parameter was added to all of them");
+}
+
+#[test]
 fn where_the_mode_is_off_tools_keep_their_bytes() {
     let sent = r#"{"tools":[{"name":"t"},{"name":"u","inputSchema":{ }}]}"#;
     let off = Additions { mode: Mode::Off, ..additions() };

@@ -7,7 +7,8 @@ use super::{Additions, Mode, Param};
 use crate::friction::raw::{Raw, RawObject};
 use crate::gate::json::{Kind, unescape};
 
-/// How many tools are remembered; further ones get no parameters, so that none has to be taken out.
+/// How many tools are remembered, and how many of one page get parameters; further ones get none, so
+/// that none has to be taken out.
 const MOST: usize = 4096;
 
 /// Members of a schema that may refuse a further property, or declare one elsewhere than in
@@ -72,13 +73,18 @@ impl Registry {
         let mut added = 0;
         // A name that stands twice on a page is one tool to most clients, and either to some.
         let mut page: BTreeMap<Box<str>, u8> = BTreeMap::new();
+        let mut room = MOST;
         for tool in tools.elements().filter_map(Raw::object) {
             let name = tool.member("name").filter(|name| name.kind() == Kind::Text);
             let Some(name) = name.map(|name| unescape(name.text())) else { continue };
             if additions.tool_names().any(|own| own == name) {
                 self.taken.insert((*name).into());
-            } else if self.params.contains_key(&*name) || self.params.len() + page.len() < MOST {
-                let bits = params(tool, additions, &mut edits);
+            } else if page.contains_key(&*name)
+                || self.params.contains_key(&*name)
+                || self.params.len() + page.len() < MOST
+            {
+                let bits = if room > 0 { params(tool, additions, &mut edits) } else { 0 };
+                room = room.saturating_sub(1);
                 page.entry((*name).into()).and_modify(|both| *both &= bits).or_insert(bits);
             }
         }
@@ -176,12 +182,14 @@ fn whole_schema(additions: &Additions) -> String {
 /// Whether a schema takes an object and says all about its members in `properties`, so that one
 /// more is welcome.
 fn is_plain(schema: RawObject<'_>) -> bool {
-    let is_object = match schema.member("type") {
-        None => true,
-        Some(word) if word.kind() == Kind::Text => unescape(word.text()) == "object",
-        Some(words) => has_text(words, "object"),
-    };
-    is_object && !CLOSING.iter().any(|name| schema.member(name).is_some())
+    let mut is_object = true;
+    let mut is_closed = false;
+    schema.each(|name, value| match name {
+        "type" if value.kind() == Kind::Text => is_object = unescape(value.text()) == "object",
+        "type" => is_object = has_text(value, "object"),
+        other => is_closed |= CLOSING.contains(&other),
+    });
+    is_object && !is_closed
 }
 
 /// Whether an array has an element that is this text.
