@@ -9,7 +9,7 @@ use crate::friction::raw::{Raw, RawObject};
 /// Edits that are collected in any order, for places that do not overlap.
 pub(super) struct Edits<'a> {
     text: &'a [u8],
-    edits: Vec<(Range<usize>, Vec<u8>)>,
+    changes: Vec<(Range<usize>, Vec<u8>)>,
     /// Ends of containers that were empty and are no more.
     filled: BTreeSet<usize>,
 }
@@ -18,12 +18,12 @@ pub(super) struct Edits<'a> {
 
 impl<'a> Edits<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { text, edits: Vec::new(), filled: BTreeSet::new() }
+        Self { text, changes: Vec::new(), filled: BTreeSet::new() }
     }
 
     /// Whether nothing is to be edited.
     pub(super) fn is_empty(&self) -> bool {
-        self.edits.is_empty()
+        self.changes.is_empty()
     }
 
     /// Where a part of the text stands in it.
@@ -33,11 +33,11 @@ impl<'a> Edits<'a> {
     }
 
     pub(super) fn insert(&mut self, at: usize, text: &[u8]) {
-        self.edits.push((at..at, text.to_vec()));
+        self.changes.push((at..at, text.to_vec()));
     }
 
     pub(super) fn replace(&mut self, range: Range<usize>, text: Vec<u8>) {
-        self.edits.push((range, text));
+        self.changes.push((range, text));
     }
 
     /// Adds a member at the end of an object that is part of the text.
@@ -58,11 +58,11 @@ impl<'a> Edits<'a> {
     /// The text with all edits.
     pub(super) fn apply(mut self) -> Vec<u8> {
         // Stable: what is inserted at one place keeps its order.
-        self.edits.sort_by_key(|(range, _)| range.start);
-        let grown: usize = self.edits.iter().map(|(_, text)| text.len()).sum();
+        self.changes.sort_by_key(|(range, _)| range.start);
+        let grown: usize = self.changes.iter().map(|(_, text)| text.len()).sum();
         let mut out = Vec::with_capacity(self.text.len() + grown);
         let mut done = 0;
-        for (range, text) in &self.edits {
+        for (range, text) in &self.changes {
             out.extend_from_slice(&self.text[done..range.start]);
             out.extend_from_slice(text);
             done = range.end;
