@@ -335,7 +335,7 @@ pub const ALSO: &[Also] = &[
     },
     Also {
         key: "friction",
-        also: &["baton_disabled", "baton_event_sink"],
+        also: &["baton_disabled", "baton_event_sink", "baton_scrub_rules"],
         why: "the first switches events off, and a place that nobody looks at is none",
     },
     Also {
