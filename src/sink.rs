@@ -253,11 +253,12 @@ impl Setup {
                 spool::expire(&home, limits, clock());
             }
         };
+        let place = self.place.to_string();
         let (worker, shipper) = match &self.place {
-            SinkPlace::Stderr => (Worker::start(Stderr, chore)?, None),
+            SinkPlace::Stderr => (Worker::start(place, Stderr, chore)?, None),
             SinkPlace::File(path) => {
                 let file = LogFile::new(path.clone(), Rotation::default());
-                (Worker::start(file, chore)?, None)
+                (Worker::start(place, file, chore)?, None)
             }
             SinkPlace::Http(_) => self.start_collector(chore)?,
             #[cfg(feature = "otlp")]
@@ -273,7 +274,8 @@ impl Setup {
         chore: impl Fn() + Send + 'static,
     ) -> std::io::Result<(Worker, Option<Shipper>)> {
         let shipper = Shipper::start(self.clone())?;
-        let worker = Worker::start(Spooled::new(self.clone(), shipper.bell()), chore)?;
+        let spooled = Spooled::new(self.clone(), shipper.bell());
+        let worker = Worker::start(self.place.to_string(), spooled, chore)?;
         Ok((worker, Some(shipper)))
     }
 

@@ -52,8 +52,8 @@ const OURS: [&str; 1] = ["--friction"];
 ///
 /// The server of this name is started through thoth as it would be by the client, under the same
 /// policies, with friction events on. The agent is given a plan and a configuration with this one
-/// server. Its whole output goes to a private directory, which is removed at the end; it stays where
-/// no event came, and then this says where it is.
+/// server. What it prints goes to a private directory, which is removed at the end; it stays where
+/// no event came, and then this says where it is. Its standard error is passed through.
 ///
 /// Exit status: 0 the report is written, also where the time was up; 1 no event came; 64 the command
 /// line; 78 there is no such server, or it cannot be started by a command; 126 or 127 the agent

@@ -3,12 +3,13 @@
 //! # Invariants
 //!
 //! - A batch is one write to a file opened for appending, so lines of different processes do not mix.
-//! - Part of a line, which a full disk may leave, is ended before the next one begins.
+//! - Part of a line, which a full disk or a process that was killed may leave, is ended before the
+//!   next one begins.
 //! - Whoever rotates holds the file's lock, and renames only the file that has the name; who writes
 //!   to one that has lost its name opens the new one. On a file system without locks, nobody rotates.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::Event;
@@ -51,26 +52,37 @@ impl LogFile {
     fn append(&mut self) -> io::Result<()> {
         let mut file = match self.file.take().filter(|file| has_name(file, &self.path)) {
             Some(file) => file,
-            None => open(&self.path)?,
+            None => self.open_and_look()?,
         };
         if file.metadata()?.len() >= self.rotation.bytes
             && rotate(&file, &self.path, self.rotation)?
         {
-            file = open(&self.path)?;
+            file = self.open_and_look()?;
         }
-        let written = file.write_all(&self.lines);
+        let written = self.write_to(&mut file);
         self.is_torn = written.is_err();
         self.file = Some(file);
         written
+    }
+
+    /// Opens the file, and looks how whoever wrote to it before has left it.
+    fn open_and_look(&mut self) -> io::Result<File> {
+        let file = open(&self.path)?;
+        self.is_torn = ends_within_a_line(&self.path, &file);
+        Ok(file)
+    }
+
+    fn write_to(&mut self, file: &mut File) -> io::Result<()> {
+        if self.is_torn {
+            self.lines.insert(0, b'\n');
+        }
+        file.write_all(&self.lines)
     }
 }
 
 impl Medium for LogFile {
     fn write(&mut self, events: &[Event]) -> (usize, io::Result<()>) {
         self.lines.clear();
-        if self.is_torn {
-            self.lines.push(b'\n');
-        }
         for event in events {
             self.lines.extend_from_slice(event.bytes());
             self.lines.push(b'\n');
@@ -93,6 +105,20 @@ fn open(path: &Path) -> io::Result<File> {
     }
     keep_private(&file, &facts)?;
     Ok(file)
+}
+
+/// Whether a file that was there before ends with part of a line, as a process that was killed or a
+/// full disk leaves it. One that we may only append to is taken to be whole.
+fn ends_within_a_line(path: &Path, file: &File) -> bool {
+    let last = || -> io::Result<u8> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        Ok(last[0])
+    };
+    let is_empty = file.metadata().map_or(true, |facts| facts.len() == 0);
+    !is_empty && last().is_ok_and(|last| last != b'\n')
 }
 
 /// Puts the file aside. Whether this process did, or somebody else just has.
@@ -268,9 +294,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let mut log = log(home.path());
         fs::write(&log.path, "{\"torn").unwrap();
-        log.is_torn = true;
         log.write(&[event(1)]).1.unwrap();
-        assert_eq!(fs::read_to_string(&log.path).unwrap(), "{\"torn\n000000001\n");
+        log.is_torn = true; // as after a write that failed
+        log.write(&[event(2)]).1.unwrap();
+        let text = fs::read_to_string(&log.path).unwrap();
+        assert_eq!(text, "{\"torn\n000000001\n\n000000002\n");
     }
 
     #[cfg(target_os = "linux")]

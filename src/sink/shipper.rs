@@ -50,6 +50,8 @@ pub(super) struct Bell(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// What the log calls where events go.
+    place: String,
     /// Rung when there is something new: events, or that it is over.
     bell: Notify,
     is_closing: AtomicBool,
@@ -65,7 +67,13 @@ struct Shipping {
     setup: Setup,
     rhythm: Rhythm,
     strikes: Strikes,
+    refusal: Refusal,
 }
+
+/// Why events were not wanted, as it was said last: a collector that wants none says so for each of
+/// them, and the log shall not.
+#[derive(Default)]
+struct Refusal(Option<String>);
 
 /// How often each event failed while others were taken.
 #[derive(Default)]
@@ -77,6 +85,8 @@ struct Round {
     taken: HashSet<Uuid>,
     unwanted: HashSet<Uuid>,
     failed: Vec<Uuid>,
+    /// Why the last of those that are unwanted is.
+    refusal: Option<String>,
     why: Option<String>,
     retry_after: Option<Duration>,
 }
@@ -86,9 +96,10 @@ struct Round {
 impl Shipper {
     /// Starts the thread, which does nothing before its bell is rung.
     pub(super) fn start(setup: Setup) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let (rhythm, strikes) = Default::default();
-        let shipping = Shipping { shared: Arc::clone(&shared), setup, rhythm, strikes };
+        let place = setup.place.to_string();
+        let shared = Arc::new(Shared { place, ..Shared::default() });
+        let (rhythm, strikes, refusal) = Default::default();
+        let shipping = Shipping { shared: Arc::clone(&shared), setup, rhythm, strikes, refusal };
         let (at_end, end) = watch::channel(());
         let stop = CancellationToken::new();
         let stopped = stop.clone();
@@ -165,7 +176,7 @@ impl Shared {
     fn says(&self, trouble: Option<String>) {
         let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if let (None, Some(why)) = (&*known, &trouble) {
-            tracing::info!(why, "friction events wait in the spool");
+            tracing::info!(place = self.place, why, "friction events wait in the spool");
         }
         *known = trouble;
     }
@@ -267,6 +278,14 @@ impl Shipping {
             round.note(id, fate);
         }
         self.shared.delivered.fetch_add(round.taken.len() as u64, Ordering::Relaxed);
+        if let Some(why) = self.refusal.news(&round) {
+            let place = &self.shared.place;
+            tracing::warn!(
+                place,
+                why,
+                "friction events are not wanted, and lost; this is said once"
+            );
+        }
         for id in self.strikes.judge(&round) {
             tracing::warn!(%id, "a friction event is given up: the collector fails on it");
             round.unwanted.insert(id);
@@ -292,6 +311,17 @@ impl Strikes {
     }
 }
 
+// === impl Refusal ===
+
+impl Refusal {
+    /// Why events of this round were not wanted, unless that is known from earlier ones.
+    fn news(&mut self, round: &Round) -> Option<String> {
+        let why = round.refusal.clone().filter(|why| self.0.as_ref() != Some(why))?;
+        self.0 = Some(why.clone());
+        Some(why)
+    }
+}
+
 // === impl Round ===
 
 impl Round {
@@ -301,8 +331,9 @@ impl Round {
                 self.taken.insert(id);
             }
             Fate::Unwanted(why) => {
-                tracing::warn!(%id, why, "a friction event is not wanted");
+                tracing::debug!(%id, why, "a friction event is not wanted");
                 self.unwanted.insert(id);
+                self.refusal = Some(why);
             }
             Fate::Later { why, retry_after } => {
                 self.failed.push(id);
@@ -358,6 +389,20 @@ mod tests {
         for _ in 0..10 * PATIENCE {
             assert!(strikes.judge(&round(&[], &[1, 2, 3])).is_empty());
         }
+    }
+
+    #[test]
+    fn why_events_are_not_wanted_is_said_once_for_each_reason() {
+        let refused = |number: u128, why: &str| {
+            let mut round = round(&[], &[]);
+            round.note(Uuid::from_u128(number), Fate::Unwanted(why.to_owned()));
+            round
+        };
+        let mut refusal = Refusal::default();
+        assert_eq!(refusal.news(&refused(1, "400")).as_deref(), Some("400"));
+        assert_eq!(refusal.news(&refused(2, "400")), None);
+        assert_eq!(refusal.news(&round(&[3], &[])), None, "others are wanted");
+        assert_eq!(refusal.news(&refused(4, "413")).as_deref(), Some("413"));
     }
 
     #[test]

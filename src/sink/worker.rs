@@ -61,7 +61,9 @@ pub(super) struct Spooled {
 
 impl Worker {
     /// Starts the thread. It does its chore after the first events, and whenever it is quiet for long.
+    /// `place` is what the log calls where it writes to.
     pub(super) fn start(
+        place: String,
         medium: impl Medium,
         chore: impl Fn() + Send + 'static,
     ) -> io::Result<Self> {
@@ -70,7 +72,7 @@ impl Worker {
         let of_thread = Arc::clone(&queue);
         thread::Builder::new().name("sink".to_owned()).spawn(move || {
             let _at_end = at_end;
-            work(&of_thread, medium, chore);
+            work(&place, &of_thread, medium, chore);
         })?;
         Ok(Self { _closes: Closes(Arc::clone(&queue)), queue, end })
     }
@@ -87,7 +89,7 @@ impl Worker {
     }
 }
 
-fn work(queue: &Queue, mut medium: impl Medium, chore: impl Fn()) {
+fn work(place: &str, queue: &Queue, mut medium: impl Medium, chore: impl Fn()) {
     let (mut is_first, mut is_failing) = (true, false);
     loop {
         let events = match queue.take(QUIET) {
@@ -104,6 +106,7 @@ fn work(queue: &Queue, mut medium: impl Medium, chore: impl Fn()) {
         queue.count(Tally { written: count, dropped: all - count });
         if let (Err(error), false) = (&written, is_failing) {
             tracing::warn!(
+                place,
                 error = error as &dyn std::error::Error,
                 "friction events are lost; this is said once until it works again"
             );

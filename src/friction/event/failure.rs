@@ -96,9 +96,10 @@ impl<'a> Failure<'a> {
             Unanswered::IdReused => {
                 ("proxy_request_id_reused", "the id belongs to a request that is still open")
             }
-            Unanswered::IdInvalid => {
-                ("proxy_request_id_invalid", "the request's id is neither a string nor a number")
-            }
+            Unanswered::IdInvalid => (
+                "proxy_request_id_invalid",
+                "the request's id is not one that can be forwarded: a string, or a whole number",
+            ),
         };
         Self { error_type: error_type.into(), body: body.into(), kind: None }
     }

@@ -178,11 +178,17 @@ fn every_way_to_end_is_told() {
         ),
         (
             refused(-32600, Some("bad_id")),
-            failed("proxy_request_id_invalid", "the request's id is neither a string nor a number"),
+            failed(
+                "proxy_request_id_invalid",
+                "the request's id is not one that can be forwarded: a string, or a whole number",
+            ),
         ),
         (
             refused(-32600, Some("call_without_id")),
-            failed("proxy_request_id_invalid", "the request's id is neither a string nor a number"),
+            failed(
+                "proxy_request_id_invalid",
+                "the request's id is not one that can be forwarded: a string, or a whole number",
+            ),
         ),
         (refused(-32603, None), failed("-32603", "rule `r` blocks it")),
         (
