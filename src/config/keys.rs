@@ -336,7 +336,7 @@ pub const ALSO: &[Also] = &[
     Also {
         key: "friction",
         also: &["baton_disabled", "baton_event_sink", "baton_scrub_rules"],
-        why: "the first switches events off, and a place that nobody looks at is none",
+        why: "the first switches events off, a place that nobody looks at is none, and other rules leave in what yours take out",
     },
     Also {
         key: "baton_disabled",
