@@ -13,6 +13,8 @@ use std::fmt::Write as _;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
+use crate::gate::json::MAX_DEPTH;
+
 /// What a server offers, as it sent it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Offer<'a> {
@@ -38,17 +40,17 @@ impl Offer<'_> {
 
     fn canonical(&self) -> Option<String> {
         let mut out = String::from("{\"capabilities\":");
-        write(&mut out, self.capabilities.unwrap_or(b"null"))?;
+        write(&mut out, self.capabilities.unwrap_or(b"null"), MAX_DEPTH)?;
         out.push_str(",\"instructions\":");
-        write(&mut out, self.instructions.unwrap_or(b"null"))?;
+        write(&mut out, self.instructions.unwrap_or(b"null"), MAX_DEPTH)?;
         out.push_str(",\"server_info\":");
-        write(&mut out, self.server_info.unwrap_or(b"null"))?;
+        write(&mut out, self.server_info.unwrap_or(b"null"), MAX_DEPTH)?;
         out.push_str(",\"tools\":[");
         for (nth, tool) in self.tools.iter().enumerate() {
             if nth > 0 {
                 out.push(',');
             }
-            write(&mut out, tool)?;
+            write(&mut out, tool, MAX_DEPTH)?;
         }
         out.push_str("]}");
         Some(out)
@@ -58,13 +60,15 @@ impl Offer<'_> {
 /// The canonical text of one value: equal for equal values; `None` where it is not strict JSON.
 pub(in crate::friction) fn canonical(text: &[u8]) -> Option<String> {
     let mut out = String::with_capacity(text.len());
-    write(&mut out, text)?;
+    write(&mut out, text, MAX_DEPTH)?;
     Some(out)
 }
 
-/// Writes the canonical text of one value. Each level reads what is below it anew; what could be
-/// deep enough for that to matter is not read at all (`serde_json` stops at 128 levels).
-fn write(out: &mut String, text: &[u8]) -> Option<()> {
+/// Writes the canonical text of one value that has at most so many levels; `None` for a deeper one,
+/// which could use up the thread's stack: `serde_json` counts no levels of what it reads as raw. Each
+/// level reads what is below it anew.
+fn write(out: &mut String, text: &[u8], levels: usize) -> Option<()> {
+    let below = levels.checked_sub(1)?;
     let raw: &RawValue = serde_json::from_slice(text).ok()?;
     let text = raw.get();
     match text.as_bytes().first()? {
@@ -77,7 +81,7 @@ fn write(out: &mut String, text: &[u8]) -> Option<()> {
                 }
                 quote(out, name);
                 out.push(':');
-                write(out, value.get().as_bytes())?;
+                write(out, value.get().as_bytes(), below)?;
             }
             out.push('}');
         }
@@ -88,7 +92,7 @@ fn write(out: &mut String, text: &[u8]) -> Option<()> {
                 if nth > 0 {
                     out.push(',');
                 }
-                write(out, element.get().as_bytes())?;
+                write(out, element.get().as_bytes(), below)?;
             }
             out.push(']');
         }
@@ -158,6 +162,16 @@ mod tests {
     use super::*;
 
     /// The vectors of baton-proxy.
+    #[test]
+    fn an_offer_of_too_many_levels_has_no_hash() {
+        let nested = |deep| ["[".repeat(deep), "]".repeat(deep)].concat();
+        for (deep, is_hashed) in [(1, true), (127, true), (128, false), (1_000_000, false)] {
+            let tool = nested(deep);
+            let offer = Offer { tools: &[tool.as_bytes()], ..Offer::default() };
+            assert_eq!(offer.hash().is_some(), is_hashed, "{deep}");
+        }
+    }
+
     #[test]
     fn the_published_hashes_come_out() {
         let nothing = Offer::default();
