@@ -15,7 +15,7 @@ pub const MOST_EVENTS: usize = 10_000;
 pub const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// The most bytes that are taken out at once, give or take an event.
-const BATCH: usize = 1024 * 1024;
+const BATCH: usize = 256 * 1024;
 
 /// Events on their way to one thread.
 #[derive(Debug, Default)]
