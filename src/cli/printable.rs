@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::friction::report::text::is_active;
+
 /// Shows text on one line, with `\u{1b}` in place of what is not to be seen: control characters
 /// (of C0, DEL and C1), line and paragraph separators, and what turns or hides the text around it.
 ///
@@ -20,22 +22,6 @@ impl fmt::Display for Printable<'_> {
         }
         Ok(())
     }
-}
-
-fn is_active(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 #[cfg(test)]
