@@ -65,7 +65,7 @@ async fn the_example_tells_what_it_does() {
 
 /// A program that tells by its environment alone.
 #[test]
-#[ignore = "run by others here, in a process of its own"]
+#[ignore = "no test but a program: `run` starts it as a process of its own, for each test of the environment"]
 fn program() {
     match Client::from_env() {
         Ok(client) => {

@@ -16,7 +16,7 @@ pub(crate) const CONFIG: &str = "FAKE_AGENT";
 pub(crate) const SCRIPT: &str = "FAKE_SCRIPT";
 
 #[test]
-#[ignore = "the tests of scan run it in a process of its own, as their agent"]
+#[ignore = "no test but an agent: the tests of `scan` start it as a process of its own, through its command line"]
 fn acts() {
     let Some(path) = given(CONFIG) else { return };
     let config: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();

@@ -43,7 +43,7 @@ pub(crate) fn given(name: &str) -> Option<String> {
 }
 
 #[test]
-#[ignore = "the other tests run it in a process of its own, as their server"]
+#[ignore = "no test but an MCP server: every session of these tests starts it as a process of its own"]
 fn serves() {
     let Some(kind) = given(KIND) else { return }; // run by a person: nobody would ask anything
     let kind = match &*kind {

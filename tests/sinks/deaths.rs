@@ -47,7 +47,7 @@ fn spool(home: &Path) -> Spool {
 }
 
 #[test]
-#[ignore = "the test below runs it in a process of its own, and kills it"]
+#[ignore = "no test but a process: `whoever_is_killed_what_was_taken_comes_out_once` starts and kills it"]
 fn writes_until_it_is_killed() {
     if !Path::new(HERE).exists() {
         return; // run by a person: nobody would kill it
@@ -95,7 +95,7 @@ fn whoever_is_killed_what_was_taken_comes_out_once() {
 }
 
 #[tokio::test]
-#[ignore = "the test below runs it in a process of its own, and kills it"]
+#[ignore = "no test but a process: `whoever_is_killed_while_it_sends_what_was_taken_arrives` starts and kills it"]
 async fn sends_until_it_is_killed() {
     let Ok(url) = fs::read_to_string(COLLECTOR) else {
         return; // run by a person: nobody would kill it
@@ -139,7 +139,7 @@ async fn whoever_is_killed_while_it_sends_what_was_taken_arrives() {
 }
 
 #[tokio::test]
-#[ignore = "the test below runs it in a process of its own"]
+#[ignore = "no test but a process: `on_standard_error_every_event_is_a_line` starts it and reads its stderr"]
 async fn talks_to_whoever_listens() {
     if Path::new(HEARD).exists() {
         let sinks = sinks(Path::new("."), &[SinkPlace::Stderr]);
@@ -160,7 +160,7 @@ fn on_standard_error_every_event_is_a_line() {
 }
 
 #[tokio::test]
-#[ignore = "the test below runs it in a process of its own"]
+#[ignore = "no test but a process: `standard_error_that_nobody_reads_keeps_neither_a_file_nor_the_end_waiting` starts it"]
 async fn talks_although_nobody_listens() {
     if !Path::new(UNHEARD).exists() {
         return; // run by a person: somebody might listen

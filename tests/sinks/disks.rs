@@ -16,7 +16,7 @@ use super::{LONG, event, http, offer, sinks_with, soon, until};
 const SMALL: &str = "small";
 
 #[tokio::test]
-#[ignore = "the test below runs it on a small disk"]
+#[ignore = "no test but a process: `a_full_disk_costs_what_does_not_fit_is_counted_and_is_over_when_there_is_room` starts it"]
 async fn writes_to_a_full_disk_and_goes_on_when_there_is_room() {
     if !Path::new(SMALL).exists() {
         return; // run by a person: the disk is big
@@ -54,7 +54,7 @@ async fn writes_to_a_full_disk_and_goes_on_when_there_is_room() {
 
 /// As root, or where users may have namespaces of their own.
 #[test]
-#[ignore = "needs root, or user namespaces, for a small disk: `.ci/run` runs it"]
+#[ignore = "mounts a small disk, for which it needs root or user namespaces: `.ci/run` runs it"]
 fn a_full_disk_costs_what_does_not_fit_is_counted_and_is_over_when_there_is_room() {
     let home = tempfile::tempdir().unwrap();
     let script = r#"mount -t tmpfs -o size=1m,mode=0700 tmpfs "$1" && cd "$1" && touch small &&
