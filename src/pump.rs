@@ -220,8 +220,11 @@ impl<A: Ask> Pump<A> {
                     self.closing = Some(Instant::now() + patience);
                 }
                 Effect::EndServer => self.over = true,
+                Effect::Hold(stepped_up) => self.questions.hold(*stepped_up),
                 Effect::Note(note) => log(&note),
                 Effect::Record(record) => self.outcomes.push_back(record),
+                Effect::Release(hold) => self.questions.release(hold),
+                Effect::Reply(hold, reply) => self.questions.reply(hold, reply),
                 Effect::Report(ticket) => self.questions.report(ticket),
                 Effect::Tell(happening) => recorder.happened(*happening),
                 Effect::ToClient(line) => self.to_client.push(line),

@@ -38,7 +38,7 @@ use crate::clients::scan::Expected;
 use crate::clients::table::Places;
 use crate::config::flags::RunFlags;
 use crate::config::layers::Layers;
-use crate::config::settings::{Config, StepUp};
+use crate::config::settings::Config;
 use crate::config::variables::Env;
 use crate::config::{self, Reading};
 use crate::credential::GRACE;
@@ -46,7 +46,7 @@ use crate::endpoint::sidecar::{Contact, Decisions, Policy, Sidecar};
 use crate::enforcer::Enforcer;
 use crate::gate::decide::Rules;
 use crate::gate::session::{Session, Settings};
-use crate::gate::verdict::{Answer, Hold, Question, Verdict};
+use crate::gate::verdict::{Answer, Effect, Hold, Question, Reply, SteppedUp, Verdict};
 use crate::journal::{Header, Journal};
 use crate::machine::{Machine, clock};
 use crate::preflight::{self, Facts, Kind};
@@ -232,6 +232,14 @@ impl Ask for Others {
         answer
     }
 
+    async fn hold(&self, stepped_up: SteppedUp) -> Answer {
+        Answer::Said(Verdict { effect: Effect::StepUp(None), grounds: stepped_up.grounds })
+    }
+
+    async fn release(&self, _: Hold) {}
+
+    async fn reply(&self, _: Hold, _: Reply) {}
+
     async fn report(&self) -> String {
         match &self.reporter {
             Some(reporter) => reporter.report().await,
@@ -388,7 +396,7 @@ fn settings(config: &Config) -> Settings {
         rules: Rules {
             mode: config.mode,
             outage: enforcer.map(|enforcer| enforcer.outage).unwrap_or_default(),
-            wait: enforcer.is_some_and(|enforcer| enforcer.step_up == StepUp::Wait),
+            step_up: enforcer.map(|enforcer| enforcer.step_up).unwrap_or_default(),
         },
         denial: config.denial,
         remote: enforcer.is_some(),

@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 
 use super::friction::Switch;
 use super::friction::added::Tenant;
-use super::settings::{Enrollment, Environment, LogFormat, LogLevel, Pin, StepUp};
+use super::settings::{Enrollment, Environment, LogFormat, LogLevel, Pin};
 use crate::friction::event::Wire;
 use crate::friction::inject;
 use crate::gate::answer::Denial;
-use crate::gate::decide::{Mode, Outage};
+use crate::gate::decide::{Mode, Outage, StepUp};
 
 /// What is wrong with a value, and what to do about it. Fixed text: it cannot hold the value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -15,7 +15,7 @@ use crate::friction::event::{Principal, Wire};
 use crate::friction::inject::Additions;
 use crate::friction::scrub::custom::Custom;
 use crate::gate::answer::Denial;
-use crate::gate::decide::{Mode, Outage};
+use crate::gate::decide::{Mode, Outage, StepUp};
 use crate::policy::Pack;
 
 /// Everything `thoth run` was told.
@@ -120,16 +120,6 @@ pub struct Enforcer {
     pub step_up_wait: Duration,
     /// Optional members of the question, sent as they were given.
     pub context: RequestContext,
-}
-
-/// What happens to a step-up with a hold token.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum StepUp {
-    /// It is answered at once with -32002 and the token.
-    #[default]
-    Return,
-    /// The call waits until a person has answered.
-    Wait,
 }
 
 /// Optional members of an enforcement request; see `thoth-wire` §1.1 for their names.

@@ -17,13 +17,13 @@ use proptest::prelude::*;
 use super::flags::RunFlags;
 use super::layers::Layers;
 use super::settings::{
-    Config, Environment, Journal, Log, LogFormat, LogLevel, Pin, Preflight, StepUp, Tls,
+    Config, Environment, Journal, Log, LogFormat, LogLevel, Pin, Preflight, Tls,
 };
 use super::variables::{ALL, Env, Used};
 use super::{InvalidConfig, Origin, Reading, read};
 use crate::credential::Credential;
 use crate::gate::answer::Denial;
-use crate::gate::decide::{Mode, Outage};
+use crate::gate::decide::{Mode, Outage, StepUp};
 use crate::secret::fingerprint;
 
 const URL: (&str, &str) = ("THOTH_ENFORCER_URL", "https://e.example");

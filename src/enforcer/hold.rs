@@ -152,6 +152,7 @@ pub(super) fn timed_out(waited: Duration) -> Verdict {
 mod tests {
     use super::*;
     use crate::enforcer::wire::Hint;
+    use crate::gate::verdict::Keeper;
 
     const GRACE: Duration = Duration::from_secs(5);
 
@@ -165,6 +166,7 @@ mod tests {
             approval_url: None,
             expires_at: expires_at.map(str::to_owned),
             timeout: timeout.map(Duration::from_secs),
+            keeper: Keeper::Enforcer,
         }
     }
 

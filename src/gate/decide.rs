@@ -99,8 +99,24 @@ pub struct Rules {
     pub mode: Mode,
     /// What an enforcer's silence means.
     pub outage: Outage,
-    /// Whether a step-up with a hold waits for its answer inside the call.
-    pub wait: bool,
+    /// What becomes of a step-up with a hold.
+    pub step_up: StepUp,
+}
+
+/// What happens to a call that a person must agree to, where there is a hold to agree to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum StepUp {
+    /// It is answered at once with -32002 and the token.
+    #[default]
+    Return,
+    /// It waits until a person has answered, for a time.
+    Wait,
+    /// The person at the client is asked, where the rule and the client let them be; else as
+    /// [`StepUp::Return`].
+    Elicit,
+    /// The person at the client is asked, where the rule and the client let them be, and it waits
+    /// for whoever answers first, for a time.
+    Auto,
 }
 
 /// What was asked about a call, and what came back.
@@ -131,7 +147,9 @@ pub fn decide(ticket: Ticket, rules: Rules, opinions: Opinions) -> Ruling {
         (Mode::Observe, _) => (permit(Basis::Observed, None), Basis::Observed),
         (_, Effect::Allow) => (permit(basis, None), basis),
         (_, Effect::Modify(arguments)) => (permit(basis, Some(arguments.clone())), basis),
-        (_, Effect::StepUp(Some(hold))) if rules.wait => (Decision::Hold(hold.clone()), basis),
+        (_, Effect::StepUp(Some(hold))) if rules.step_up.waits() => {
+            (Decision::Hold(hold.clone()), basis)
+        }
         (_, Effect::StepUp(_) | Effect::Defer(_) | Effect::Block) => (Decision::Refuse, basis),
     };
     Ruling { decision, verdict, basis, modified }
@@ -255,6 +273,18 @@ impl Basis {
             Self::Ordered => "ordered",
             Self::Outage => "outage",
             Self::Rules => "rules",
+        }
+    }
+}
+
+// === impl StepUp ===
+
+impl StepUp {
+    /// Whether a held call may wait for its answer.
+    pub fn waits(self) -> bool {
+        match self {
+            Self::Wait | Self::Auto => true,
+            Self::Return | Self::Elicit => false,
         }
     }
 }

@@ -33,7 +33,7 @@ use super::message::client::{self, Request, Unreadable};
 use super::message::{Call, Outbound, RequestId, overlong_id};
 use super::record::{End, Outcome, Record, Recorder, Ticket};
 use super::tools::Tools;
-use super::verdict::{Answer, Calls, Hold, Judge, Question};
+use super::verdict::{Answer, Calls, Hold, Judge, Question, Reply, SteppedUp};
 use super::waiting::{Forwarded, NoRoom, Open, Requested, Requests};
 
 /// How long the server's input stays open after the client has closed its end, while answers are
@@ -69,6 +69,9 @@ pub enum Input {
 pub enum Effect {
     /// Ask the enforcer; its answer comes back as [`Input::Asked`].
     Ask(Question),
+    /// Let the local rules' step-up be held by this sidecar; what it says comes back as
+    /// [`Input::Asked`].
+    Hold(Box<SteppedUp>),
     /// Close the server's input: nothing will be written to it any more.
     CloseServer,
     /// End the server: nothing it could still say is waited for. Its input was closed before.
@@ -81,6 +84,11 @@ pub enum Effect {
     Report(Ticket),
     /// Tell what happened, at once.
     Tell(Box<Happening>),
+    /// Nobody will make this call any more: what was held for it is withdrawn, and a later yes lets
+    /// nothing happen.
+    Release(Hold),
+    /// Pass on what a person has answered inside the client.
+    Reply(Hold, Reply),
     /// Write a line to the client.
     ToClient(Bytes),
     /// Write a line to the server.

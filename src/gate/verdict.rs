@@ -62,6 +62,29 @@ pub struct Question {
     pub arguments: Bytes,
     /// Names of the calls already forwarded, oldest first, at most [`Calls::KEPT`].
     pub calls_so_far: Vec<Arc<str>>,
+    /// The text of the tool's `annotations` from `tools/list`, where the server gave any.
+    pub annotations: Option<Arc<str>>,
+    /// What a person has answered about this call inside the client, before it was made again: it
+    /// is passed on first.
+    pub reply: Option<(Hold, Reply)>,
+}
+
+/// A call that the local rules let pass only if a person agrees: what its hold is made of.
+#[derive(Clone, Debug)]
+pub struct SteppedUp {
+    /// The call.
+    pub question: Question,
+    /// Why a person is to agree.
+    pub grounds: Grounds,
+}
+
+/// What a person answered about a hold inside the client, where whoever made the call may do so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reply {
+    /// The call may be made.
+    Approve,
+    /// It may not.
+    Deny,
 }
 
 /// How asking a remote enforcer ended.
@@ -117,6 +140,8 @@ pub struct Grounds {
     pub risk_score: Option<f64>,
     /// The trace the decision belongs to.
     pub trace_id: Option<String>,
+    /// For a step-up: whether whoever made the call may agree to it; `None` where nobody said.
+    pub self_approval: Option<bool>,
 }
 
 /// Which text of which policy decided.
@@ -141,6 +166,18 @@ pub struct Hold {
     pub expires_at: Option<String>,
     /// How long the enforcer keeps it open.
     pub timeout: Option<Duration>,
+    /// Who keeps it.
+    pub keeper: Keeper,
+}
+
+/// Who keeps a hold until a person has answered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Keeper {
+    /// The remote enforcer.
+    #[default]
+    Enforcer,
+    /// This sidecar, for the local rules.
+    Sidecar,
 }
 
 /// The arguments a MODIFY puts in place of a call's own: the text of one JSON object.

@@ -268,7 +268,23 @@ impl Voices<'_> {
         grounds.reason = Some(reasons.join("; "));
         grounds.reason_code = Some(code.to_owned());
         grounds.policy = self.matched.first().map(|(policy, _)| policy.reference.clone());
+        grounds.self_approval = self.self_approval();
         grounds
+    }
+
+    /// Whether all step-ups among the rules let whoever made the call agree to it; one that forbids it
+    /// is enough.
+    fn self_approval(&self) -> Option<bool> {
+        let said = self.matched.iter().filter_map(|(_, rule)| match rule.action {
+            Action::StepUp { self_approval } => Some(self_approval),
+            Action::Allow | Action::Block | Action::Defer { .. } | Action::Modify(_) => None,
+        });
+        said.reduce(|one, other| match (one, other) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (Some(true), Some(true)) => Some(true),
+            _ => None,
+        })
+        .flatten()
     }
 
     fn retry_after(&self) -> Option<std::time::Duration> {

@@ -6,12 +6,14 @@
 //!   answer that blocks, or a report that says so.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::time::timeout;
 
 use crate::gate::record::Ticket;
 use crate::gate::session::Input;
-use crate::gate::verdict::{Answer, Hold, Question, Verdict};
+use crate::gate::verdict::{Answer, Hold, Question, Reply, SteppedUp, Verdict};
 
 /// Who is asked: the enforcer about calls, whoever keeps the session's story for a report; or a table
 /// in tests. What a session does not ask for ([`Settings::remote`](crate::gate::session::Settings),
@@ -21,6 +23,15 @@ use crate::gate::verdict::{Answer, Hold, Question, Verdict};
 pub trait Ask: Clone + Send + 'static {
     /// Asks about one call.
     fn ask(&self, question: Question) -> impl Future<Output = Answer> + Send;
+    /// Lets a call that the local rules step up be held by this sidecar. Says a step-up with its hold,
+    /// an allow where a person has agreed to this very call before, a block where one has refused it,
+    /// or a step-up without a hold where nobody can be asked.
+    fn hold(&self, stepped_up: SteppedUp) -> impl Future<Output = Answer> + Send;
+    /// Tells the hold's keeper that nobody will make its call any more. Best effort.
+    fn release(&self, hold: Hold) -> impl Future<Output = ()> + Send;
+    /// Tells the hold's keeper what a person has answered inside the client. Best effort: whoever
+    /// waits for the hold learns what came of it.
+    fn reply(&self, hold: Hold, reply: Reply) -> impl Future<Output = ()> + Send;
     /// Makes a report on the session so far, for the agent.
     fn report(&self) -> impl Future<Output = String> + Send;
     /// Waits until a person has answered about a held call.
@@ -35,7 +46,15 @@ pub(super) struct Questions<A> {
     /// What each task's end is, should it panic.
     failures: BTreeMap<Id, Failure>,
     handles: BTreeMap<Ticket, AbortHandle>,
+    /// What is told to keepers of holds; nothing comes back.
+    words: JoinSet<()>,
 }
+
+/// How many words to keepers of holds may be under way at once; further ones are not said.
+const MOST_WORDS: usize = 64;
+
+/// How long they are waited for at the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What becomes of a task that panics.
 #[derive(Debug)]
@@ -50,13 +69,35 @@ enum Failure {
 
 impl<A: Ask> Questions<A> {
     pub(super) fn new(asker: A) -> Self {
-        Self { asker, tasks: JoinSet::new(), failures: BTreeMap::new(), handles: BTreeMap::new() }
+        Self {
+            asker,
+            tasks: JoinSet::new(),
+            failures: BTreeMap::new(),
+            handles: BTreeMap::new(),
+            words: JoinSet::new(),
+        }
     }
 
     pub(super) fn ask(&mut self, question: Question) {
         let (asker, ticket) = (self.asker.clone(), question.ticket);
         let task = async move { Input::Asked(ticket, asker.ask(question).await) };
         self.spawn(Failure::Blocks(ticket), task);
+    }
+
+    pub(super) fn hold(&mut self, stepped_up: SteppedUp) {
+        let (asker, ticket) = (self.asker.clone(), stepped_up.question.ticket);
+        let task = async move { Input::Asked(ticket, asker.hold(stepped_up).await) };
+        self.spawn(Failure::Blocks(ticket), task);
+    }
+
+    pub(super) fn release(&mut self, hold: Hold) {
+        let asker = self.asker.clone();
+        self.say(async move { asker.release(hold).await });
+    }
+
+    pub(super) fn reply(&mut self, hold: Hold, reply: Reply) {
+        let asker = self.asker.clone();
+        self.say(async move { asker.reply(hold, reply).await });
     }
 
     pub(super) fn report(&mut self, ticket: Ticket) {
@@ -103,6 +144,16 @@ impl<A: Ask> Questions<A> {
 
     pub(super) async fn end(&mut self) {
         self.tasks.shutdown().await;
+        let _ =
+            timeout(LAST_WORDS, async { while self.words.join_next().await.is_some() {} }).await;
+        self.words.shutdown().await;
+    }
+
+    fn say(&mut self, word: impl Future<Output = ()> + Send + 'static) {
+        while self.words.try_join_next().is_some() {}
+        if self.words.len() < MOST_WORDS {
+            self.words.spawn(word);
+        }
     }
 
     fn spawn(&mut self, failure: Failure, task: impl Future<Output = Input> + Send + 'static) {

@@ -6,12 +6,13 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, 
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::gate::decide::Rules;
+use crate::gate::decide::{Rules, StepUp};
 use crate::gate::extras::{Called, Extras, Listed, Own};
 use crate::gate::happening::{Ended, Happening};
 use crate::gate::session::Settings;
 use crate::gate::verdict::{
-    Answer, Effect as Verb, Facts, Grounds, Hold, Judge, Question, Verdict,
+    Answer, Effect as Verb, Facts, Grounds, Hold, Judge, Keeper, Question, Reply, SteppedUp,
+    Verdict,
 };
 
 /// Answers by the tool's name; `never` is never answered, `panic` panics.
@@ -21,6 +22,14 @@ struct ByName {
 }
 
 impl Ask for ByName {
+    async fn hold(&self, stepped_up: SteppedUp) -> Answer {
+        Answer::Said(Verdict { effect: Verb::StepUp(None), grounds: stepped_up.grounds })
+    }
+
+    async fn release(&self, _: Hold) {}
+
+    async fn reply(&self, _: Hold, _: Reply) {}
+
     async fn ask(&self, question: Question) -> Answer {
         match &*question.tool {
             "never" => std::future::pending().await,
@@ -32,6 +41,7 @@ impl Ask for ByName {
                     approval_url: None,
                     expires_at: None,
                     timeout: None,
+                    keeper: Keeper::Enforcer,
                 })),
                 grounds: Grounds::default(),
             }),
@@ -133,7 +143,7 @@ impl Sidecar {
         let settings = Settings {
             remote,
             tells: true,
-            rules: Rules { wait: true, ..Rules::default() },
+            rules: Rules { step_up: StepUp::Wait, ..Rules::default() },
             ..Settings::default()
         };
         let session = Session::new(settings, Some(Box::new(AllowAll)));

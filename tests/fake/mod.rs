@@ -27,9 +27,9 @@ use serde_json::Value;
 use thoth::config::settings::{self, Environment, Identity, Pin, Tls};
 use thoth::credential::{Credential, Source};
 use thoth::enforcer::{Enforcer, EnforcerError};
-use thoth::gate::decide::{Mode, Outage};
+use thoth::gate::decide::{Mode, Outage, StepUp};
 use thoth::gate::record::Ticket;
-use thoth::gate::verdict::{Answer, Grounds, Hold, Question, Verdict};
+use thoth::gate::verdict::{Answer, Grounds, Hold, Keeper, Question, Verdict};
 use thoth::secret::ApiKey;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -260,7 +260,7 @@ impl FakeEnforcer {
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(30),
             outage: Outage::Block,
-            step_up: settings::StepUp::Wait,
+            step_up: StepUp::Wait,
             step_up_wait: Duration::from_secs(60),
             context: settings::RequestContext::default(),
         }
@@ -318,12 +318,20 @@ pub(crate) fn question(tool: &str, arguments: &str) -> Question {
         tool: tool.into(),
         arguments: arguments.to_owned().into(),
         calls_so_far: Vec::new(),
+        annotations: None,
+        reply: None,
     }
 }
 
 /// A hold without a limit of its own.
 pub(crate) fn hold(token: &str) -> Hold {
-    Hold { token: token.to_owned(), approval_url: None, expires_at: None, timeout: None }
+    Hold {
+        token: token.to_owned(),
+        approval_url: None,
+        expires_at: None,
+        timeout: None,
+        keeper: Keeper::Enforcer,
+    }
 }
 
 /// An answer in short: `said <effect> <reason code>`, or `silent <reason code>`.

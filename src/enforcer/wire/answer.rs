@@ -8,7 +8,7 @@
 
 use super::Members;
 use super::question::is_empty_object;
-use crate::gate::verdict::{Arguments, Effect, Grounds, Hold, PolicyRef, Verdict};
+use crate::gate::verdict::{Arguments, Effect, Grounds, Hold, Keeper, PolicyRef, Verdict};
 
 /// The reason code for an answer that cannot be read.
 pub(in crate::enforcer) const MALFORMED: &str = "enforcer_malformed_answer";
@@ -133,6 +133,7 @@ pub(super) fn grounds(members: &Members<'_>, expected: Expected<'_>) -> Grounds 
         }),
         risk_score: members.number("risk_score"),
         trace_id: Some(expected.trace.to_owned()),
+        self_approval: members.flag("self_approval"),
     }
 }
 
@@ -187,6 +188,7 @@ fn hold(members: &Members<'_>) -> Option<Hold> {
         approval_url: members.text("approval_url").filter(is_link),
         expires_at: members.text("expires_at"),
         timeout: members.seconds("step_up_timeout_seconds"),
+        keeper: Keeper::Enforcer,
     })
 }
 
@@ -353,6 +355,7 @@ mod tests {
                     approval_url: Some("https://acme.example/a?b=1".to_owned()),
                     expires_at: Some("2026-11-21T10:00:00Z".to_owned()),
                     timeout: Some(Duration::from_secs(60)),
+                    keeper: Keeper::Enforcer,
                 })),
                 grounds: Grounds {
                     reason: Some("two people".to_owned()),
@@ -367,6 +370,7 @@ mod tests {
                     }),
                     risk_score: Some(93.7),
                     trace_id: Some("t-1".to_owned()),
+                    self_approval: None,
                 },
             }
         );

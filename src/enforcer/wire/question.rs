@@ -279,6 +279,8 @@ mod tests {
             tool: "read_file".into(),
             arguments: arguments.to_owned().into(),
             calls_so_far: (0..calls).map(|n| n.to_string().into()).collect(),
+            annotations: None,
+            reply: None,
         };
         let body = super::question(
             asker,

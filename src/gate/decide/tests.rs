@@ -1,11 +1,18 @@
 //! The decision tables, written out.
 
 use super::*;
+use crate::gate::verdict::Keeper;
 
 const MODES: [Mode; 4] = [Mode::Observe, Mode::Progressive, Mode::StepUp, Mode::Block];
 
 fn hold() -> Hold {
-    Hold { token: "t".to_owned(), approval_url: None, expires_at: None, timeout: None }
+    Hold {
+        token: "t".to_owned(),
+        approval_url: None,
+        expires_at: None,
+        timeout: None,
+        keeper: Keeper::Enforcer,
+    }
 }
 
 /// A verdict by its word; `step_up!` is one that nobody can be asked about.
@@ -108,7 +115,7 @@ fn silence_takes_the_failure_decision_and_the_rules_stay() {
         {
             for mode in MODES {
                 let silent = Some(Answer::Silent(Grounds::default()));
-                let found = decided(Rules { mode, outage, wait: false }, local, silent);
+                let found = decided(Rules { mode, outage, step_up: StepUp::Return }, local, silent);
                 let expected = match mode {
                     Mode::Observe => "forward",
                     Mode::StepUp if local == Some("block") && outage != Outage::Block => "step_up",
@@ -131,7 +138,7 @@ fn with_no_verdict_at_all_nothing_is_forwarded() {
 
 #[test]
 fn only_a_step_up_that_somebody_can_answer_is_waited_for() {
-    let rules = Rules { wait: true, ..Rules::default() };
+    let rules = Rules { step_up: StepUp::Wait, ..Rules::default() };
     assert_eq!(decided(rules, None, Some(said("step_up"))), "hold");
     assert_eq!(decided(rules, None, Some(said("step_up!"))), "step_up");
     assert_eq!(decided(rules, Some("step_up!"), Some(said("step_up"))), "hold");

@@ -66,6 +66,8 @@ impl Session {
             tool: call.tool().clone(),
             arguments,
             calls_so_far: self.calls.names().cloned().collect(),
+            annotations: self.tools.annotations(call.tool()).map(Into::into),
+            reply: None,
         }));
         let calls_before = self.calls.total();
         let call = call.detached();

@@ -9,9 +9,11 @@ mod telling;
 
 use bytes::BufMut;
 
-use super::super::decide::{Mode, Outage};
+use super::super::decide::{Mode, Outage, StepUp};
 use super::super::framing::Framer;
-use super::super::verdict::{Arguments, Effect as Verb, Facts, Grounds, Verdict};
+use super::super::verdict::{
+    Arguments, Effect as Verb, Facts, Grounds, Keeper, Reply, SteppedUp, Verdict,
+};
 use super::*;
 
 /// Judges by the tool's name: the effect's word, or allow.
@@ -48,7 +50,13 @@ fn said(effect: Verb) -> Answer {
 }
 
 fn hold() -> Hold {
-    Hold { token: "tok".to_owned(), approval_url: None, expires_at: None, timeout: None }
+    Hold {
+        token: "tok".to_owned(),
+        approval_url: None,
+        expires_at: None,
+        timeout: None,
+        keeper: Keeper::Enforcer,
+    }
 }
 
 /// Remembers what it was told to write down, unless it is broken.
@@ -77,6 +85,9 @@ struct Run {
     waits: Vec<Ticket>,
     withdrawn: Vec<Ticket>,
     reports: Vec<Ticket>,
+    held: Vec<SteppedUp>,
+    released: Vec<Hold>,
+    replies: Vec<(Hold, Reply)>,
     told: Vec<Happening>,
     /// What was told and written, in its order: `>` is a line to the server, `<` one to the client.
     log: Vec<String>,
@@ -98,6 +109,9 @@ impl Run {
             waits: Vec::new(),
             withdrawn: Vec::new(),
             reports: Vec::new(),
+            held: Vec::new(),
+            released: Vec::new(),
+            replies: Vec::new(),
             told: Vec::new(),
             log: Vec::new(),
             notes: Vec::new(),
@@ -109,7 +123,7 @@ impl Run {
     fn remote() -> Self {
         Self::new(Settings {
             remote: true,
-            rules: Rules { wait: true, ..Rules::default() },
+            rules: Rules { step_up: StepUp::Wait, ..Rules::default() },
             ..Settings::default()
         })
     }
@@ -129,6 +143,9 @@ impl Run {
                 Effect::Record(record) => {
                     self.paper.record(&record);
                 }
+                Effect::Hold(stepped_up) => self.held.push(*stepped_up),
+                Effect::Release(hold) => self.released.push(hold),
+                Effect::Reply(hold, reply) => self.replies.push((hold, reply)),
                 Effect::Report(ticket) => self.reports.push(ticket),
                 Effect::Tell(happening) => {
                     self.log.push(story::words(&happening));

@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use bytes::BufMut;
 use serde_json::Value;
-use thoth::gate::decide::Rules;
+use thoth::gate::decide::{Rules, StepUp};
 use thoth::gate::extras::{Called, Extras, Listed, Own};
 use thoth::gate::framing::Framer;
 use thoth::gate::happening::Happening;
 use thoth::gate::record::{Record, Recorder, Ticket};
 use thoth::gate::session::{Effect, Input, Session, Settings};
 use thoth::gate::verdict::{
-    Answer, Arguments, Effect as Verb, Facts, Grounds, Hold, Judge, Verdict,
+    Answer, Arguments, Effect as Verb, Facts, Grounds, Hold, Judge, Keeper, Verdict,
 };
 
 struct Forbids;
@@ -112,7 +112,10 @@ impl Recorder for Paper {
 
 pub(crate) fn check(bytes: &[u8]) {
     let [flags, script @ ..] = bytes else { return };
-    let rules = Rules { wait: flags & 1 == 1, ..Rules::default() };
+    let rules = Rules {
+        step_up: if flags & 1 == 1 { StepUp::Wait } else { StepUp::Return },
+        ..Rules::default()
+    };
     let (remote, tells, adds) = (flags & 2 == 2, flags & 4 == 4, flags & 8 == 8);
     let settings = Settings { remote, tells, rules, ..Settings::default() };
     let mut session = Session::new(settings, Some(Box::new(Forbids)));
@@ -179,6 +182,9 @@ fn settle(
             | Effect::EndServer
             | Effect::Note(_)
             | Effect::Record(_)
+            | Effect::Hold(_)
+            | Effect::Release(_)
+            | Effect::Reply(..)
             | Effect::Withdraw(_) => {}
             Effect::Report(ticket) => reports.push(ticket),
             Effect::Tell(happening) => paper.happened(*happening),
@@ -227,6 +233,7 @@ fn answer(which: u8) -> Answer {
             approval_url: None,
             expires_at: None,
             timeout: None,
+            keeper: Keeper::Enforcer,
         })),
         b'd' => Verb::Modify(Arguments::parse("{\"new\":1}").expect("an object")),
         _ => return Answer::Silent(Grounds::default()),

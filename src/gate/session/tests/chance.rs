@@ -100,7 +100,8 @@ struct Over {
 impl Over {
     fn of(happenings: &[Happening], setting: Setting) -> Self {
         let Setting { remote, wait, tells, adds, end } = setting;
-        let rules = Rules { wait, ..Rules::default() };
+        let step_up = if wait { StepUp::Wait } else { StepUp::Return };
+        let rules = Rules { step_up, ..Rules::default() };
         let settings = Settings { rules, remote, tells, ..Settings::default() };
         let mut run = Run::new(settings);
         if adds {

@@ -65,7 +65,7 @@ fn an_order_refuses_every_call_in_every_mode() {
 #[test]
 fn an_order_that_comes_while_a_call_waits_counts() {
     for held in [false, true] {
-        let wait = Rules { wait: true, ..Rules::default() };
+        let wait = Rules { step_up: StepUp::Wait, ..Rules::default() };
         let (mut run, order) = run(Settings { rules: wait, remote: true, ..Settings::default() });
         run.call(1, "a");
         let ticket = run.asked[0].ticket;

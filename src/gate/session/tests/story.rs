@@ -109,7 +109,7 @@ fn ending(end: &Ended) -> String {
 impl Run {
     /// A session that tells, with something added to it or not.
     pub(super) fn telling(remote: bool, adds: bool) -> (Self, Arc<AtomicBool>) {
-        let rules = Rules { wait: true, ..Rules::default() };
+        let rules = Rules { step_up: StepUp::Wait, ..Rules::default() };
         let settings = Settings { remote, rules, tells: true, ..Settings::default() };
         let order = Arc::new(AtomicBool::new(false));
         let mut run = Self::new(settings);
