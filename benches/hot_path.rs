@@ -71,7 +71,10 @@ fn settle(session: &mut Session) -> usize {
             Effect::Ask(_)
             | Effect::CloseServer
             | Effect::EndServer
+            | Effect::Hold(_)
             | Effect::Note(_)
+            | Effect::Release(_)
+            | Effect::Reply(..)
             | Effect::Report(_)
             | Effect::Tell(_)
             | Effect::Wait(..)

@@ -26,11 +26,13 @@
 //! - Nothing secret reaches a log, an error, argv or the child's environment.
 //! - Standard output carries the protocol only.
 
+pub mod approval;
 pub mod child;
 pub mod cli;
 pub mod clients;
 pub mod config;
 pub mod credential;
+pub mod desk;
 pub mod emitter;
 pub mod endpoint;
 pub mod enforcer;
@@ -49,6 +51,8 @@ pub mod pump;
 pub mod rhythm;
 pub mod seal;
 pub mod secret;
+#[cfg(feature = "enforcer")]
+pub mod server;
 pub mod sink;
 pub mod spool;
 pub mod stop;

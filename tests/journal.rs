@@ -51,6 +51,7 @@ fn a_journal_reads_as_documented() {
         policy: Some(policy),
         risk_score: Some(0.5),
         trace_id: Some("t-1".into()),
+        self_approval: None,
     };
     journal.append(&Record::Decision(Box::new(blocked)), at(1)).unwrap();
     let error = Bytes::from_static(b"{\"code\":-32000}");

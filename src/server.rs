@@ -1,0 +1,109 @@
+//! The reference enforcer: decides for many sidecars, keeps holds until people have answered, and
+//! shows both.
+//!
+//! ```text
+//!  listen ─TLS─▶ router ─▶ caller (key → tenant) ─┬▶ decide ─▶ rules ─▶ verdict ─▶ approvals ─┐
+//!                                                 ├▶ fleet, events, keys                      ├▶ store
+//!                                                 └▶ console (session) ─▶ approvals ──────────┘    │
+//!                                                        ▲───────── bus ◀─── NOTIFY ◀──────────────┘
+//! ```
+//!
+//! # Invariants
+//!
+//! - Every row belongs to one tenant, and is read and written through a [`Tenant`] that came from a
+//!   key or a login, never from a request's words.
+//! - What was acknowledged (a hold, an answer to it, a key) is in the store, on disk.
+//! - A decision needs the rules and the caller; where either is missing there is none, and the answer
+//!   is an error, which the sidecar takes for a block.
+//! - Every request is bounded in size and time, every queue in length.
+
+pub mod approvals;
+pub mod bus;
+pub mod caller;
+pub mod console;
+pub mod decide;
+pub mod decisions;
+pub mod events;
+pub mod fault;
+pub mod fleet;
+pub mod keys;
+pub mod limits;
+pub mod listen;
+pub mod metrics;
+pub mod openapi;
+pub mod rulebook;
+pub mod store;
+pub mod tenant;
+
+use std::sync::Arc;
+
+use axum::Router;
+use jiff::Timestamp;
+
+pub use self::fault::Fault;
+pub use self::tenant::Tenant;
+
+use self::bus::Bus;
+use self::limits::Limits;
+use self::metrics::Metrics;
+use self::rulebook::Rulebook;
+use self::store::Store;
+
+/// What every handler may use. Clones share it.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// Everything that outlives the process.
+    pub store: Store,
+    /// The policies in force.
+    pub rules: Rulebook,
+    /// Tells what has changed to whoever looks on, in this process and in other replicas.
+    pub bus: Bus,
+    /// How often who may ask.
+    pub limits: Limits,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The wall clock.
+    pub clock: fn() -> Timestamp,
+    /// Where people reach the console, without a trailing slash: `https://127.0.0.1:8443`.
+    pub public_url: String,
+}
+
+// === impl App ===
+
+impl App {
+    /// Shares the parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Now, by the wall clock.
+    pub fn now(&self) -> Timestamp {
+        (self.0.clock)()
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// All routes. Bounds on size, time and frequency are put around it by [`listen`].
+pub fn router(app: App) -> Router {
+    Router::new()
+        .merge(approvals::routes())
+        .merge(console::routes())
+        .merge(decide::routes())
+        .merge(events::routes())
+        .merge(fleet::routes())
+        .merge(keys::routes())
+        .merge(metrics::routes())
+        .merge(openapi::routes())
+        .fallback(|| async { Fault::not_found("there is nothing at this address") })
+        .with_state(app)
+}

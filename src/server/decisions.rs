@@ -1,0 +1,1 @@
+//! Recent decisions: kept for people to look at, written in batches, never waited for.

@@ -1,0 +1,1 @@
+//! Listens: TLS, connections, and the bounds around every request.

@@ -1,0 +1,10 @@
+//! The OpenAPI document.
+
+use axum::Router;
+
+use super::App;
+
+/// The routes of this wing.
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+}

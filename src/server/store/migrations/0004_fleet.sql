@@ -1,0 +1,1 @@
+-- Endpoints, their orders, their journal heads, and what their servers offer.

@@ -1,0 +1,1 @@
+//! What does not belong here: huge and slow bodies, forged tokens, floods.

@@ -1,0 +1,1 @@
+//! Approvals, from the hold to the claim.

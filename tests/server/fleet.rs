@@ -1,0 +1,1 @@
+//! Endpoints, check-ins and orders.

@@ -1,0 +1,1 @@
+//! Each endpoint, tried with another tenant's key.

@@ -1,0 +1,1 @@
+//! Two enforcers on one store.
