@@ -7,11 +7,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 use thoth::machine::clock;
 use thoth::policy::{Pack, PolicySet};
-use thoth::server::caller::{Permissions, Scope};
+use thoth::server::bus::Bus;
+use thoth::server::caller::{Callers, Permissions, Scope};
 use thoth::server::keys::{self, NewKey};
+use thoth::server::listen::bounds::{Bounds, bounded};
 use thoth::server::rulebook::{Book, Rulebook};
 use thoth::server::store::Store;
-use thoth::server::{App, Parts, Tenant, router};
+use thoth::server::{App, Parts, Tenant};
 use tower::ServiceExt;
 
 /// An enforcer without a socket.
@@ -29,16 +31,21 @@ impl Enforcer {
         let store = Store::open(&url).await.unwrap();
         let pack = Pack::named("baseline").unwrap().policy().unwrap();
         let set = PolicySet::new(vec![pack]).unwrap();
+        let bus = Bus::default();
         let app = App::new(Parts {
             store,
-            rules: Rulebook::new(Book { set, revision: "r1".to_owned() }),
-            bus: Default::default(),
+            rules: Rulebook::new(Book::new(set)),
+            callers: Callers::new(&bus),
+            bus,
             limits: Default::default(),
             metrics: Default::default(),
             clock: clock::now,
             public_url: "https://127.0.0.1:8443".to_owned(),
+            settings: Default::default(),
+            stop: Default::default(),
+            tasks: Default::default(),
         });
-        Self { router: router(app.clone()), app, _directory: directory }
+        Self { router: bounded(app.clone(), Bounds::default()), app, _directory: directory }
     }
 
     /// A key of a tenant with these permissions.
