@@ -65,6 +65,12 @@ pub struct Parts {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// The rules as they are bound to who asks.
+    pub judges: decide::Judges,
+    /// Who waits for a person's answer.
+    pub polls: decide::Polls,
+    /// Takes decisions for people to look at.
+    pub decisions: decisions::Recorder,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
     /// Where people reach the console, without a trailing slash: `https://127.0.0.1:8443`.

@@ -10,6 +10,9 @@
 //! - What a method has returned `Ok` for is on disk.
 //! - A change of state is one conditional `UPDATE`: of two replicas that try, one succeeds.
 
+pub(super) mod approvals;
+pub(super) mod decisions;
+
 use jiff::Timestamp;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};

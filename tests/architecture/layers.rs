@@ -343,8 +343,8 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "server",
         modules: &[
-            "approval", "config", "friction", "gate", "https", "machine", "policy", "profile",
-            "seal", "secret", "sink", "tls",
+            "approval", "config", "enforcer", "friction", "gate", "https", "machine", "policy",
+            "profile", "seal", "secret", "sink", "tls",
         ],
         crates: &[
             "axum",

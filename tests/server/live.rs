@@ -35,6 +35,9 @@ impl Enforcer {
             bus: Default::default(),
             limits: Default::default(),
             metrics: Default::default(),
+            judges: Default::default(),
+            polls: Default::default(),
+            decisions: Default::default(),
             clock: clock::now,
             public_url: "https://127.0.0.1:8443".to_owned(),
         });
