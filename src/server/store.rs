@@ -10,6 +10,10 @@
 //! - What a method has returned `Ok` for is on disk.
 //! - A change of state is one conditional `UPDATE`: of two replicas that try, one succeeds.
 
+pub(super) mod events;
+pub(super) mod fleet;
+pub(super) mod tools;
+
 use jiff::Timestamp;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};

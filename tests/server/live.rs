@@ -35,6 +35,8 @@ impl Enforcer {
             bus: Default::default(),
             limits: Default::default(),
             metrics: Default::default(),
+            beats: Default::default(),
+            forward: Default::default(),
             clock: clock::now,
             public_url: "https://127.0.0.1:8443".to_owned(),
         });
