@@ -34,6 +34,7 @@ pub mod openapi;
 pub mod rulebook;
 pub mod store;
 pub mod tenant;
+pub mod tools;
 
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ pub use self::fault::Fault;
 pub use self::tenant::Tenant;
 
 use self::bus::Bus;
+use self::events::Forward;
+use self::fleet::beats::Beats;
 use self::limits::Limits;
 use self::metrics::Metrics;
 use self::rulebook::Rulebook;
@@ -71,6 +74,10 @@ pub struct Parts {
     pub polls: decide::Polls,
     /// Takes decisions for people to look at.
     pub decisions: decisions::Recorder,
+    /// Check-ins on their way to the store.
+    pub beats: Beats,
+    /// Where events go on to.
+    pub forward: Forward,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
     /// Where people reach the console, without a trailing slash: `https://127.0.0.1:8443`.
@@ -110,6 +117,7 @@ pub fn router(app: App) -> Router {
         .merge(keys::routes())
         .merge(metrics::routes())
         .merge(openapi::routes())
+        .merge(tools::routes())
         .fallback(|| async { Fault::not_found("there is nothing at this address") })
         .with_state(app)
 }

@@ -12,6 +12,9 @@
 
 pub(super) mod approvals;
 pub(super) mod decisions;
+pub(super) mod events;
+pub(super) mod fleet;
+pub(super) mod tools;
 
 use jiff::Timestamp;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};

@@ -38,6 +38,8 @@ impl Enforcer {
             judges: Default::default(),
             polls: Default::default(),
             decisions: Default::default(),
+            beats: Default::default(),
+            forward: Default::default(),
             clock: clock::now,
             public_url: "https://127.0.0.1:8443".to_owned(),
         });
