@@ -195,7 +195,7 @@ async fn decisions(State(app): State<App>, Viewer(session): Viewer) -> Result<Pa
 /// `GET /console/endpoints`
 async fn endpoints(State(app): State<App>, Viewer(session): Viewer) -> Result<Page, Trouble> {
     let (endpoints, counts) = rows::endpoints(&app, &session.tenant).await?;
-    Ok(page::endpoints(frame(&app, &session), &endpoints, &counts))
+    Ok(page::endpoints(frame(&app, &session), &endpoints, counts))
 }
 
 /// `GET /console/live`

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use futures_util::FutureExt as _;
 use futures_util::stream::{self, Stream, StreamExt as _};
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio::time::{Instant, interval, sleep_until};
 
 use super::session::Session;
-use crate::server::bus::{Change, Topic};
+use crate::server::bus::{Bus, Change, Topic};
 use crate::server::{App, Tenant};
 
 /// How many streams are open at once, all sessions together.
@@ -71,7 +72,7 @@ impl Streams {
     pub(super) fn open(&self, app: &App, session: Session) -> Option<Body> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let words = stream::select(
-            changes(app.bus.listen(), session.tenant.clone()),
+            changes(&app.bus, session.tenant.clone()),
             stream::select(beats(), endings(self.ended.subscribe(), session.id())),
         );
         let open = Open { app: app.clone(), session, words: Box::pin(words), _place: place };
@@ -116,32 +117,27 @@ async fn next(open: Option<Open>) -> Option<(Bytes, Option<Open>)> {
 }
 
 /// What changes for a tenant.
-fn changes(
-    receiver: broadcast::Receiver<Change>,
-    tenant: Tenant,
-) -> impl Stream<Item = Word> + Send {
-    stream::unfold(
-        (receiver, tenant, Instant::now()),
-        |(mut receiver, tenant, not_before)| async move {
-            let mut topics = Topics::default();
-            while topics == Topics::default() {
-                match receiver.recv().await {
-                    Ok(change) => topics.add(&change, &tenant),
-                    Err(RecvError::Lagged(_)) => topics = Topics::ALL,
-                    Err(RecvError::Closed) => return None,
-                }
+fn changes(bus: &Bus, tenant: Tenant) -> impl Stream<Item = Word> + Send + use<> {
+    let begin = (bus.listen(), tenant, Instant::now());
+    stream::unfold(begin, |(mut listener, tenant, not_before)| async move {
+        let mut topics = Topics::default();
+        while topics == Topics::default() {
+            match listener.recv().await {
+                Ok(change) => topics.add(&change, &tenant),
+                Err(RecvError::Lagged(_)) => topics = Topics::ALL,
+                Err(RecvError::Closed) => return None,
             }
-            sleep_until(not_before).await;
-            loop {
-                match receiver.try_recv() {
-                    Ok(change) => topics.add(&change, &tenant),
-                    Err(TryRecvError::Lagged(_)) => topics = Topics::ALL,
-                    Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-                }
+        }
+        sleep_until(not_before).await;
+        while let Some(more) = listener.recv().now_or_never() {
+            match more {
+                Ok(change) => topics.add(&change, &tenant),
+                Err(RecvError::Lagged(_)) => topics = Topics::ALL,
+                Err(RecvError::Closed) => break,
             }
-            Some((Word::Changed(topics), (receiver, tenant, Instant::now() + PAUSE)))
-        },
-    )
+        }
+        Some((Word::Changed(topics), (listener, tenant, Instant::now() + PAUSE)))
+    })
 }
 
 fn beats() -> impl Stream<Item = Word> + Send {

@@ -1,14 +1,25 @@
 //! Where the pages' rows come from: the other wings, made into what [`view`](super::view) has.
 
-use super::view::{Arguments, Decision, Endpoint, Health, Hold};
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use sqlx::{Any, QueryBuilder, Row as _};
+
+use super::view::{Arguments, Counts, Decision, Endpoint, Health, Hold};
 use crate::approval::Answered;
 use crate::server::approvals::{self, Record, Refused};
 use crate::server::decisions::{self, Decided};
+use crate::server::fleet::orders::Settings;
+use crate::server::fleet::{self, Standing};
 use crate::server::store::StoreError;
 use crate::server::{App, Tenant};
 
 /// How many decisions are listed.
 const DECISIONS: u32 = 200;
+/// How many machines are listed.
+const ENDPOINTS: usize = 200;
 /// How many pending approvals the other wing lists at most.
 const PENDING: usize = 500;
 
@@ -41,13 +52,92 @@ pub(super) async fn decisions(app: &App, tenant: &Tenant) -> Result<Vec<Decision
     Ok(decided.into_iter().map(Decision::from).collect())
 }
 
-/// Machines, those that need somebody first, and how many there are of each health.
+/// Machines, those that need somebody first, and how many there are.
 pub(super) async fn endpoints(
     app: &App,
     tenant: &Tenant,
-) -> Result<(Vec<Endpoint>, Vec<(Health, u64)>), StoreError> {
-    let _ = (app, tenant);
-    std::future::ready(Ok((Vec::new(), Vec::new()))).await
+) -> Result<(Vec<Endpoint>, Counts), StoreError> {
+    let settings = fleet::settings(app, tenant).await?;
+    let stats = fleet::stats(app, tenant).await?;
+    let now = app.now();
+    let listed = fleet::list(app, tenant).await?;
+    let mut endpoints: Vec<_> =
+        listed.into_iter().map(|endpoint| machine(endpoint, &settings, now)).collect();
+    // Stable: by name within each health.
+    endpoints.sort_by_key(|endpoint| endpoint.health);
+    endpoints.truncate(ENDPOINTS);
+    let mut servers = servers(app, tenant, &endpoints).await?;
+    for endpoint in &mut endpoints {
+        if let Some((governed, ungoverned)) = servers.remove(&endpoint.id) {
+            (endpoint.governed, endpoint.ungoverned) = (Some(governed), Some(ungoverned));
+        }
+    }
+    let fleet::Stats { total: all, online, stale, at_risk, quarantined, .. } = stats;
+    Ok((endpoints, Counts { all, quarantined, at_risk, stale, online }))
+}
+
+fn machine(endpoint: fleet::Endpoint, settings: &Settings, now: Timestamp) -> Endpoint {
+    let health = match endpoint.standing(settings, now) {
+        _ if endpoint.quarantine.is_some() => Health::Quarantined,
+        _ if endpoint.is_at_risk() => Health::AtRisk,
+        Standing::Stale => Health::Stale,
+        Standing::Online => Health::Online,
+        Standing::Registered => Health::Registered,
+        Standing::Stopped => Health::Stopped,
+    };
+    let said = |text: String| Some(text).filter(|text| !text.is_empty());
+    Endpoint {
+        id: endpoint.endpoint_id,
+        name: said(endpoint.hostname),
+        user: said(endpoint.employee_email),
+        environment: said(endpoint.environment),
+        health,
+        version: said(endpoint.proxy_version),
+        governed: None,
+        ungoverned: None,
+        seen_at: endpoint.last_seen,
+    }
+}
+
+/// What is read of a machine's last report.
+#[derive(Deserialize)]
+struct Report {
+    servers: Servers,
+}
+
+#[derive(Deserialize)]
+struct Servers {
+    #[serde(default)]
+    governed: Vec<IgnoredAny>,
+    #[serde(default)]
+    ungoverned: Vec<IgnoredAny>,
+}
+
+/// How many MCP servers are governed, and are not, on each of these machines that has said so.
+async fn servers(
+    app: &App,
+    tenant: &Tenant,
+    endpoints: &[Endpoint],
+) -> Result<HashMap<String, (usize, usize)>, StoreError> {
+    if endpoints.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut select =
+        QueryBuilder::<Any>::new("SELECT endpoint_id, report FROM endpoints WHERE tenant = ");
+    select.push_bind(tenant.as_str().to_owned()).push(" AND endpoint_id IN (");
+    let mut ids = select.separated(", ");
+    for endpoint in endpoints {
+        ids.push_bind(endpoint.id.clone());
+    }
+    select.push(")");
+    let mut found = HashMap::new();
+    for row in select.build().fetch_all(app.store.read()).await? {
+        let report: String = row.try_get(1)?;
+        if let Ok(Report { servers }) = serde_json::from_str(&report) {
+            found.insert(row.try_get(0)?, (servers.governed.len(), servers.ungoverned.len()));
+        }
+    }
+    Ok(found)
 }
 
 impl From<Record> for Hold {

@@ -98,9 +98,9 @@ pub(super) struct Endpoint {
     /// Which thoth runs there.
     pub(super) version: Option<String>,
     /// How many MCP servers are governed there.
-    pub(super) governed: Option<u64>,
+    pub(super) governed: Option<usize>,
     /// How many are not.
-    pub(super) ungoverned: Option<u64>,
+    pub(super) ungoverned: Option<usize>,
     /// When it last checked in.
     pub(super) seen_at: Option<Timestamp>,
 }
@@ -116,6 +116,20 @@ pub(super) enum Health {
     Stale,
     /// It checks in.
     Online,
+    /// It was registered, and has never checked in.
+    Registered,
+    /// It said goodbye.
+    Stopped,
+}
+
+/// Machines, counted. One may count as several of them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Counts {
+    pub(super) all: i64,
+    pub(super) quarantined: i64,
+    pub(super) at_risk: i64,
+    pub(super) stale: i64,
+    pub(super) online: i64,
 }
 
 // === impl Arguments ===
@@ -145,6 +159,8 @@ impl Health {
             Self::AtRisk => "at risk",
             Self::Stale => "stale",
             Self::Online => "online",
+            Self::Registered => "registered",
+            Self::Stopped => "stopped",
         }
     }
 }

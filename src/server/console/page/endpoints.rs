@@ -3,15 +3,22 @@
 use maud::{Markup, html};
 
 use super::{Frame, Page, Place, ago, page, shown};
-use crate::server::console::view::{Endpoint, Health};
+use crate::server::console::view::{Counts, Endpoint, Health};
 
 /// Machines, those that need somebody first. `counts` are those of all, also of what is not listed.
 pub(in crate::server::console) fn endpoints(
     frame: Frame<'_>,
     endpoints: &[Endpoint],
-    counts: &[(Health, u64)],
+    counts: Counts,
 ) -> Page {
-    let all: u64 = counts.iter().map(|(_, count)| count).sum();
+    let figures = [
+        (counts.all, "all", "in all"),
+        (counts.online, class(Health::Online), Health::Online.word()),
+        (counts.stale, class(Health::Stale), Health::Stale.word()),
+        (counts.at_risk, class(Health::AtRisk), Health::AtRisk.word()),
+        (counts.quarantined, class(Health::Quarantined), Health::Quarantined.word()),
+    ];
+    let missing = usize::try_from(counts.all).unwrap_or(0).saturating_sub(endpoints.len());
     page(
         frame,
         Place::Endpoints,
@@ -24,9 +31,9 @@ pub(in crate::server::console) fn endpoints(
             }
             div #endpoints data-part {
                 ul.figures {
-                    @for (health, count) in counts {
-                        li class={ (class(*health)) @if *count == 0 { " zero" } } {
-                            strong { (count) } " " (health.word())
+                    @for (count, class, word) in figures {
+                        li class={ (class) @if count == 0 { " zero" } } {
+                            strong { (count) } " " (word)
                         }
                     }
                 }
@@ -43,8 +50,8 @@ pub(in crate::server::console) fn endpoints(
                         } }
                         tbody { @for endpoint in endpoints { (row(frame, endpoint)) } }
                     }
-                    @if (endpoints.len() as u64) < all {
-                        p.hint { "The first " (endpoints.len()) " of " (all) " are shown." }
+                    @if missing > 0 {
+                        p.hint { "Another " (missing) " are not shown." }
                     }
                 }
             }
@@ -103,5 +110,6 @@ fn class(health: Health) -> &'static str {
         Health::Stale => "stale",
         Health::Quarantined => "quarantined",
         Health::AtRisk => "risk",
+        Health::Registered | Health::Stopped => "off",
     }
 }
