@@ -150,7 +150,7 @@ impl Desk {
         Answer::Said(match asked {
             Asked::Decided(verdict) => {
                 shared.changed.send_replace(()); // it may have used what others wait for
-                verdict
+                *verdict
             }
             Asked::Held(hold) => {
                 let can_be_answered = self.let_in() || grounds.self_approval == Some(true);

@@ -63,7 +63,7 @@ pub enum Assurance {
     ApiKey,
     /// Whoever had the console's one-time link.
     Link,
-    /// A person known to the OpenID provider.
+    /// A person known to the `OpenID` provider.
     Oidc,
 }
 

@@ -19,7 +19,7 @@ use crate::approval::record::{Answered, Approval, Claim, Closed, State};
 use crate::gate::verdict::{Effect, Grounds, Hold, Keeper, Reply, Verdict};
 
 /// How long a person has to answer, and the answer to be used.
-pub(super) const LIFETIME: Duration = Duration::from_secs(15 * 60);
+pub(super) const LIFETIME: Duration = Duration::from_mins(15);
 /// How many records are kept.
 pub(super) const MOST: usize = 256;
 /// How much of what people are shown is kept, in bytes.
@@ -46,7 +46,7 @@ pub(super) struct Call {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Asked {
     /// It is decided.
-    Decided(Verdict),
+    Decided(Box<Verdict>),
     /// It waits for this hold.
     Held(Hold),
     /// There is no room for another one.
@@ -93,9 +93,9 @@ impl Book {
         let open = self.records.iter_mut().rev();
         let open = open.filter(|record| record.call.hash == call.hash);
         if let Some(record) = open.into_iter().find(|record| record.approval.is_open(now)) {
-            return match record.approval.claim(now) {
-                Claim::Pending => Asked::Held(record.attach(now)),
-                claim => Asked::Decided(record.verdict(&claim)),
+            return match record.claim(now) {
+                Some(verdict) => Asked::Decided(Box::new(verdict)),
+                None => Asked::Held(record.attach(now)),
             };
         }
         if !self.make_room(call.weight(), now) {
@@ -117,10 +117,7 @@ impl Book {
                 "thoth no longer knows the hold that a person was to answer; make the call again to ask anew",
             ));
         };
-        match record.approval.claim(now) {
-            Claim::Pending => None,
-            claim => Some(record.verdict(&claim)),
-        }
+        record.claim(now)
     }
 
     /// What whoever waited for a hold in vain is told, and may come back with.
@@ -242,20 +239,16 @@ impl Record {
         }
     }
 
-    /// What a claim that is not pending means for its call.
-    fn verdict(&self, claim: &Claim) -> Verdict {
+    /// What the call may do; `None` while that is pending.
+    fn claim(&mut self, now: Timestamp) -> Option<Verdict> {
+        let claim = self.approval.claim(now);
         let effect = match claim {
+            Claim::Pending => return None,
             Claim::Approved(_) => Effect::Allow,
-            Claim::Pending
-            | Claim::Denied(_)
-            | Claim::Used(_)
-            | Claim::Withdrawn
-            | Claim::Expired => Effect::Block,
+            Claim::Denied(_) | Claim::Used(_) | Claim::Withdrawn | Claim::Expired => Effect::Block,
         };
-        let (code, reason) = (claim.reason_code(), claim.reason());
-        let grounds = self.call.grounds.clone();
-        let grounds = because(grounds, code.unwrap_or_default(), reason.unwrap_or_default());
-        Verdict { effect, grounds }
+        let grounds = because(self.call.grounds.clone(), claim.reason_code()?, claim.reason()?);
+        Some(Verdict { effect, grounds })
     }
 
     fn listed(&self) -> Listed {

@@ -24,7 +24,7 @@ use super::Shared;
 use super::kin::{Kin, Peer};
 use super::place::{self, Reached};
 use super::wire::{Answer, LONGEST_REQUEST, Refusal, Request};
-use crate::profile::{self, Unsafe};
+use crate::profile::Unsafe;
 
 /// How long one connection may take.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -19,7 +19,7 @@ use crate::profile;
 /// The longest one desk is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A socket that has not taken its name after this time never will.
-const STILLBORN: Duration = Duration::from_secs(60);
+const STILLBORN: Duration = Duration::from_mins(1);
 
 /// What all desks said.
 #[derive(Debug, Default)]
