@@ -12,3 +12,4 @@ mod isolation;
 mod keys;
 mod live;
 mod replicas;
+mod world;
