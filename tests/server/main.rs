@@ -14,3 +14,4 @@ mod keys;
 mod live;
 mod replicas;
 mod store;
+mod world;
