@@ -37,6 +37,7 @@ pub mod rulebook;
 pub mod settings;
 pub mod store;
 pub mod tenant;
+pub mod tools;
 
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ pub use self::tenant::Tenant;
 
 use self::bus::Bus;
 use self::caller::Callers;
+use self::events::Forward;
+use self::fleet::beats::Beats;
 use self::limits::Limits;
 use self::metrics::Metrics;
 use self::rulebook::Rulebook;
@@ -74,6 +77,16 @@ pub struct Parts {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// The rules as they are bound to who asks.
+    pub judges: decide::Judges,
+    /// Who waits for a person's answer.
+    pub polls: decide::Polls,
+    /// Takes decisions for people to look at.
+    pub decisions: decisions::Recorder,
+    /// Check-ins on their way to the store.
+    pub beats: Beats,
+    /// Where events go on to.
+    pub forward: Forward,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
     /// Where people reach the console, without a trailing slash: `https://127.0.0.1:8443`.
@@ -120,6 +133,7 @@ pub fn router(app: App) -> Router {
         .merge(keys::routes())
         .merge(metrics::routes())
         .merge(openapi::routes())
+        .merge(tools::routes())
         .fallback(|| async { Fault::not_found("there is nothing at this address") })
         .with_state(app)
 }

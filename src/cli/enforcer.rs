@@ -174,11 +174,12 @@ impl Args {
             connections_of_one: self.max_connections_per_address,
             ..Bounds::default()
         };
-        let Begun { app, listener, acceptor, sources, told } =
+        let Begun { app, writer, listener, acceptor, sources, told } =
             match signals.unless_stopped(begin(&self, env)).await {
                 Ok(begun) => begun?,
                 Err(signal) => return Ok(signal.exit_code_alone()),
             };
+        app.tasks.spawn(writer.run());
         let look = Arc::new(Notify::new());
         app.tasks.spawn({
             let (app, look) = (app.clone(), Arc::clone(&look));
@@ -188,6 +189,7 @@ impl Args {
             let app = app.clone();
             async move {
                 listen::serve(listener, acceptor, &app, bounds).await;
+                app.decisions.close();
                 app.tasks.close();
                 // What runs beside requests has its own time to write down what it holds.
                 if timeout(bounds.farewell, app.tasks.wait()).await.is_err() {

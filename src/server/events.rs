@@ -8,3 +8,7 @@ use super::App;
 pub(super) fn routes() -> Router<App> {
     Router::new()
 }
+
+/// Where events go on to.
+#[derive(Debug, Default)]
+pub struct Forward {}

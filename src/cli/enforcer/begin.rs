@@ -18,6 +18,9 @@ use crate::profile::{self, Unsafe};
 use crate::secret::{ApiKey, NotAKey};
 use crate::server::bus::Bus;
 use crate::server::caller::Callers;
+use crate::server::console;
+use crate::server::decisions::{Recorder, Writer};
+use crate::server::fleet;
 use crate::server::keys::KeyFile;
 use crate::server::limits::Limits;
 use crate::server::outset::{self, Own, Role};
@@ -33,6 +36,8 @@ const LONGEST: usize = 1 << 20;
 /// Everything, ready to serve.
 pub(super) struct Begun {
     pub(super) app: App,
+    /// Writes decisions until the last request has ended.
+    pub(super) writer: Writer,
     pub(super) listener: TcpListener,
     pub(super) acceptor: Acceptor,
     pub(super) sources: Sources,
@@ -50,10 +55,8 @@ enum Unusable {
         "--public-url is not the https address of a server, such as https://enforcer.example.com"
     )]
     PublicUrl,
-    #[error("--store is neither sqlite:PATH nor postgres://…")]
+    #[error("the path of the enforcer's own store cannot be written as text; give --store")]
     Store,
-    #[error("the store's file cannot be used")]
-    StoreFile(#[source] Unsafe),
     #[error("--tls-cert {} cannot be read", path.display())]
     Certificate {
         path: PathBuf,
@@ -112,13 +115,9 @@ pub(super) async fn begin(args: &Args, env: &Env) -> Result<Begun, Fault> {
     let listener = listener.map_err(Fault::of(exit::UNAVAILABLE))?;
     let address = listener.local_addr().map_err(taken).map_err(Fault::of(exit::UNAVAILABLE))?;
 
-    let (url, store_shown) = store_url(args, &directory).map_err(bad)?;
-    let store = Store::open(&url).await.map_err(|error| {
-        Fault::new(
-            if is_configuration(&error) { exit::CONFIGURATION } else { exit::UNAVAILABLE },
-            error,
-        )
-    })?;
+    let url = store_url(args, &directory).map_err(bad)?;
+    let store = Store::open(&url).await;
+    let store = store.map_err(|error| Fault::new(code_of(&error), error))?;
     let keys = match key_file {
         Some(file) => {
             file.adopt(&store, now).await.map_err(Fault::of(exit::UNAVAILABLE))?;
@@ -131,29 +130,31 @@ pub(super) async fn begin(args: &Args, env: &Env) -> Result<Begun, Fault> {
         }
     };
     let public_url = public.unwrap_or_else(|| format!("https://{}", reachable(address)));
-    let bus = Bus::default();
+    let (bus, relay) = Bus::of(&store);
+    let (decisions, writer) = Recorder::start(store.clone(), bus.clone());
     let app = App::new(Parts {
+        callers: Callers::new(&bus),
         store,
         rules,
-        callers: Callers::new(&bus),
         bus,
         limits: args.rate_limit.0.map_or_else(Limits::off, Limits::per_second),
         metrics: Default::default(),
+        judges: Default::default(),
+        polls: Default::default(),
+        decisions,
+        beats: Default::default(),
+        forward: Default::default(),
         clock: clock::now,
         public_url,
         settings,
         stop: Default::default(),
         tasks: Default::default(),
     });
-    let console = console_link(&app).map_err(Fault::of(exit::UNAVAILABLE))?;
-    let told = Told::new(&app, address, &tenant, &identity, bundle, store_shown, keys);
-    let told = told.with_console(console);
-    Ok(Begun { app, listener, acceptor, sources, told })
-}
-
-/// The link by which the console is entered once; none as long as there is no console.
-fn console_link(_: &App) -> Result<Option<String>, StoreError> {
-    Ok(None)
+    app.tasks.spawn(relay.run(app.stop.clone()));
+    app.tasks.spawn(fleet::keep(app.clone(), app.stop.clone()));
+    let link = console::link(&app, &tenant).await.map_err(Fault::of(exit::UNAVAILABLE))?;
+    let told = Told::new(&app, address, &tenant, &identity, bundle, keys).with_console(Some(link));
+    Ok(Begun { app, writer, listener, acceptor, sources, told })
 }
 
 /// The enforcer's own directory, made where it is not there yet.
@@ -254,41 +255,30 @@ fn public_url(text: &str) -> Result<String, Unusable> {
     Ok(text.to_owned())
 }
 
-/// The store's address, and what may be shown of it: no password.
-fn store_url(args: &Args, directory: &Path) -> Result<(String, String), Unusable> {
-    let url = match &args.store {
-        Some(url) => url.clone(),
-        None => format!("sqlite:{}", directory.join("store.db").to_str().ok_or(Unusable::Store)?),
-    };
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        let after = url.rsplit('@').next().unwrap_or_default();
-        let after = after.rsplit("://").next().unwrap_or_default();
-        let place = after.split('?').next().unwrap_or_default();
-        return Ok((url.clone(), format!("postgres at {place}")));
-    }
-    let path = url.strip_prefix("sqlite:").ok_or(Unusable::Store)?;
-    let path = path.strip_prefix("//").unwrap_or(path);
-    let path = path.split('?').next().unwrap_or_default();
-    if path.is_empty() {
-        return Err(Unusable::Store);
-    }
-    if path != ":memory:" {
-        keep_private(Path::new(path)).map_err(Unusable::StoreFile)?;
-    }
-    let shown = format!("sqlite:{path}");
-    Ok((url, shown))
-}
-
-/// Makes the database's file where it is missing, so that nobody else can read what will be in it;
-/// `SQLite` gives the files beside it the same rights.
-fn keep_private(path: &Path) -> Result<(), Unsafe> {
-    match profile::new_file().write(true).open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => profile::check_secret(path),
-        Err(source) => Err(Unsafe::Unmade { path: path.to_owned(), source }),
+/// The store's address: as it was given, or a file of the enforcer's own.
+fn store_url(args: &Args, directory: &Path) -> Result<String, Unusable> {
+    match &args.store {
+        Some(url) => Ok(url.clone()),
+        None => {
+            let path = directory.join("store.db");
+            path.to_str().map(|path| format!("sqlite:{path}")).ok_or(Unusable::Store)
+        }
     }
 }
 
-fn is_configuration(error: &StoreError) -> bool {
-    matches!(error, StoreError::Open(sqlx::Error::Configuration(_)))
+/// What a store that cannot be opened ends thoth with: whether another address would help, or
+/// waiting.
+fn code_of(error: &StoreError) -> u8 {
+    match error {
+        StoreError::Address(_) | StoreError::File(_) | StoreError::Newer { .. } => {
+            exit::CONFIGURATION
+        }
+        StoreError::Failed(_)
+        | StoreError::InUse { .. }
+        | StoreError::Lock { .. }
+        | StoreError::Migrate(_)
+        | StoreError::Open { .. }
+        | StoreError::Silent { .. }
+        | StoreError::Unreadable { .. } => exit::UNAVAILABLE,
+    }
 }

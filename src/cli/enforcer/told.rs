@@ -41,7 +41,6 @@ impl Told {
         tenant: &Tenant,
         identity: &Identity,
         bundle: Option<PathBuf>,
-        store: String,
         keys: Option<(PathBuf, PathBuf)>,
     ) -> Self {
         let certificate = &identity.certificate;
@@ -60,7 +59,7 @@ impl Told {
             bundle,
             policies: book.set.policies().iter().map(named).collect(),
             revision: book.revision.clone(),
-            store,
+            store: app.store.place(),
             keys,
             console: None,
             program: program(),

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::TryRecvError;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use super::Caller;
 use super::attempts::Attempts;
-use crate::server::bus::{Bus, Change, Topic};
+use crate::server::bus::{Bus, Change, Listener, Topic};
 use crate::server::keys::Found;
 use crate::server::listen::Neighbour;
 
@@ -32,7 +33,7 @@ pub struct Callers {
 #[derive(Debug)]
 struct Known {
     of: HashMap<[u8; 32], Entry>,
-    changes: Receiver<Change>,
+    changes: Listener,
     /// Counts the times that something was forgotten.
     generation: u64,
 }
@@ -118,18 +119,19 @@ impl Callers {
 impl Known {
     /// Forgets the keys that have changed; everybody, where it may have missed some.
     fn hear(&mut self) {
-        loop {
-            match self.changes.try_recv() {
+        // What is there now, whatever else the task has received since it last rested.
+        while let Some(heard) = unconstrained(self.changes.recv()).now_or_never() {
+            match heard {
                 Ok(Change { topic: Topic::Key(id), .. }) => {
                     self.of.retain(|_, entry| entry.caller.key_id != id);
                     self.generation += 1;
                 }
                 Ok(_) => {}
-                Err(TryRecvError::Lagged(_)) => {
+                Err(RecvError::Lagged(_)) => {
                     self.of.clear();
                     self.generation += 1;
                 }
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+                Err(RecvError::Closed) => return,
             }
         }
     }
