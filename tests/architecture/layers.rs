@@ -344,7 +344,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         module: "server",
         modules: &[
             "approval", "config", "friction", "gate", "https", "machine", "policy", "profile",
-            "seal", "secret", "sink", "tls",
+            "seal", "secret", "sink", "spool", "tls",
         ],
         crates: &[
             "axum",
