@@ -344,7 +344,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         module: "server",
         modules: &[
             "approval", "config", "enforcer", "friction", "gate", "https", "machine", "policy",
-            "profile", "seal", "secret", "sink", "tls",
+            "profile", "seal", "secret", "sink", "spool", "tls",
         ],
         crates: &[
             "axum",

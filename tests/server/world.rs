@@ -104,6 +104,8 @@ impl World {
             judges: Default::default(),
             polls: Default::default(),
             decisions: Default::default(),
+            beats: Default::default(),
+            forward: Default::default(),
             clock,
             public_url: "https://127.0.0.1:8443".to_owned(),
         });

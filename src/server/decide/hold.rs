@@ -14,14 +14,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::broadcast::Receiver;
+
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::url;
 use crate::approval::record::Claim as Told;
 use crate::server::approvals::{self, Claim, Look};
-use crate::server::bus::{Change, Topic};
+use crate::server::bus::{Change, Listener, Topic};
 use crate::server::caller::{Caller, Scope};
 use crate::server::{App, Fault, Tenant};
 
@@ -158,7 +158,7 @@ fn preferred(headers: &HeaderMap) -> Duration {
 /// Returns when something was said about this approval, or something was missed.
 ///
 /// Cancel safe: what was heard is a hint.
-async fn heard(changes: &mut Receiver<Change>, tenant: &Tenant, id: &str) {
+async fn heard(changes: &mut Listener, tenant: &Tenant, id: &str) {
     loop {
         match changes.recv().await {
             Ok(Change { tenant: whose, topic: Topic::Approval(which) })
