@@ -45,7 +45,7 @@ use super::session::Person;
 use super::token::{Token, is_same};
 use crate::approval::Assurance;
 use crate::config::settings::Tls;
-use crate::secret::ApiKey;
+use crate::server::settings::Oidc;
 use crate::server::{App, Tenant};
 use crate::tls::{self, ClientConfig};
 
@@ -56,19 +56,6 @@ pub const ATTEMPT: Duration = Duration::from_secs(10 * 60);
 const BELIEVED: Duration = Duration::from_secs(60 * 60);
 /// How often its keys are asked for where a token names one that is not known.
 const KEYS_PAUSE: Duration = Duration::from_secs(30);
-
-/// An OpenID provider, and whom of its people to let in.
-#[derive(Clone, Debug)]
-pub struct Oidc {
-    /// The provider's base address; its documents are found below it.
-    pub issuer: String,
-    /// What the provider calls this enforcer.
-    pub client_id: String,
-    /// What this enforcer shows to the provider; `None` for a public client with PKCE alone.
-    pub client_secret: Option<ApiKey>,
-    /// E-mail addresses, or `@domain` for all of one; nobody where it is empty.
-    pub allowed: Vec<String>,
-}
 
 /// The provider, once it was needed.
 #[derive(Debug, Default)]
@@ -167,13 +154,11 @@ pub(super) fn still_allows(app: &App, person: &Person) -> bool {
 
 /// Whose console people of the provider see.
 pub(super) fn tenant(app: &App) -> Tenant {
-    let _ = app;
-    Tenant::parse("default").unwrap_or_else(|_| unreachable!("these are plain letters"))
+    app.settings.tenant.clone()
 }
 
 fn settings(app: &App) -> Option<&Oidc> {
-    let _ = app;
-    None
+    app.settings.oidc.as_ref()
 }
 
 // === impl Lazy ===
