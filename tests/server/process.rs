@@ -22,7 +22,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 /// So long nothing takes that works.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// One tool that is allowed and one that needs a person.
 const RULES: &str = r#"
