@@ -5,6 +5,7 @@
 mod abuse;
 mod approvals;
 mod console;
+mod crash;
 mod database;
 mod decisions;
 mod events;
@@ -12,6 +13,7 @@ mod fleet;
 mod isolation;
 mod keys;
 mod live;
+mod process;
 mod replicas;
 mod store;
 mod world;
