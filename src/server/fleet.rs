@@ -222,13 +222,14 @@ fn unknown() -> Fault {
 
 // === People ===
 
-/// Which part of the list is wanted.
+/// Which part of a list is wanted.
 #[derive(Debug, Deserialize)]
-struct Wanted {
+pub(super) struct Wanted {
     env: Option<String>,
     fleet_id: Option<String>,
-    page: Option<i64>,
-    per_page: Option<i64>,
+    pub(super) agent_id: Option<String>,
+    pub(super) page: Option<i64>,
+    pub(super) per_page: Option<i64>,
 }
 
 async fn show_all(

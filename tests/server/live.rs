@@ -4,7 +4,6 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use serde_json::Value;
-use tempfile::TempDir;
 use thoth::machine::clock;
 use thoth::policy::{Pack, PolicySet};
 use thoth::server::caller::{Permissions, Scope};
@@ -14,19 +13,20 @@ use thoth::server::store::Store;
 use thoth::server::{App, Parts, Tenant, router};
 use tower::ServiceExt;
 
+use crate::database::Database;
+
 /// An enforcer without a socket.
 pub(crate) struct Enforcer {
     pub(crate) app: App,
     pub(crate) router: Router,
-    _directory: TempDir,
+    _database: Database,
 }
 
 impl Enforcer {
     /// One that decides by the baseline pack.
     pub(crate) async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("store.db").display());
-        let store = Store::open(&url).await.unwrap();
+        let database = Database::new().await;
+        let store = Store::open(database.url()).await.unwrap();
         let pack = Pack::named("baseline").unwrap().policy().unwrap();
         let set = PolicySet::new(vec![pack]).unwrap();
         let app = App::new(Parts {
@@ -43,7 +43,7 @@ impl Enforcer {
             clock: clock::now,
             public_url: "https://127.0.0.1:8443".to_owned(),
         });
-        Self { router: router(app.clone()), app, _directory: directory }
+        Self { router: router(app.clone()), app, _database: database }
     }
 
     /// A key of a tenant with these permissions.

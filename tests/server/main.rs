@@ -5,6 +5,7 @@
 mod abuse;
 mod approvals;
 mod console;
+mod database;
 mod decisions;
 mod events;
 mod fleet;
@@ -12,3 +13,5 @@ mod isolation;
 mod keys;
 mod live;
 mod replicas;
+mod store;
+mod world;

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::rows::{self, NewClaim, Whose};
 use super::{Claim, LASTS, Record, Refused, resolve, tell};
+use crate::approval::record::Claim as Told;
 use crate::approval::{Answered, Approval, Assurance, Binding, State};
 use crate::friction::raw::Raw;
 use crate::friction::scrub::{Counts, Scrubber};
@@ -46,10 +47,9 @@ pub(in crate::server) struct Wanted<'a> {
 /// What asking came to.
 #[derive(Debug)]
 pub(in crate::server) enum Asked {
-    /// A person has approved this very call, and this question has used that up.
-    Approved(Record),
-    /// A person has denied it.
-    Denied(Record),
+    /// A person has answered about this very call: approved it, which this question has used up, or
+    /// denied it.
+    Answered(Record, Told),
     /// A person is asked; the answer is to be had by this token.
     Held(Record, String),
     /// So many are waiting already that nobody would find this one.
@@ -58,13 +58,11 @@ pub(in crate::server) enum Asked {
 
 /// Where a claim stands.
 #[derive(Debug)]
-pub(in crate::server) enum Look {
-    /// Nobody has answered.
-    Pending(Claim),
-    /// The call may be made; every further look at this claim says so again.
-    Allowed(Claim),
-    /// It may not, for this reason code.
-    Refused(Claim, &'static str),
+pub(in crate::server) struct Look {
+    /// The claim.
+    pub(in crate::server) claim: Claim,
+    /// What it is told; that it may make the call, every further look says again.
+    pub(in crate::server) told: Told,
 }
 
 /// Asks a person, unless one has answered about this very call.
@@ -122,8 +120,9 @@ async fn attempt(
         tell(app, tenant, &record.id);
         return Ok(Some(Asked::Held(record, token)));
     };
-    match record.approval.state {
-        State::Pending => {
+    let mut approval = record.approval.clone();
+    match approval.claim(now) {
+        Told::Pending => {
             rows::attach(store, tenant, &record.id, claim, now).await?;
             // It may have been withdrawn before the claim was there to keep it.
             let found = rows::one(store, tenant, &record.id, now).await?;
@@ -131,17 +130,17 @@ async fn attempt(
             let kept = found.filter(|record| !is_over(&record.approval.state));
             Ok(kept.map(|record| Asked::Held(record, token)))
         }
-        State::Approved(_) => {
+        told @ Told::Approved(_) => {
             // Names this question, so that no claim takes the approval for its own.
             let by = format!("question {}", Uuid::now_v7().simple());
             let is_mine = rows::spend(store, tenant, &record.id, &by, now).await?;
             if is_mine {
                 tell(app, tenant, &record.id);
             }
-            Ok(is_mine.then_some(Asked::Approved(record)))
+            Ok(is_mine.then_some(Asked::Answered(record, told)))
         }
-        State::Denied(_) => Ok(Some(Asked::Denied(record))),
-        State::Spent(_) | State::Withdrawn | State::Expired => Ok(None),
+        told @ Told::Denied(_) => Ok(Some(Asked::Answered(record, told))),
+        Told::Used(_) | Told::Withdrawn | Told::Expired => Ok(None),
     }
 }
 
@@ -163,25 +162,22 @@ pub(in crate::server) async fn look(
         let Some(claim) = rows::claim(&app.store, tenant, &token_hash, now).await? else {
             return Ok(None);
         };
-        let is_mine = claim.record.spent_by.as_deref() == Some(&*token_hash);
-        let look = match claim.record.approval.state {
-            State::Spent(_) if is_mine => Look::Allowed(claim),
-            _ if claim.is_withdrawn => Look::Refused(claim, "approval_withdrawn"),
-            State::Pending => Look::Pending(claim),
-            State::Approved(_) => {
-                let id = &claim.record.id;
+        let (id, mut approval) = (&claim.record.id, claim.record.approval.clone());
+        let told = match approval.claim(now) {
+            Told::Used(by) if claim.record.spent_by.as_deref() == Some(&*token_hash) => {
+                Told::Approved(by)
+            }
+            Told::Pending | Told::Approved(_) if claim.is_withdrawn => Told::Withdrawn,
+            told @ Told::Approved(_) => {
                 if !rows::spend(&app.store, tenant, id, &token_hash, now).await? {
                     continue;
                 }
                 tell(app, tenant, id);
-                Look::Allowed(claim)
+                told
             }
-            State::Denied(_) => Look::Refused(claim, "approval_denied"),
-            State::Spent(_) => Look::Refused(claim, "approval_used"),
-            State::Withdrawn => Look::Refused(claim, "approval_withdrawn"),
-            State::Expired => Look::Refused(claim, "approval_expired"),
+            told => told,
         };
-        return Ok(Some(look));
+        return Ok(Some(Look { claim, told }));
     }
     Err(StoreError::Unreadable { what: "approval" })
 }
@@ -270,11 +266,7 @@ fn record(whose: Whose<'_>, wanted: Wanted<'_>, now: jiff::Timestamp) -> Record 
         policy: grounds.policy.clone(),
         revision: wanted.revision.to_owned(),
         self_approval: grounds.self_approval,
-        approval: Approval {
-            state: State::Pending,
-            created_at: now,
-            expires_at: now.saturating_add(LASTS).unwrap_or(now),
-        },
+        approval: Approval::pending(now, now.saturating_add(LASTS).unwrap_or(now)),
         spent_by: None,
     }
 }
@@ -296,15 +288,4 @@ fn cut(mut text: String) -> (String, bool) {
         text.truncate(text.floor_char_boundary(SHOWN));
     }
     (text, is_cut)
-}
-
-// === impl Look ===
-
-impl Look {
-    /// The claim that was looked at.
-    pub(in crate::server) fn claim(&self) -> &Claim {
-        match self {
-            Self::Pending(claim) | Self::Allowed(claim) | Self::Refused(claim, _) => claim,
-        }
-    }
 }

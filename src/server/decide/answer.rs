@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::question::Question;
 use super::ruling::Ruling;
-use crate::approval::State;
+use crate::approval::record::Claim as Told;
 use crate::gate::verdict::{Effect, Grounds};
 use crate::server::approvals::{Asked, Record};
 use crate::server::decisions::{Decided, Word};
@@ -109,21 +109,6 @@ pub(super) fn url(app: &App, record: &Record) -> String {
     format!("{}/console/approvals/{}", app.public_url, record.id)
 }
 
-/// The sentence about an approval that does not let the call through.
-pub(super) fn refusal(code: &str, record: &Record) -> String {
-    match (code, &record.approval.state) {
-        ("approval_denied", State::Denied(answered)) => match &answered.note {
-            Some(note) => format!("{} denied this call: {note}", answered.by),
-            None => format!("{} denied this call", answered.by),
-        },
-        ("approval_expired", _) => "nobody approved this call in time".to_owned(),
-        ("approval_used", _) => {
-            "the approval of this call has been used; ask again to make it once more".to_owned()
-        }
-        _ => "this call was given up before anybody approved it".to_owned(),
-    }
-}
-
 // === impl Answer ===
 
 impl Answer {
@@ -153,29 +138,23 @@ impl Answer {
         asked: Asked,
     ) -> Self {
         let with = |effect: Effect, code: &str, reason: String| {
-            let word = Word::of(&effect);
+            let authorization = Word::of(&effect);
             let grounds = Grounds {
                 reason: Some(reason),
                 reason_code: Some(code.to_owned()),
                 self_approval: None,
                 ..ruling.grounds.clone()
             };
-            let ruling = Ruling { effect, authorization: word, grounds };
-            Self::decided(tenant, question, ruling)
+            Self::decided(tenant, question, Ruling { effect, authorization, grounds })
         };
         match asked {
-            Asked::Approved(record) => {
-                let by = match &record.approval.state {
-                    State::Approved(answered) => &answered.by,
-                    _ => "a person",
+            Asked::Answered(record, told) => {
+                let effect = match told {
+                    Told::Approved(_) => Effect::Allow,
+                    _ => Effect::Block,
                 };
-                let reason = format!("{by} has approved this call");
-                let answer = with(Effect::Allow, "approved", reason);
-                Self { approval: Some(record.id), ..answer }
-            }
-            Asked::Denied(record) => {
-                let reason = refusal("approval_denied", &record);
-                let answer = with(Effect::Block, "approval_denied", reason);
+                let code = told.reason_code().unwrap_or_default();
+                let answer = with(effect, code, told.reason().unwrap_or_default());
                 Self { approval: Some(record.id), ..answer }
             }
             Asked::TooMany => {

@@ -14,14 +14,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::broadcast::Receiver;
+
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{refusal, url};
-use crate::approval::State as Stands;
+use super::answer::url;
+use crate::approval::record::Claim as Told;
 use crate::server::approvals::{self, Claim, Look};
-use crate::server::bus::{Change, Topic};
+use crate::server::bus::{Change, Listener, Topic};
 use crate::server::caller::{Caller, Scope};
 use crate::server::{App, Fault, Tenant};
 
@@ -95,12 +95,13 @@ pub(super) async fn look(
     let mut changes = place.as_ref().map(|_| app.bus.listen());
     loop {
         let look = approvals::look(&app, &caller.tenant, &token).await?.ok_or_else(unknown)?;
-        of(&caller, look.claim())?;
-        match (&look, &mut changes) {
-            (Look::Pending(claim), Some(changes)) if Instant::now() < deadline => {
+        of(&caller, &look.claim)?;
+        match (&look.told, &mut changes) {
+            (Told::Pending, Some(changes)) if Instant::now() < deadline => {
                 let until = deadline.min(Instant::now() + LOOK_AGAIN);
                 // Whether it was heard or not, the store says how it is.
-                let _ = timeout_at(until, heard(changes, &caller.tenant, &claim.record.id)).await;
+                let _ =
+                    timeout_at(until, heard(changes, &caller.tenant, &look.claim.record.id)).await;
             }
             _ => return Ok(super::json(body(&app, &look))),
         }
@@ -157,7 +158,7 @@ fn preferred(headers: &HeaderMap) -> Duration {
 /// Returns when something was said about this approval, or something was missed.
 ///
 /// Cancel safe: what was heard is a hint.
-async fn heard(changes: &mut Receiver<Change>, tenant: &Tenant, id: &str) {
+async fn heard(changes: &mut Listener, tenant: &Tenant, id: &str) {
     loop {
         match changes.recv().await {
             Ok(Change { tenant: whose, topic: Topic::Approval(which) })
@@ -173,33 +174,27 @@ async fn heard(changes: &mut Receiver<Change>, tenant: &Tenant, id: &str) {
 }
 
 fn body(app: &App, look: &Look) -> Vec<u8> {
-    let claim = look.claim();
-    let record = &claim.record;
-    let (resolution, decision, code) = match look {
-        Look::Pending(_) => (None, "STEP_UP", None),
-        Look::Allowed(_) => (Some("ALLOW"), "ALLOW", Some("approved")),
-        Look::Refused(_, code) => (Some("BLOCK"), "BLOCK", Some(*code)),
-    };
-    let answered = match &record.approval.state {
-        Stands::Approved(answered) | Stands::Denied(answered) | Stands::Spent(answered) => {
-            Some(answered)
+    let (claim, record) = (&look.claim, &look.claim.record);
+    let (resolution, decision) = match look.told {
+        Told::Pending => (None, "STEP_UP"),
+        Told::Approved(_) => (Some("ALLOW"), "ALLOW"),
+        Told::Denied(_) | Told::Used(_) | Told::Withdrawn | Told::Expired => {
+            (Some("BLOCK"), "BLOCK")
         }
-        Stands::Pending | Stands::Withdrawn | Stands::Expired => None,
     };
-    let is_refused = matches!(look, Look::Refused(..));
-    let reason = match look {
-        Look::Pending(_) => record.reason.clone(),
-        Look::Allowed(_) => answered.map(|answered| format!("{} approved this call", answered.by)),
-        Look::Refused(_, code) => Some(refusal(code, record)),
+    let answered = match &look.told {
+        Told::Approved(answered) | Told::Denied(answered) | Told::Used(answered) => Some(answered),
+        Told::Pending | Told::Withdrawn | Told::Expired => None,
     };
+    let reason = look.told.reason().or_else(|| record.reason.clone());
     let address = resolution.is_none().then(|| url(app, record));
     let body = Body {
         resolved: resolution.is_some(),
         resolution,
         decision,
         reason: reason.as_deref(),
-        decision_reason_code: code,
-        violation_id: is_refused.then_some(record.id.as_str()),
+        decision_reason_code: look.told.reason_code(),
+        violation_id: (decision == "BLOCK").then_some(record.id.as_str()),
         enforcement_trace_id: claim.trace.as_deref(),
         action_attestation_id: claim.attestation.as_deref(),
         matched_rule_ids: &record.rule_ids,
