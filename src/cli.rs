@@ -4,6 +4,8 @@ pub mod audit;
 mod demo;
 pub mod doctor;
 pub mod doctor_tls;
+#[cfg(feature = "enforcer")]
+mod enforcer;
 pub mod exit;
 mod expected;
 mod fault;
@@ -72,6 +74,8 @@ enum Command {
     UnwrapConfig(unwrap_config::Args),
     Scan(scan::Args),
     Demo(demo::Args),
+    #[cfg(feature = "enforcer")]
+    Enforcer(Box<enforcer::Args>),
     SetApiKey(set_api_key::Args),
     Manual(manual::Args),
     /// Print a completion script for a shell
@@ -137,6 +141,8 @@ impl Cli {
             Command::UnwrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
             Command::Scan(args) => args.run(env, out),
             Command::Demo(args) => args.run(env, out).map_err(Fault::of(exit::UNAVAILABLE)),
+            #[cfg(feature = "enforcer")]
+            Command::Enforcer(args) => args.run(env, terminal, out),
             Command::SetApiKey(args) => args.run(env, out, &mut io::stderr()),
             Command::DemoServer(args) => args.run(out).map_err(Fault::of(exit::UNAVAILABLE)),
             Command::Manual(args) => args.run(Self::command(), out),

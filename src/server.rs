@@ -18,6 +18,7 @@
 //! - Every request is bounded in size and time, every queue in length.
 
 pub mod approvals;
+pub mod body;
 pub mod bus;
 pub mod caller;
 pub mod console;
@@ -31,7 +32,9 @@ pub mod limits;
 pub mod listen;
 pub mod metrics;
 pub mod openapi;
+pub mod outset;
 pub mod rulebook;
+pub mod settings;
 pub mod store;
 pub mod tenant;
 pub mod tools;
@@ -40,16 +43,20 @@ use std::sync::Arc;
 
 use axum::Router;
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use self::fault::Fault;
 pub use self::tenant::Tenant;
 
 use self::bus::Bus;
+use self::caller::Callers;
 use self::events::Forward;
 use self::fleet::beats::Beats;
 use self::limits::Limits;
 use self::metrics::Metrics;
 use self::rulebook::Rulebook;
+use self::settings::Settings;
 use self::store::Store;
 
 /// What every handler may use. Clones share it.
@@ -64,6 +71,8 @@ pub struct Parts {
     pub rules: Rulebook,
     /// Tells what has changed to whoever looks on, in this process and in other replicas.
     pub bus: Bus,
+    /// Whose keys are known.
+    pub callers: Callers,
     /// How often who may ask.
     pub limits: Limits,
     /// What is counted.
@@ -82,6 +91,13 @@ pub struct Parts {
     pub clock: fn() -> Timestamp,
     /// Where people reach the console, without a trailing slash: `https://127.0.0.1:8443`.
     pub public_url: String,
+    /// What else the command line says.
+    pub settings: Settings,
+    /// Told when the enforcer is to end: whoever waits for long stops waiting.
+    pub stop: CancellationToken,
+    /// What runs beside requests. Each task ends soon after [`Parts::stop`] is told; the enforcer
+    /// waits for them before it ends.
+    pub tasks: TaskTracker,
 }
 
 // === impl App ===

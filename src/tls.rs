@@ -2,6 +2,7 @@
 //!
 //! The one place that names rustls' provider (aws-lc-rs). It makes the client configuration,
 //! says afterwards why a peer was not trusted, and reads what a server shows for `thoth doctor`.
+//! The enforcer's own side of a connection is in `serve`.
 //! It opens no connection of its own but that one.
 //!
 //! # Invariants
@@ -20,6 +21,8 @@ pub mod arn;
 pub mod certificate;
 pub mod inspect;
 pub mod pin;
+#[cfg(feature = "enforcer")]
+pub mod serve;
 mod verify;
 
 use std::error::Error as StdError;

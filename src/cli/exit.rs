@@ -48,7 +48,10 @@ pub const ALL: &[Exit] = &[
     },
     Exit { code: "10", meaning: "`wrap-config --check`: some server is not governed" },
     Exit { code: "64", meaning: "the command line cannot be read" },
-    Exit { code: "69", meaning: "the server is unavailable for a reason outside thoth" },
+    Exit {
+        code: "69",
+        meaning: "the server is unavailable for a reason outside thoth; for `enforcer`: the address or the store cannot be had",
+    },
     Exit { code: "77", meaning: "preflight refused; the server was never started" },
     Exit { code: "78", meaning: "the configuration cannot be used; the server was never started" },
     Exit {
@@ -56,7 +59,10 @@ pub const ALL: &[Exit] = &[
         meaning: "the command of the server, or of `scan`'s agent, was found and cannot be run",
     },
     Exit { code: "127", meaning: "the command of the server, or of `scan`'s agent, was not found" },
-    Exit { code: "128 + n", meaning: "`run`: signal n ended the server" },
+    Exit {
+        code: "128 + n",
+        meaning: "`run`: signal n ended the server; `enforcer`: signal n ended it at once",
+    },
     Exit { code: "any other", meaning: "`run`: the server's own" },
 ];
 

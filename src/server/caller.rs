@@ -1,12 +1,33 @@
 //! Who asks: an API key, and the tenant it belongs to.
 //!
 //! Both headers are accepted, `Authorization: Bearer` and `X-Api-Key`: the public clients disagree,
-//! also from one request to the next.
+//! also from one request to the next. A request with two different keys is nobody's.
+//!
+//! # Invariants
+//!
+//! - A key is looked for by its SHA-256 and compared in constant time; it is never logged, and
+//!   kept nowhere.
+//! - A key that was revoked is refused at once where it was revoked, and within [`FRESH`] by every
+//!   other replica.
+//! - Who guesses keys is slowed down, and cannot slow down those whose keys are known.
+
+mod attempts;
+mod known;
+mod scope;
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use sha2::{Digest as _, Sha256};
 
+pub use self::known::{Callers, FRESH};
+pub use self::scope::{Permissions, Scope};
+
+use super::limits::Allowance;
+use super::listen::route::Family;
+use super::listen::{Neighbour, Peer};
 use super::{App, Fault, Tenant, keys};
 
 /// Who asks.
@@ -22,51 +43,59 @@ pub struct Caller {
     pub scope: Scope,
 }
 
-/// What a key may do.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one permission of the wire")]
-pub struct Permissions {
-    /// Look at things: `read`.
-    pub read: bool,
-    /// Send events, reports and check-ins: `write`.
-    pub write: bool,
-    /// Ask for decisions and poll holds: `execute`.
-    pub execute: bool,
-    /// Resolve approvals, make keys, quarantine: `admin`.
-    pub admin: bool,
-}
-
-/// How much of its tenant a key is good for.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Scope {
-    /// All of it.
-    Organization,
-    /// One fleet.
-    Fleet(String),
-    /// One endpoint.
-    Endpoint(String),
-    /// One agent.
-    Agent(String),
-}
-
 impl FromRequestParts<App> for Caller {
     type Rejection = Fault;
 
+    /// Counts the request against the key's limit.
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
         let key = presented(&parts.headers).ok_or_else(Fault::unauthenticated)?;
-        let found = keys::find(&app.store, key, app.now()).await;
-        found.map_err(|error| Fault::from(&error))?.ok_or_else(Fault::unauthenticated)
+        let hash = Sha256::digest(key.as_bytes()).into();
+        // Without a connection there is one neighbour: tests of the router.
+        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let peer = parts.extensions.get::<Peer>().map_or(nobody, |Peer(peer)| peer.ip());
+        let caller = recognised(app, hash, peer.into()).await?;
+        let told = parts.extensions.get::<Allowance>().cloned().unwrap_or_default();
+        app.limits.check(&caller.key_id, Family::of(&parts.uri), &told)?;
+        Ok(caller)
     }
 }
 
-/// The key in a request's headers.
-fn presented(headers: &HeaderMap) -> Option<&str> {
-    let header = |name: &str| headers.get(name)?.to_str().ok();
-    let bearer = || {
-        let (scheme, key) = header("authorization")?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+/// Whose key has this SHA-256.
+async fn recognised(app: &App, hash: [u8; 32], peer: Neighbour) -> Result<Caller, Fault> {
+    let now = app.now();
+    let lookup = match app.callers.recall(hash, now) {
+        Ok(caller) => return Ok(caller),
+        Err(lookup) => lookup,
     };
-    header("x-api-key").or_else(bearer).filter(|key| !key.is_empty())
+    if !lookup.was_known() {
+        app.callers.may_try(peer).map_err(Fault::too_many)?;
+    }
+    let found = keys::find_hashed(&app.store, &hash, now).await.map_err(|error| {
+        app.metrics.store_failed();
+        Fault::from(&error)
+    })?;
+    match found {
+        Some(found) => Ok(app.callers.remember(lookup, found)),
+        None => {
+            app.callers.forget(&hash);
+            app.callers.failed(peer);
+            Err(Fault::unauthenticated())
+        }
+    }
+}
+
+/// The key in a request's headers, where they hold one, and no other one beside it.
+fn presented(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| {
+        let Ok(value) = value.to_str() else { return Some("") };
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    let plain = headers.get_all("x-api-key").iter();
+    let plain = plain.map(|value| value.to_str().unwrap_or_default().trim());
+    let mut keys = bearer.chain(plain);
+    let key = keys.next().filter(|key| !key.is_empty())?;
+    keys.all(|other| other == key).then_some(key)
 }
 
 // === impl Caller ===
@@ -84,66 +113,137 @@ impl Caller {
             Err(Fault::forbidden(format!("this key has no permission to {what}")))
         }
     }
-}
 
-// === impl Permissions ===
-
-impl Permissions {
-    /// All of them.
-    pub const ALL: Self = Self { read: true, write: true, execute: true, admin: true };
-    /// What a sidecar needs.
-    pub const SIDECAR: Self = Self { read: true, write: true, execute: true, admin: false };
-
-    /// The words of the wire, separated by blanks.
-    pub fn words(self) -> String {
-        let all = [
-            ("read", self.read),
-            ("write", self.write),
-            ("execute", self.execute),
-            ("admin", self.admin),
-        ];
-        let given: Vec<_> = all.iter().filter(|(_, given)| *given).map(|(word, _)| *word).collect();
-        given.join(" ")
+    /// The tenant that a path or a body names, where it is the caller's own.
+    ///
+    /// # Errors
+    ///
+    /// 404, the same whether there is such a tenant or not.
+    pub fn at(&self, tenant: &str) -> Result<&Tenant, Fault> {
+        if tenant == self.tenant.as_str() {
+            Ok(&self.tenant)
+        } else {
+            Err(Fault::of_status(axum::http::StatusCode::NOT_FOUND))
+        }
     }
 
-    /// Reads those words.
-    pub fn read(words: &str) -> Option<Self> {
-        let mut permissions = Self::default();
-        for word in words.split_whitespace() {
-            match word {
-                "read" => permissions.read = true,
-                "write" => permissions.write = true,
-                "execute" => permissions.execute = true,
-                "admin" => permissions.admin = true,
-                _ => return None,
+    /// Refuses a key that is good for another agent only.
+    ///
+    /// # Errors
+    ///
+    /// 403
+    pub fn for_agent(&self, agent: &str) -> Result<(), Fault> {
+        match &self.scope {
+            Scope::Agent(own) if own != agent => Err(elsewhere("agent")),
+            Scope::Agent(_) | Scope::Endpoint(_) | Scope::Fleet(_) | Scope::Organization => Ok(()),
+        }
+    }
+
+    /// Refuses a key that is good for another endpoint only, or for no endpoint at all: an agent's.
+    ///
+    /// # Errors
+    ///
+    /// 403
+    pub fn for_endpoint(&self, endpoint: &str) -> Result<(), Fault> {
+        match &self.scope {
+            Scope::Endpoint(own) if own != endpoint => Err(elsewhere("endpoint")),
+            Scope::Agent(_) => Err(elsewhere("endpoint")),
+            Scope::Endpoint(_) | Scope::Fleet(_) | Scope::Organization => Ok(()),
+        }
+    }
+
+    /// Refuses a key that is good for another fleet only, or for less than a fleet.
+    ///
+    /// # Errors
+    ///
+    /// 403
+    pub fn for_fleet(&self, fleet: &str) -> Result<(), Fault> {
+        match &self.scope {
+            Scope::Fleet(own) if own == fleet => Ok(()),
+            Scope::Organization => Ok(()),
+            Scope::Agent(_) | Scope::Endpoint(_) | Scope::Fleet(_) => Err(elsewhere("fleet")),
+        }
+    }
+
+    /// Refuses a key that is good for a part of its tenant only.
+    ///
+    /// # Errors
+    ///
+    /// 403
+    pub fn for_organization(&self) -> Result<(), Fault> {
+        match &self.scope {
+            Scope::Organization => Ok(()),
+            Scope::Agent(_) | Scope::Endpoint(_) | Scope::Fleet(_) => {
+                Err(Fault::forbidden("this key is good for a part of its organization only"))
             }
         }
-        Some(permissions)
     }
 }
 
-// === impl Scope ===
+fn elsewhere(what: &str) -> Fault {
+    Fault::forbidden(format!("this key is not good for this {what}"))
+}
 
-impl Scope {
-    /// The level and the target, as the wire has them.
-    pub fn words(&self) -> (&'static str, &str) {
-        match self {
-            Self::Organization => ("organization", ""),
-            Self::Fleet(target) => ("fleet", target),
-            Self::Endpoint(target) => ("endpoint", target),
-            Self::Agent(target) => ("agent", target),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_comes_in_either_header_or_in_both_alike() {
+        let key = |pairs: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(*name, value.parse().unwrap());
+            }
+            presented(&headers).map(ToOwned::to_owned)
+        };
+        let (bearer, plain) = ("authorization", "x-api-key");
+        for (pairs, expected) in [
+            (&[(bearer, "Bearer k")][..], Some("k")),
+            (&[(bearer, "bearer  k ")], Some("k")),
+            (&[(plain, "k")], Some("k")),
+            (&[(plain, "k"), (bearer, "Bearer k")], Some("k")),
+            (&[(plain, "k"), (bearer, "Basic aTpq")], Some("k")),
+            (&[(plain, "k"), (bearer, "Bearer j")], None),
+            (&[(plain, "k"), (plain, "j")], None),
+            (&[(bearer, "Bearer k"), (bearer, "Bearer j")], None),
+            (&[(plain, "k"), (bearer, "Bearer ")], None),
+            (&[(plain, "")], None),
+            (&[(bearer, "k")], None),
+            (&[], None),
+        ] {
+            assert_eq!(key(pairs).as_deref(), expected, "{pairs:?}");
         }
     }
 
-    /// Reads a level and its target.
-    pub fn read(level: &str, target: &str) -> Option<Self> {
-        let target = || (!target.is_empty()).then(|| target.to_owned());
-        match level {
-            "organization" => Some(Self::Organization),
-            "fleet" => target().map(Self::Fleet),
-            "endpoint" => target().map(Self::Endpoint),
-            "agent" => target().map(Self::Agent),
-            _ => None,
+    #[test]
+    fn a_scope_narrows_what_a_key_is_good_for() {
+        let with = |level, target| Caller {
+            tenant: Tenant::parse("acme").unwrap(),
+            key_id: String::new(),
+            permissions: Permissions::ALL,
+            scope: Scope::read(level, target).unwrap(),
+        };
+        // agent x, endpoint x, fleet x, organization
+        for (level, target, good) in [
+            ("organization", "", [true, true, true, true]),
+            ("fleet", "x", [true, true, true, false]),
+            ("fleet", "y", [true, true, false, false]),
+            ("endpoint", "x", [true, true, false, false]),
+            ("endpoint", "y", [true, false, false, false]),
+            ("agent", "x", [true, false, false, false]),
+            ("agent", "y", [false, false, false, false]),
+        ] {
+            let caller = with(level, target);
+            let found = [
+                caller.for_agent("x"),
+                caller.for_endpoint("x"),
+                caller.for_fleet("x"),
+                caller.for_organization(),
+            ];
+            assert_eq!(found.map(|found| found.is_ok()), good, "{level} {target}");
         }
+        assert!(with("organization", "").at("acme").is_ok());
+        assert_eq!(with("organization", "").at("other").unwrap_err().status().as_u16(), 404);
     }
 }

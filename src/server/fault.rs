@@ -55,6 +55,40 @@ impl Fault {
         Self::new(StatusCode::CONFLICT, code, message)
     }
 
+    /// 413: a body of more than so many bytes.
+    pub fn too_long(most: u64) -> Self {
+        let message = format!("the body is longer than the {most} bytes that are read here");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+    }
+
+    /// 503: it took too long, or the server is about to end; to come back at once.
+    pub fn cut_short(message: &'static str) -> Self {
+        Self { retry_after: Some(Duration::from_secs(1)), ..Self::unavailable(message) }
+    }
+
+    /// 500: a defect of ours. What it was is in the log.
+    pub fn broken() -> Self {
+        let message = "the enforcer failed; its log says why";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+
+    /// A status alone, in words: for answers that say no more themselves.
+    pub fn of_status(status: StatusCode) -> Self {
+        let (code, message) = match status.as_u16() {
+            401 => return Self::unauthenticated(),
+            403 => ("insufficient_scope", "that is not allowed"),
+            404 => ("not_found", "there is nothing at this address"),
+            405 => ("method_not_allowed", "this address has no such method"),
+            408 => ("too_slow", "the request came too slowly"),
+            413 => ("payload_too_large", "the body is longer than what is read here"),
+            415 => ("unsupported_media_type", "the body is of a type that is not read here"),
+            429 => ("rate_limited", "too many requests"),
+            500..=599 => return Self { status, ..Self::broken() },
+            _ => ("malformed_request", "the request cannot be read"),
+        };
+        Self::new(status, code, message)
+    }
+
     /// 429, to come back after this time.
     pub fn too_many(after: Duration) -> Self {
         let fault = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests");

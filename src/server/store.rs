@@ -206,6 +206,11 @@ impl Store {
         &self.write
     }
 
+    /// Where it is, without a password.
+    pub fn place(&self) -> String {
+        self.place.to_string()
+    }
+
     /// Ends all connections once what is under way is done, and lets go of the file. Clones are of
     /// no use afterwards.
     pub async fn close(self) {

@@ -370,6 +370,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "thiserror",
             "tokio",
             "tokio_util",
+            "toml",
             "tower",
             "tower_service",
             "tracing",

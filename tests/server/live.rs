@@ -6,11 +6,13 @@ use axum::http::{Method, Request, StatusCode};
 use serde_json::Value;
 use thoth::machine::clock;
 use thoth::policy::{Pack, PolicySet};
-use thoth::server::caller::{Permissions, Scope};
+use thoth::server::bus::Bus;
+use thoth::server::caller::{Callers, Permissions, Scope};
 use thoth::server::keys::{self, NewKey};
+use thoth::server::listen::bounds::{Bounds, bounded};
 use thoth::server::rulebook::{Book, Rulebook};
 use thoth::server::store::Store;
-use thoth::server::{App, Parts, Tenant, router};
+use thoth::server::{App, Parts, Tenant};
 use tower::ServiceExt;
 
 use crate::database::Database;
@@ -29,10 +31,12 @@ impl Enforcer {
         let store = Store::open(database.url()).await.unwrap();
         let pack = Pack::named("baseline").unwrap().policy().unwrap();
         let set = PolicySet::new(vec![pack]).unwrap();
+        let bus = Bus::default();
         let app = App::new(Parts {
             store,
-            rules: Rulebook::new(Book { set, revision: "r1".to_owned() }),
-            bus: Default::default(),
+            rules: Rulebook::new(Book::new(set)),
+            callers: Callers::new(&bus),
+            bus,
             limits: Default::default(),
             metrics: Default::default(),
             judges: Default::default(),
@@ -42,8 +46,11 @@ impl Enforcer {
             forward: Default::default(),
             clock: clock::now,
             public_url: "https://127.0.0.1:8443".to_owned(),
+            settings: Default::default(),
+            stop: Default::default(),
+            tasks: Default::default(),
         });
-        Self { router: router(app.clone()), app, _database: database }
+        Self { router: bounded(app.clone(), Bounds::default()), app, _database: database }
     }
 
     /// A key of a tenant with these permissions.
