@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use thoth::machine::clock;
 use thoth::policy::{Pack, PolicySet};
 use thoth::server::caller::{Permissions, Scope};
+use thoth::server::events::Forward;
 use thoth::server::keys::{self, NewKey};
 use thoth::server::rulebook::{Book, Rulebook};
 use thoth::server::store::Store;
@@ -24,6 +25,11 @@ pub(crate) struct Enforcer {
 impl Enforcer {
     /// One that decides by the baseline pack.
     pub(crate) async fn new() -> Self {
+        Self::forwarding(Forward::default()).await
+    }
+
+    /// The same, which sends events on.
+    pub(crate) async fn forwarding(forward: Forward) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("store.db").display());
         let store = Store::open(&url).await.unwrap();
@@ -36,7 +42,7 @@ impl Enforcer {
             limits: Default::default(),
             metrics: Default::default(),
             beats: Default::default(),
-            forward: Default::default(),
+            forward,
             clock: clock::now,
             public_url: "https://127.0.0.1:8443".to_owned(),
         });
@@ -45,12 +51,17 @@ impl Enforcer {
 
     /// A key of a tenant with these permissions.
     pub(crate) async fn key(&self, tenant: &str, permissions: Permissions) -> String {
-        let new = NewKey {
-            name: "test".to_owned(),
-            permissions,
-            scope: Scope::Organization,
-            expires_at: None,
-        };
+        self.key_within(tenant, permissions, Scope::Organization).await
+    }
+
+    /// A key that is good for a part of its tenant.
+    pub(crate) async fn key_within(
+        &self,
+        tenant: &str,
+        permissions: Permissions,
+        scope: Scope,
+    ) -> String {
+        let new = NewKey { name: "test".to_owned(), permissions, scope, expires_at: None };
         let tenant = Tenant::parse(tenant).unwrap();
         keys::issue(&self.app.store, &tenant, &new, clock::now()).await.unwrap().key
     }

@@ -11,4 +11,5 @@ mod fleet;
 mod isolation;
 mod keys;
 mod live;
+mod plain;
 mod replicas;
