@@ -308,7 +308,6 @@ async fn a_key_of_one_endpoint_or_fleet_is_good_for_no_other() {
     let fleet = Fleet::new().await;
     fleet.register("a", json!({"fleet_id": "f1"})).await;
     fleet.register("b", json!({"fleet_id": "f2"})).await;
-    let tenant = Tenant::parse("acme").unwrap();
     for scope in [Scope::Endpoint("a".to_owned()), Scope::Fleet("f1".to_owned())] {
         let key = fleet.enforcer.key_within("acme", Permissions::ALL, scope.clone()).await;
         let key = Some(key);
