@@ -68,6 +68,12 @@ pub struct Parts {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// The rules as they are bound to who asks.
+    pub judges: decide::Judges,
+    /// Who waits for a person's answer.
+    pub polls: decide::Polls,
+    /// Takes decisions for people to look at.
+    pub decisions: decisions::Recorder,
     /// Check-ins on their way to the store.
     pub beats: Beats,
     /// Where events go on to.

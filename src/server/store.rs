@@ -1,23 +1,46 @@
 //! Everything that outlives the process: SQLite for one machine, Postgres for several replicas.
 //!
-//! The same statements on both: `$1` parameters, `TEXT` and `BIGINT` columns only (times are
-//! microseconds since 1970, truth is 0 or 1, hashes are hexadecimal, objects are JSON text), ids made here. Each
-//! wing has its statements in a file of its own below this folder, and its tables in `migrations`.
+//! The same statements on both, through sqlx's `Any`: `$1` parameters, `TEXT` and `BIGINT` columns
+//! only (times are microseconds since 1970, truth is 0 or 1, hashes are hexadecimal, objects are
+//! JSON text), ids made here. A sum is `CAST(SUM(n) AS BIGINT)`: Postgres' own is a `NUMERIC`, which
+//! `Any` does not know. Each wing has its statements in a file of its own below this folder, and its
+//! tables in `migrations`.
 //!
 //! # Invariants
 //!
 //! - A statement about somebody's rows names the tenant.
 //! - What a method has returned `Ok` for is on disk.
 //! - A change of state is one conditional `UPDATE`: of two replicas that try, one succeeds.
+//! - Nothing here prints the address as it was given: it may hold a password.
 
+mod file;
+mod place;
+mod write;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) mod approvals;
+pub(super) mod decisions;
 pub(super) mod events;
 pub(super) mod fleet;
 pub(super) mod tools;
 
 use jiff::Timestamp;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyPool, Executor};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _};
+use tokio::time::timeout;
+
+pub use self::place::NotAPlace;
+pub use self::write::Writer;
+
+use self::file::Lock;
+use self::place::Place;
+use crate::profile::Unsafe;
 
 /// The migrations, in order. One that has been released is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -29,22 +52,75 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "console", include_str!("store/migrations/0006_console.sql")),
 ];
 
-/// The store. Clones share its connections.
-#[derive(Clone, Debug)]
+/// The store. Clones share its connections. A SQLite file is this process's own until the last
+/// clone is gone.
+#[derive(Clone)]
 pub struct Store {
     read: AnyPool,
-    write: AnyPool,
+    write: Writer,
+    place: Arc<Place>,
+    /// Of the SQLite file. Declared last: dropped once the connections are.
+    lock: Option<Arc<Lock>>,
 }
 
 /// Why the store could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot be opened.
-    #[error("the store cannot be opened")]
-    Open(#[source] sqlx::Error),
+    /// The address names no store.
+    #[error("the store's address names no store")]
+    Address(#[from] NotAPlace),
+    /// Others could read or change the SQLite file, or it cannot be made.
+    #[error("the store has no safe file")]
+    File(#[from] Unsafe),
+    /// The SQLite file cannot be locked.
+    #[error("cannot lock {}", path.display())]
+    Lock {
+        /// The lock's file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process works with the SQLite file, and would not hear what this one changes.
+    #[error(
+        "{} is in use by another enforcer; stop that one, or let several share a Postgres",
+        path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It cannot be reached or opened.
+    #[error("cannot open {place}")]
+    Open {
+        /// Where it is, without a password.
+        place: String,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// It does not answer.
+    #[error("{place} did not answer within {} s", within.as_secs())]
+    Silent {
+        /// Where it is, without a password.
+        place: String,
+        /// How long it had.
+        within: Duration,
+    },
+    /// A newer program has written it.
+    #[error(
+        "the store's tables are of version {store}, and this program knows them up to {known}; \
+         run the newer program, or restore a backup from before it was run"
+    )]
+    Newer {
+        /// The version of its tables.
+        store: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
     /// Its tables cannot be brought up to date.
     #[error("the store's tables cannot be brought up to date")]
-    Migrate(#[source] sqlx::migrate::MigrateError),
+    Migrate(#[source] MigrateError),
     /// A statement failed.
     #[error("the store failed")]
     Failed(#[from] sqlx::Error),
@@ -56,75 +132,168 @@ pub enum StoreError {
     },
 }
 
+/// How many connections one replica holds to Postgres, beside the two of the bus.
+const CONNECTIONS: u32 = 16;
+/// How many SQLite connections only read.
+const READERS: u32 = 4;
+/// How long a store that is just opened may take to answer.
+const OPENING: Duration = Duration::from_secs(10);
+/// How long the tables may take to be brought up to date, by this process or another.
+const MIGRATING: Duration = Duration::from_mins(10);
+/// How long a statement waits for a connection: shorter than the 5 s that a sidecar waits for its
+/// verdict, so that it is told rather than left.
+const WAITING: Duration = Duration::from_secs(4);
+/// A connection to Postgres that was idle for as long is tried before it is used.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// For SQLite: a write-ahead log, a commit that is on the disk when it returns (on macOS too, where
+/// that takes a word more), and a log that shrinks again after a burst.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+     PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA busy_timeout = 5000; \
+     PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;";
+/// For SQLite connections that only read.
+const READS_ONLY: &str = "PRAGMA query_only = ON;";
+/// For Postgres: no statement, lock or forgotten transaction holds up the others, and a commit is on
+/// the disk when it returns, whatever the server's own setting says.
+const SETTINGS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '4s'; \
+     SET idle_in_transaction_session_timeout = '10s'; \
+     SELECT set_config('synchronous_commit', 'on', false) \
+     WHERE current_setting('synchronous_commit') = 'off';";
+
 // === impl Store ===
 
 impl Store {
-    /// Opens `sqlite:PATH` or `postgres://…`, and brings its tables up to date.
+    /// Opens `sqlite:PATH` or `postgres://…`, and brings its tables up to date. Several replicas
+    /// may open one Postgres at the same time.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Open`], [`StoreError::Migrate`]
+    /// [`StoreError`]; a Postgres that is away is said at once, not waited for.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
-        let is_sqlite = url.starts_with("sqlite:");
-        let url = if is_sqlite && !url.contains('?') {
-            format!("{url}?mode=rwc")
-        } else {
-            url.to_owned()
+        let place = Place::parse(url)?;
+        let lock = match &place {
+            Place::File(path) => Some(Arc::new(file::prepare(path)?)),
+            Place::Postgres(_) => None,
         };
-        let options: AnyConnectOptions = url.parse().map_err(StoreError::Open)?;
-        let pool = |most| {
-            let options = options.clone();
-            async move {
-                AnyPoolOptions::new()
-                    .max_connections(most)
-                    .after_connect(move |connection, _| {
-                        Box::pin(async move {
-                            if is_sqlite {
-                                connection.execute(PRAGMAS).await?;
-                            }
-                            Ok(())
-                        })
-                    })
-                    .connect_with(options)
-                    .await
-                    .map_err(StoreError::Open)
-            }
-        };
-        let store = if is_sqlite {
+        let said = place.to_string();
+        let failed = |source| StoreError::Open { place: said.clone(), source };
+        let options = place.options(lock.as_deref()).map_err(failed)?;
+
+        let silent = |within| StoreError::Silent { place: said.clone(), within };
+        let opening = AnyConnection::connect_with(&options);
+        let connection = timeout(OPENING, opening).await.map_err(|_| silent(OPENING))?;
+        let migrating = migrate(connection.map_err(failed)?, lock.is_some());
+        timeout(MIGRATING, migrating).await.map_err(|_| silent(MIGRATING))??;
+
+        let (read, write) = if lock.is_some() {
             // SQLite has one writer at a time: who waits for it waits here, in turn.
-            Self { write: pool(1).await?, read: pool(4).await? }
+            (sqlite(&options, READERS, true), sqlite(&options, 1, false))
         } else {
-            let both = pool(16).await?;
-            Self { write: both.clone(), read: both }
+            let both = postgres(&options);
+            (both.clone(), both)
         };
-        store.migrate().await?;
-        Ok(store)
+        Ok(Self { read, write: Writer::new(write), place: Arc::new(place), lock })
     }
 
-    async fn migrate(&self) -> Result<(), StoreError> {
-        let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
-            let sql = sqlx::SqlStr::from_static(sql);
-            Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
-        });
-        let migrator = Migrator::with_migrations(migrations.collect());
-        migrator.run(&self.write).await.map_err(StoreError::Migrate)
-    }
-
-    /// For statements that only read.
+    /// For statements that only read; with SQLite, others fail.
     pub fn read(&self) -> &AnyPool {
         &self.read
     }
 
     /// For statements that write.
-    pub fn write(&self) -> &AnyPool {
+    pub fn write(&self) -> &Writer {
         &self.write
+    }
+
+    /// Ends all connections once what is under way is done, and lets go of the file. Clones are of
+    /// no use afterwards.
+    pub async fn close(self) {
+        self.write.close().await;
+        self.read.close().await;
+    }
+
+    /// How to connect to the Postgres, where it is one: what the replicas tell each other goes
+    /// through it.
+    pub(super) fn shared(&self) -> Option<&PgConnectOptions> {
+        match &*self.place {
+            Place::Postgres(postgres) => Some(&postgres.direct),
+            Place::File(_) => None,
+        }
     }
 }
 
-/// Write-ahead log, and a commit that is on disk when it returns.
-const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-     PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;";
+impl fmt::Debug for Store {
+    /// Says where it is, without a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_locked = self.lock.is_some();
+        write!(f, "Store({}{})", self.place, if is_locked { ", locked" } else { "" })
+    }
+}
+
+fn sqlite(options: &AnyConnectOptions, most: u32, reads_only: bool) -> AnyPool {
+    AnyPoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(WAITING)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                connection.execute(PRAGMAS).await?;
+                if reads_only {
+                    connection.execute(READS_ONLY).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options.clone())
+}
+
+fn postgres(options: &AnyConnectOptions) -> AnyPool {
+    AnyPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(WAITING)
+        .test_before_acquire(false)
+        .before_acquire(|connection, facts| {
+            Box::pin(async move {
+                // One round trip more for a statement is too much; one for a quiet moment is not.
+                if facts.idle_for > IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(SETTINGS).await.map(drop) })
+        })
+        .connect_lazy_with(options.clone())
+}
+
+/// Brings the tables up to date, over a connection of its own: a failure ends it, and with it
+/// Postgres' lock on migrations, which is the session's.
+async fn migrate(mut connection: AnyConnection, is_sqlite: bool) -> Result<(), StoreError> {
+    if is_sqlite {
+        connection.execute(PRAGMAS).await?;
+    }
+    let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
+        let sql = sqlx::SqlStr::from_static(sql);
+        Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+    });
+    let migrator = Migrator::with_migrations(migrations.collect());
+    let migrated = migrator.run_direct(None, &mut connection, false).await;
+    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
+    let outcome = match migrated {
+        Err(MigrateError::VersionMissing(_)) => {
+            let applied = connection.list_applied_migrations(&migrator.table_name).await;
+            let newest = applied.map_err(StoreError::Migrate)?.iter().map(|one| one.version).max();
+            Err(StoreError::Newer { store: newest.unwrap_or(known), known })
+        }
+        migrated => migrated.map_err(StoreError::Migrate),
+    };
+    connection.close().await?;
+    outcome
+}
 
 /// A time as the store writes it: microseconds since 1970.
 pub fn micros(time: Timestamp) -> i64 {

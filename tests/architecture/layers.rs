@@ -16,7 +16,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "gate",
         modules: &[],
-        crates: &["bytes", "memchr", "serde", "serde_json", "thiserror"],
+        crates: &["bytes", "memchr", "serde", "serde_json", "sha2", "thiserror"],
         pure: true,
     },
     Layer { module: "seal", modules: &[], crates: &["hex", "sha2", "thiserror"], pure: true },
@@ -343,8 +343,8 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "server",
         modules: &[
-            "approval", "config", "friction", "gate", "https", "machine", "policy", "profile",
-            "seal", "secret", "sink", "spool", "tls",
+            "approval", "config", "enforcer", "friction", "gate", "https", "machine", "policy",
+            "profile", "seal", "secret", "sink", "spool", "tls",
         ],
         crates: &[
             "axum",

@@ -198,7 +198,7 @@ async fn a_journal_that_goes_backwards_or_has_another_past_marks_its_endpoint() 
         fleet.checks_in(id, last.clone()).await;
         let seen = fleet.sees(id).await;
         assert_eq!(seen["at_risk"], true, "{id}");
-        assert_eq!(listener.try_recv().unwrap().topic, Topic::Endpoint(id.to_owned()));
+        assert_eq!(listener.recv().await.unwrap().topic, Topic::Endpoint(id.to_owned()));
         let what = &seen["journal_conflict"]["what"];
         let reported = &last["journals"][0];
         assert_eq!(what["kept"], json!({"records": 5, "head": "aa"}));

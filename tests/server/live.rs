@@ -4,7 +4,6 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use serde_json::Value;
-use tempfile::TempDir;
 use thoth::machine::clock;
 use thoth::policy::{Pack, PolicySet};
 use thoth::server::caller::{Permissions, Scope};
@@ -15,11 +14,13 @@ use thoth::server::store::Store;
 use thoth::server::{App, Parts, Tenant, router};
 use tower::ServiceExt;
 
+use crate::database::Database;
+
 /// An enforcer without a socket.
 pub(crate) struct Enforcer {
     pub(crate) app: App,
     pub(crate) router: Router,
-    _directory: TempDir,
+    _database: Database,
 }
 
 impl Enforcer {
@@ -30,9 +31,8 @@ impl Enforcer {
 
     /// The same, which sends events on.
     pub(crate) async fn forwarding(forward: Forward) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("store.db").display());
-        let store = Store::open(&url).await.unwrap();
+        let database = Database::new().await;
+        let store = Store::open(database.url()).await.unwrap();
         let pack = Pack::named("baseline").unwrap().policy().unwrap();
         let set = PolicySet::new(vec![pack]).unwrap();
         let app = App::new(Parts {
@@ -41,12 +41,15 @@ impl Enforcer {
             bus: Default::default(),
             limits: Default::default(),
             metrics: Default::default(),
+            judges: Default::default(),
+            polls: Default::default(),
+            decisions: Default::default(),
             beats: Default::default(),
             forward,
             clock: clock::now,
             public_url: "https://127.0.0.1:8443".to_owned(),
         });
-        Self { router: router(app.clone()), app, _directory: directory }
+        Self { router: router(app.clone()), app, _database: database }
     }
 
     /// A key of a tenant with these permissions.

@@ -5,6 +5,7 @@
 mod abuse;
 mod approvals;
 mod console;
+mod database;
 mod decisions;
 mod events;
 mod fleet;
@@ -18,4 +19,6 @@ mod replicas;
 #[path = "../run/sidecar.rs"]
 #[expect(dead_code, reason = "other tests use another part of it")]
 mod sidecar;
+mod store;
 mod tools;
+mod world;
