@@ -13,6 +13,7 @@ use thoth::config::settings::Tls;
 use thoth::machine::clock;
 use thoth::policy::{Pack, PolicySet};
 use thoth::server::caller::{Permissions, Scope};
+use thoth::server::events::Forward;
 use thoth::server::keys::{self, NewKey};
 use thoth::server::listen::bounds::{Bounds, bounded};
 use thoth::server::listen::serve;
@@ -69,6 +70,11 @@ impl Enforcer {
     /// One that decides by the baseline pack.
     pub(crate) async fn new() -> Self {
         Self::with(|parts| parts).await
+    }
+
+    /// The same, which sends events on.
+    pub(crate) async fn forwarding(forward: Forward) -> Self {
+        Self::with(|parts| Parts { forward, ..parts }).await
     }
 
     /// One with other parts.
