@@ -20,7 +20,7 @@ async fn approvals(root: &Path, fake: &FakeEnforcer, words: &[&str]) -> Output {
         .env("THOTH_TENANT_ID", "acme")
         .env("THOTH_API_KEY", fake::KEY)
         .env("THOTH_TLS_CA_BUNDLE", fake.ca())
-        .env("THOTH_TLS_PINS", fake.leaf_pin().to_string())
+        .env("THOTH_TLS_PINNED_CERT_SHA256", fake.leaf_pin().to_string())
         .stdin(Stdio::null())
         .output()
         .await
@@ -143,7 +143,7 @@ async fn nothing_is_sent_to_an_enforcer_that_is_not_the_pinned_one() {
         .env_clear()
         .env("THOTH_HOME_DIR", home(root.path()))
         .env("THOTH_TLS_CA_BUNDLE", fake.ca())
-        .env("THOTH_TLS_PINS", other.leaf_pin().to_string())
+        .env("THOTH_TLS_PINNED_CERT_SHA256", other.leaf_pin().to_string())
         .output()
         .await
         .unwrap();
