@@ -289,7 +289,7 @@ async fn prepare(
     let server = server_name(command);
     let Surroundings { machine, places, expected } = around;
     let enforcer =
-        remote::enforcer(&config, &session_id).map_err(Fault::of(exit::CONFIGURATION))?;
+        remote::enforcer(&config, &server, &session_id).map_err(Fault::of(exit::CONFIGURATION))?;
     let pins = remote::pins(&config, enforcer.as_ref()).await;
     let facts = Facts::gather(&config, machine, pins);
     preflight::pass(preflight::check(&config, &facts)).map_err(|refusal| {
@@ -396,7 +396,7 @@ fn settings(config: &Config) -> Settings {
         rules: Rules {
             mode: config.mode,
             outage: enforcer.map(|enforcer| enforcer.outage).unwrap_or_default(),
-            step_up: enforcer.map(|enforcer| enforcer.step_up).unwrap_or_default(),
+            step_up: config.step_up,
         },
         denial: config.denial,
         remote: enforcer.is_some(),

@@ -26,8 +26,9 @@ use hyper::{HeaderMap, Version};
 use serde_json::Value;
 use thoth::config::settings::{self, Environment, Identity, Pin, Tls};
 use thoth::credential::{Credential, Source};
+use thoth::enforcer::wire::AskedBy;
 use thoth::enforcer::{Enforcer, EnforcerError};
-use thoth::gate::decide::{Mode, Outage, StepUp};
+use thoth::gate::decide::{Mode, Outage};
 use thoth::gate::record::Ticket;
 use thoth::gate::verdict::{Answer, Grounds, Hold, Keeper, Question, Verdict};
 use thoth::secret::ApiKey;
@@ -260,8 +261,6 @@ impl FakeEnforcer {
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(30),
             outage: Outage::Block,
-            step_up: StepUp::Wait,
-            step_up_wait: Duration::from_secs(60),
             context: settings::RequestContext::default(),
         }
     }
@@ -294,9 +293,19 @@ pub(crate) fn enforcer(
     settings: &settings::Enforcer,
     tls: &Tls,
 ) -> Result<Enforcer, EnforcerError> {
+    patient(settings, tls, Duration::from_secs(60))
+}
+
+/// The same, for calls that wait at most so long for a person.
+pub(crate) fn patient(
+    settings: &settings::Enforcer,
+    tls: &Tls,
+    step_up_wait: Duration,
+) -> Result<Enforcer, EnforcerError> {
     let identity = Identity { agent_id: "test-agent".to_owned(), ..Identity::default() };
     let (environment, mode) = (Environment::Dev, Mode::Progressive);
-    Enforcer::new(settings, tls, &identity, environment, mode, "s-1", noon)
+    let by = AskedBy { identity: &identity, environment, mode, server: "files", session_id: "s-1" };
+    Enforcer::new(settings, tls, by, step_up_wait, noon)
 }
 
 /// The API key, as it is given in a variable.
