@@ -9,5 +9,5 @@
 pub mod binding;
 pub mod record;
 
-pub use binding::{Binding, CallHash};
-pub use record::{Answered, Approval, Assurance, State};
+pub use binding::{Binding, CallHash, NotCanonical};
+pub use record::{Answered, Approval, Assurance, Claim, Closed, State};

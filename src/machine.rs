@@ -154,6 +154,13 @@ fn ancestors() -> Option<Vec<String>> {
     None
 }
 
+/// The parent of a process, 0 for one that has none in sight; `None` where the process cannot be seen.
+#[cfg(target_os = "linux")]
+pub fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    name_and_parent(&stat).map(|(_, parent)| parent)
+}
+
 /// Walks up `/proc`. A process that cannot be seen ends the walk, because what stands above it
 /// cannot be known; there is no list where that is the parent itself.
 #[cfg(target_os = "linux")]

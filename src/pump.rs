@@ -333,7 +333,13 @@ fn log(note: &Note) {
         Note::AmbiguousAnswer => tracing::warn!("dropped an ambiguous answer of the server"),
         Note::UnexpectedAnswer => tracing::debug!("dropped an answer that nobody waits for"),
         Note::AnswerToNobody => {
-            tracing::debug!("dropped an answer to a request the server never made");
+            tracing::debug!("dropped an answer to a request that nobody waits for");
+        }
+        Note::ForeignAnswer => {
+            tracing::warn!("dropped an answer of the client that fits no question about a call");
+        }
+        Note::GuessedName => {
+            tracing::warn!("dropped a request of the server under a name of thoth's own");
         }
     }
 }

@@ -400,6 +400,7 @@ fn settings(config: &Config) -> Settings {
         },
         denial: config.denial,
         remote: enforcer.is_some(),
+        desk: false,
         tells: config.friction.is_some(),
     }
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::decide::Basis;
 use super::happening::Ended;
 use super::message::{Call, RequestId};
-use super::verdict::{Effect, Grounds, Verdict};
+use super::verdict::{Effect, Grounds, Hold, Keeper, Verdict};
 
 /// A call that policy refuses. Also TypeScript SDKs' own code for a timeout: `data` tells them
 /// apart.
@@ -82,6 +82,16 @@ pub fn no_task(call: &Call) -> Bytes {
     let message = format!("`{tool}` cannot be run as a task. Call it again without `task`.");
     let data = Data { reason_code: Some("no_task"), ..Data::default() };
     error(Some(call.id()), INVALID_PARAMS, &message, &data)
+}
+
+/// Asks the client for the person's word (MCP 2026-07-28, basic/patterns/mrtr): the call is to be made
+/// again, with the answer to `params` under `key`, and with `state`. Both are plain ASCII without
+/// quotes.
+pub fn input_required(id: &RequestId, key: &str, params: &str, state: &str) -> Bytes {
+    let id = id.literal();
+    line(format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"input_required","inputRequests":{{"{key}":{{"method":"elicitation/create","params":{params}}}}},"requestState":"{state}"}}}}"#
+    ))
 }
 
 /// Tells the client that a held call is still waiting. `token` as the client spelled it; `step`
@@ -223,16 +233,20 @@ fn sentence(tool: &str, verdict: &Verdict, basis: Basis) -> String {
         _ => String::new(),
     };
     match &verdict.effect {
-        Effect::StepUp(hold) => {
-            let place = match hold.as_ref().and_then(|hold| hold.approval_url.as_deref()) {
-                Some(url) => format!(" at {url}"),
-                None => String::new(),
-            };
-            format!(
-                "`{tool}` was not run: {by} asks for a person's approval first{why}. \
-                 Ask the user to approve it{place}, then call it again."
-            )
-        }
+        Effect::StepUp(Some(hold)) => format!(
+            "`{tool}` was not run: {by} asks for a person's approval first{why}. Ask the user to \
+             have it approved{}, and then make exactly the same call again: it will go through, or \
+             wait for the answer.",
+            place(hold)
+        ),
+        Effect::StepUp(None) if basis == Basis::Outage => format!(
+            "`{tool}` was not run: a person would have to approve it{why}, and who keeps approvals \
+             cannot be reached. Call it again later, or tell the user that the policy enforcer is away."
+        ),
+        Effect::StepUp(None) => format!(
+            "`{tool}` was not run: {by} asks for a person's approval first{why}. Nobody here \
+             has given it; find another way or tell the user."
+        ),
         Effect::Defer(after) => {
             let when = match after {
                 Some(after) => format!("in {} seconds", after.as_secs()),
@@ -252,6 +266,28 @@ fn sentence(tool: &str, verdict: &Verdict, basis: Basis) -> String {
              find another way or tell the user."
         ),
     }
+}
+
+/// Where a person answers about a hold, as the end of a sentence.
+pub fn place(hold: &Hold) -> String {
+    let command = || match is_word(&hold.token) {
+        true => format!("with `thoth approvals approve {}`", hold.token),
+        false => "with `thoth approvals`".to_owned(),
+    };
+    match (&hold.approval_url, hold.keeper) {
+        (Some(url), Keeper::Enforcer) => format!(" at {url}"),
+        (Some(url), Keeper::Sidecar) => format!(" at {url} or {}", command()),
+        (None, Keeper::Enforcer) => {
+            format!(" by whoever may at the policy enforcer, or {}", command())
+        }
+        (None, Keeper::Sidecar) => format!(" by a person on this machine, {}", command()),
+    }
+}
+
+/// Whether a token can stand in a command line as it is.
+fn is_word(token: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    token.len() <= 128 && !token.starts_with('-') && token.bytes().all(plain)
 }
 
 fn by_whom(grounds: &Grounds, basis: Basis) -> Cow<'static, str> {

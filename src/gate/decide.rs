@@ -11,9 +11,12 @@
 //! - [`Mode::Observe`] never refuses and never modifies; an order ([`ordered`]) is no decision about
 //!   a call, and holds in every mode.
 //! - With no verdict at all, nothing is forwarded.
+//! - A person's approval satisfies a step-up, and nothing stricter; one given inside the client only
+//!   the step-ups whose rules say so.
 
+use super::message::elicitation::{Modes, Way};
 use super::record::Ticket;
-use super::verdict::{Answer, Arguments, Effect, Grounds, Hold, Verdict};
+use super::verdict::{Answer, Arguments, Effect, Grounds, Hold, Keeper, Verdict};
 
 /// How verdicts are enforced.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -72,7 +75,7 @@ pub enum Basis {
 pub enum Decision {
     /// It goes on.
     Forward(Permit),
-    /// It waits for a person.
+    /// It waits for a person, unless [`StepUp::course`] says otherwise.
     Hold(Hold),
     /// It is answered with a refusal: the verdict is a block, a defer or a step-up.
     Refuse,
@@ -87,8 +90,8 @@ pub struct Ruling {
     pub verdict: Verdict,
     /// Who decided.
     pub basis: Basis,
-    /// For a call that waits for a person: the arguments the local rules put in place of its own.
-    /// They are what the enforcer was asked about, and what is sent if the person agrees.
+    /// For a call that waits for a person: the arguments that were put in place of its own. They are
+    /// what the person is asked about, and what is sent if they agree.
     pub modified: Option<Arguments>,
 }
 
@@ -119,6 +122,28 @@ pub enum StepUp {
     Auto,
 }
 
+/// Whether the person at the client may be asked about a step-up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Asking {
+    /// They were asked about this very call before, and have not answered.
+    Asked,
+    /// They may be, where the client can.
+    May(Modes),
+    /// They were sent to the page on which it is answered, and have opened it.
+    Opened,
+}
+
+/// What becomes of a call whose step-up has a hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Course {
+    /// The person at the client is asked.
+    Ask(Way),
+    /// It is refused with the token.
+    Refuse,
+    /// It waits for whoever answers.
+    Wait,
+}
+
 /// What was asked about a call, and what came back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Opinions {
@@ -138,16 +163,36 @@ pub fn is_final(mode: Mode, local: &Verdict) -> bool {
     }
 }
 
+/// Whether a local verdict stands although a person has approved the call: it is stricter than a
+/// step-up, or a step-up that its rules do not let whoever sits at the client agree to, where the
+/// approval came from there (`in_client`).
+pub fn outranks_approval(mode: Mode, local: &Verdict, in_client: bool) -> bool {
+    if is_final(mode, local) {
+        return true;
+    }
+    match &local.effect {
+        Effect::Allow | Effect::Modify(_) => false,
+        Effect::StepUp(_) | Effect::Block => in_client && local.grounds.self_approval != Some(true),
+        Effect::Defer(_) => true,
+    }
+}
+
 /// Decides about the call with this ticket.
 pub fn decide(ticket: Ticket, rules: Rules, opinions: Opinions) -> Ruling {
-    let modified = opinions.local.as_ref().and_then(|local| local.effect.arguments().cloned());
+    let modified = match (&opinions.remote, &opinions.local) {
+        (Some(Answer::Said(Verdict { effect: Effect::Modify(arguments), .. })), _) => {
+            Some(arguments.clone())
+        }
+        (_, Some(local)) => local.effect.arguments().cloned(),
+        (_, None) => None,
+    };
     let (verdict, basis) = weigh(rules, opinions);
     let permit = |basis, arguments| Decision::Forward(Permit { ticket, basis, arguments });
     let (decision, basis) = match (rules.mode, &verdict.effect) {
         (Mode::Observe, _) => (permit(Basis::Observed, None), Basis::Observed),
         (_, Effect::Allow) => (permit(basis, None), basis),
         (_, Effect::Modify(arguments)) => (permit(basis, Some(arguments.clone())), basis),
-        (_, Effect::StepUp(Some(hold))) if rules.step_up.waits() => {
+        (_, Effect::StepUp(Some(hold))) if rules.step_up != StepUp::Return => {
             (Decision::Hold(hold.clone()), basis)
         }
         (_, Effect::StepUp(_) | Effect::Defer(_) | Effect::Block) => (Decision::Refuse, basis),
@@ -162,13 +207,36 @@ pub fn ordered(grounds: Grounds) -> Ruling {
     Ruling { decision: Decision::Refuse, verdict, basis: Basis::Ordered, modified: None }
 }
 
+/// Decides about a call whose step-up this sidecar's own desk was to hold, once the desk has
+/// answered: an allow is a person's approval, as in [`decide_held`], which says the rest, too.
+pub fn decide_at_desk(
+    ticket: Ticket,
+    rules: Rules,
+    modified: Option<Arguments>,
+    answer: Answer,
+) -> Ruling {
+    let pending = modified.clone();
+    let ruling = decide_held(ticket, Keeper::Sidecar, modified, answer);
+    match &ruling.verdict.effect {
+        Effect::StepUp(Some(hold)) if rules.step_up != StepUp::Return => {
+            Ruling { decision: Decision::Hold(hold.clone()), modified: pending, ..ruling }
+        }
+        _ => ruling,
+    }
+}
+
 /// Decides about a held call, once asking about its hold has ended.
 ///
-/// `modified` is what the local rules put in place of the call's arguments, before it was held.
+/// `modified` is what was put in place of the call's arguments, before it was held.
 /// An approval satisfies the local rules' step-up, too, but nothing stricter: those were weighed
 /// before the call was held. Silence is no approval, whatever the failure decision says: a person
 /// was to be asked and did not answer.
-pub fn decide_held(ticket: Ticket, modified: Option<Arguments>, answer: Answer) -> Ruling {
+pub fn decide_held(
+    ticket: Ticket,
+    keeper: Keeper,
+    modified: Option<Arguments>,
+    answer: Answer,
+) -> Ruling {
     let verdict = match answer {
         Answer::Said(verdict) => verdict,
         Answer::Silent(grounds) => Verdict { effect: Effect::Block, grounds },
@@ -177,10 +245,25 @@ pub fn decide_held(ticket: Ticket, modified: Option<Arguments>, answer: Answer) 
         Effect::Allow => modified,
         Effect::Modify(arguments) => Some(arguments.clone()),
         Effect::StepUp(_) | Effect::Defer(_) | Effect::Block => {
-            let (decision, basis) = (Decision::Refuse, Basis::Enforcer);
+            let (decision, basis) = (Decision::Refuse, Basis::of(keeper));
             return Ruling { decision, verdict, basis, modified: None };
         }
     };
+    approved(ticket, arguments, verdict)
+}
+
+/// Forwards a call that goes on from one which a person has approved. `ruling` is the step-up that
+/// this approval satisfies.
+pub fn decide_granted(ticket: Ticket, ruling: Ruling) -> Ruling {
+    approved(ticket, ruling.modified, ruling.verdict)
+}
+
+/// Refuses a call whose hold is not waited for any more.
+pub fn given_up(keeper: Keeper, verdict: Verdict) -> Ruling {
+    Ruling { decision: Decision::Refuse, verdict, basis: Basis::of(keeper), modified: None }
+}
+
+fn approved(ticket: Ticket, arguments: Option<Arguments>, verdict: Verdict) -> Ruling {
     let basis = Basis::Approved;
     let decision = Decision::Forward(Permit { ticket, basis, arguments });
     Ruling { decision, verdict, basis, modified: None }
@@ -214,6 +297,13 @@ fn stricter(local: Verdict, mut remote: Verdict, basis: Basis) -> (Verdict, Basi
         remote.grounds.control_ids.extend(local.grounds.control_ids);
         remote.grounds.policy = remote.grounds.policy.or(local.grounds.policy);
         remote.grounds.reason = remote.grounds.reason.or(local.grounds.reason);
+        // Whoever agrees to the one agrees to the other, so both must let them.
+        remote.grounds.self_approval =
+            match (remote.grounds.self_approval, local.grounds.self_approval) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), Some(true)) => Some(true),
+                (None | Some(true), None) | (None, Some(true)) => None,
+            };
     }
     (remote, basis)
 }
@@ -261,9 +351,30 @@ impl Permit {
     }
 }
 
+// === impl Ruling ===
+
+impl Ruling {
+    /// Whether this sidecar's own desk is asked, where there is one: the rules' step-up has won, no
+    /// enforcer holds it, and no rule forbids that it is answered on this machine.
+    pub fn is_for_the_desk(&self) -> bool {
+        self.decision == Decision::Refuse
+            && self.basis == Basis::Rules
+            && self.verdict.effect == Effect::StepUp(None)
+            && self.verdict.grounds.self_approval != Some(false)
+    }
+}
+
 // === impl Basis ===
 
 impl Basis {
+    /// Who decided, where whoever keeps the hold did.
+    pub fn of(keeper: Keeper) -> Self {
+        match keeper {
+            Keeper::Enforcer => Self::Enforcer,
+            Keeper::Sidecar => Self::Rules,
+        }
+    }
+
     /// The word for it in the journal.
     pub fn word(self) -> &'static str {
         match self {
@@ -280,11 +391,28 @@ impl Basis {
 // === impl StepUp ===
 
 impl StepUp {
-    /// Whether a held call may wait for its answer.
-    pub fn waits(self) -> bool {
+    /// Whether the person at the client may be asked.
+    pub fn elicits(self) -> bool {
         match self {
-            Self::Wait | Self::Auto => true,
-            Self::Return | Self::Elicit => false,
+            Self::Elicit | Self::Auto => true,
+            Self::Return | Self::Wait => false,
+        }
+    }
+
+    /// What becomes of a call with this hold. `self_approval` is the step-up's own.
+    pub fn course(self, asking: Asking, self_approval: Option<bool>, hold: &Hold) -> Course {
+        let way = match asking {
+            Asking::May(modes) => modes.way(self_approval, hold),
+            Asking::Asked | Asking::Opened => None,
+        };
+        match (self, way) {
+            (Self::Return, _) => Course::Refuse,
+            (Self::Wait, _) => Course::Wait,
+            (Self::Elicit | Self::Auto, Some(way)) => Course::Ask(way),
+            // Whoever has opened the page is about to answer.
+            (Self::Elicit, None) if asking == Asking::Opened => Course::Wait,
+            (Self::Elicit, None) => Course::Refuse,
+            (Self::Auto, None) => Course::Wait,
         }
     }
 }

@@ -15,11 +15,15 @@
 //! - Time is linear in the text, but for the members of one object: n log n.
 //! - Memory is one entry for each member of the objects that are open, and one bit a level.
 
+mod canonical;
+
 use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::ops::Range;
 
 use memchr::memchr2;
+
+pub use self::canonical::canonical;
 
 /// The deepest nesting that is read strictly: one less than where `serde_json` stops.
 pub const MAX_DEPTH: usize = 127;

@@ -9,10 +9,12 @@
 //! - Only [`Outbound`] can be written to the server, and a call becomes one only together with a
 //!   [`Permit`].
 //! - What is judged is what is sent: a line is forwarded byte for byte, but for line separators
-//!   inside strings, which are sent as escapes, for what thoth had added to the arguments and takes
-//!   out before anybody judges them, and for arguments that a permit replaces.
+//!   inside strings, which are sent as escapes, for what thoth had added to the arguments or asked the
+//!   client and takes out before anybody judges it, and for arguments that a permit replaces.
 
 pub mod client;
+pub mod elicitation;
+pub mod retry;
 pub mod server;
 
 mod id;
@@ -38,6 +40,10 @@ pub struct Call {
     arguments: Place,
     /// Where `params._meta` stands, where that is an object.
     meta: Option<Range<usize>>,
+    /// Where `params.requestState` stands, where that is text.
+    state: Option<Range<usize>>,
+    /// Where `params.inputResponses` stands, where that is an object.
+    responses: Option<Range<usize>>,
     progress_token: Option<Box<str>>,
     modern: bool,
     task: bool,
@@ -95,8 +101,10 @@ impl Call {
         let (line, range) = self.arguments.fill(&self.line, arguments);
         let (was, is) = (self.size(), line.as_bytes().len());
         let moved = |at: usize| if at < self.arguments.at() { at } else { at + is - was };
-        let meta = self.meta.map(|meta| moved(meta.start)..moved(meta.end));
-        Self { line, arguments: Place::At(range), meta, ..self }
+        let moved = |part: Range<usize>| moved(part.start)..moved(part.end);
+        let (meta, state) = (self.meta.map(moved), self.state.map(moved));
+        let responses = self.responses.map(moved);
+        Self { line, arguments: Place::At(range), meta, state, responses, ..self }
     }
 
     /// The token to send progress notifications with, as the client spelled it.
@@ -151,6 +159,15 @@ impl Place {
         };
         let start = range.start + before.len();
         (line.replaced(range, [before, arguments, after]), start..start + arguments.len())
+    }
+}
+
+// === impl Passthrough ===
+
+impl Passthrough {
+    /// The message's bytes, without the line ending.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 

@@ -10,10 +10,15 @@
 //! - Every call that does not reach the server is answered, once, unless the client cancelled it.
 //! - A call that waits holds up nothing but itself.
 //! - An answer of the server reaches the client only if its request was forwarded, and only once.
+//! - What thoth asks the client in its own name is between the two: see [`asking`].
 
 mod answers;
+mod asking;
 mod calls;
+mod continuing;
 mod ending;
+mod held;
+mod judging;
 mod own;
 mod telling;
 #[cfg(test)]
@@ -24,12 +29,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use self::asking::Elicitations;
 use super::answer::{self, Denial};
 use super::decide::Rules;
 use super::extras::Extras;
 use super::framing::{Line, TooLong};
 use super::happening::{Ended, Happening};
-use super::message::client::{self, Request, Unreadable};
+use super::message::client::{self, Method, Request, Unreadable};
 use super::message::{Call, Outbound, RequestId, overlong_id};
 use super::record::{End, Outcome, Record, Recorder, Ticket};
 use super::tools::Tools;
@@ -50,7 +56,7 @@ pub enum Input {
     Client(Result<Line, TooLong>),
     /// The client will say no more.
     ClientClosed,
-    /// Asking the enforcer about a call has ended.
+    /// Asking the enforcer, or the desk, about a call has ended.
     Asked(Ticket, Answer),
     /// Waiting for a person's answer about a held call has ended.
     Waited(Ticket, Answer),
@@ -104,8 +110,12 @@ pub enum Effect {
 pub enum Note {
     /// A server's line that could be taken for more than one answer was dropped.
     AmbiguousAnswer,
-    /// The client answered a request that the server never made; dropped.
+    /// The client answered a request that nobody made, or takes an answer to no more; dropped.
     AnswerToNobody,
+    /// The client answered a question of thoth's own with something else; dropped.
+    ForeignAnswer,
+    /// The server made a request under a name of thoth's own; dropped.
+    GuessedName,
     /// A client's line was refused unread: the reason code.
     Refused(&'static str),
     /// A line of the server, longer than the limit, was dropped: its length in bytes.
@@ -123,6 +133,8 @@ pub struct Settings {
     pub denial: Denial,
     /// Whether a remote enforcer is asked.
     pub remote: bool,
+    /// Whether this sidecar has a desk of its own for what the rules step up: [`Effect::Hold`].
+    pub desk: bool,
     /// Whether what happens is told: [`Effect::Tell`].
     pub tells: bool,
 }
@@ -135,6 +147,7 @@ pub struct Session {
     requests: Requests,
     /// Requests of the server that the client has not answered.
     asked: BTreeSet<RequestId>,
+    asking: Elicitations,
     tools: Tools,
     calls: Calls,
     tickets: u64,
@@ -168,6 +181,7 @@ impl Session {
             extras: None,
             requests: Requests::default(),
             asked: BTreeSet::new(),
+            asking: Elicitations::default(),
             tools: Tools::default(),
             calls: Calls::default(),
             tickets: 0,
@@ -190,8 +204,9 @@ impl Session {
             Input::Client(Ok(line)) => self.client_line(line, now, recorder),
             Input::Client(Err(long)) => self.client_too_long(&long),
             Input::ClientClosed => self.client_closed(now),
-            Input::Asked(ticket, answer) => self.asked(ticket, answer, now, recorder),
-            Input::Waited(ticket, answer) => self.waited(ticket, answer, now, recorder),
+            Input::Asked(ticket, answer) | Input::Waited(ticket, answer) => {
+                self.answered_about(ticket, answer, now, recorder);
+            }
             Input::Reported(ticket, text) => self.reported(ticket, &text),
             Input::Server(Ok(line)) => self.server_line(line, now, recorder),
             Input::Server(Err(long)) => self.server_too_long(&long, now),
@@ -227,7 +242,9 @@ impl Session {
             Ok(client::Message::Cancelled(id, line)) => self.cancelled(&id, line, now),
             Ok(client::Message::Notification(line)) => self.send_server(line.into()),
             Ok(client::Message::Answer(id, line)) => {
-                if self.asked.remove(&id) {
+                if let Some(number) = self.own_number(&id) {
+                    self.elicited(number, &line, now, recorder);
+                } else if self.asked.remove(&id) {
                     self.send_server(line.into());
                 } else {
                     self.note(Note::AnswerToNobody);
@@ -272,6 +289,9 @@ impl Session {
     }
 
     fn request(&mut self, request: Request, now: Instant) {
+        if request.method == Method::Initialize {
+            self.greeted(&request.params());
+        }
         let number = self.tell_request(&request);
         let Request { id, method, line, .. } = request;
         let requested = Requested { method, number, cancelled: false };

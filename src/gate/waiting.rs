@@ -13,7 +13,8 @@ use std::time::Instant;
 use super::message::client::Method;
 use super::message::{Call, RequestId};
 use super::record::Ticket;
-use super::verdict::{Arguments, Hold, Verdict};
+use super::token::Digest;
+use super::verdict::{Arguments, Grounds, Hold, Keeper, PolicyRef, Reply, Verdict};
 
 /// How many requests of the client may be open at once. Beyond, further ones are refused.
 pub const MOST_OPEN: usize = 32_768;
@@ -58,6 +59,10 @@ pub struct Forwarded {
     pub tool: Arc<str>,
     /// When it was forwarded.
     pub since: Instant,
+    /// Whether it belongs to the era in which a server asks back.
+    pub modern: bool,
+    /// What it goes on with where the server does, and a person has approved it.
+    pub approved: Option<Box<Continuation>>,
     /// Whether the client has cancelled it: an answer may still come, or not.
     pub cancelled: bool,
 }
@@ -69,12 +74,42 @@ pub struct Waiting {
     pub call: Call,
     /// When it arrived.
     pub since: Instant,
-    /// What the local rules say about it.
-    pub local: Option<Verdict>,
-    /// How many calls had been forwarded when they said so: rules may look at sequences.
+    /// How many calls had been forwarded when it began to wait: rules may look at sequences.
     pub calls_before: u64,
-    /// For a held call: the step-up it waits for.
-    pub held: Option<Held>,
+    /// What earlier tries of the same call have brought.
+    pub earlier: Earlier,
+    /// Whom it waits for.
+    pub stage: Stage,
+}
+
+/// Whom a call waits for.
+#[derive(Debug)]
+pub enum Stage {
+    /// The remote enforcer.
+    Enforcer(Judged),
+    /// This sidecar's own desk: whether it has an answer, or keeps a hold.
+    Desk(Box<Pending>),
+    /// A person.
+    Held(Box<Held>),
+}
+
+/// What the local rules say about a call.
+#[derive(Debug)]
+pub struct Judged {
+    /// Their verdict; `None` where there are none.
+    pub verdict: Option<Verdict>,
+    /// The arguments they put in place of the call's own. Also with a verdict that is stricter than
+    /// to modify: they judge what they have modified, too.
+    pub modified: Option<Arguments>,
+}
+
+/// A step-up that nobody has agreed to yet.
+#[derive(Debug)]
+pub struct Pending {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The arguments that would be sent in place of the call's own: what a person is asked about.
+    pub modified: Option<Arguments>,
 }
 
 /// A step-up that a person was asked about.
@@ -82,13 +117,60 @@ pub struct Waiting {
 pub struct Held {
     /// What was asked.
     pub hold: Hold,
-    /// The verdict that asked for it.
-    pub verdict: Verdict,
-    /// The arguments the local rules put in place of the call's own: what the person is asked
-    /// about.
-    pub modified: Option<Arguments>,
+    /// The step-up.
+    pub pending: Pending,
     /// How many times the client was told.
     pub told: u32,
+    /// The number of the question that the person at the client has not answered.
+    pub elicited: Option<u64>,
+    /// The number of the question by which the person at the client has opened the hold's page.
+    pub opened: Option<u64>,
+    /// Whether the person at the client has agreed.
+    pub agreed: bool,
+}
+
+/// What earlier tries of the same call have brought.
+#[derive(Debug, Default)]
+pub struct Earlier {
+    /// What the person at the client has said about it.
+    pub words: Words,
+    /// The approved call that it goes on from.
+    pub continues: Option<Box<Continuation>>,
+    /// The approval that it is forwarded with.
+    pub grant: Option<Box<Grant>>,
+}
+
+/// What the person at the client has said about a call before it was made again.
+#[derive(Debug, Default)]
+pub enum Words {
+    /// They were not asked.
+    #[default]
+    Unasked,
+    /// Nothing that counts.
+    Silence,
+    /// They have opened the page on which it is answered.
+    Opened,
+    /// They agree to it: to this hold, for these reasons.
+    Agreed(Box<(Hold, Grounds)>),
+}
+
+/// A person's approval: which step-up it has satisfied.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Grant {
+    keeper: Keeper,
+    policy: Option<PolicyRef>,
+    rule_ids: Vec<String>,
+}
+
+/// An approved call that the server may ask back about.
+#[derive(Clone, Debug)]
+pub struct Continuation {
+    /// The approval.
+    pub grant: Grant,
+    /// The call as the client made it.
+    pub call: Digest,
+    /// The call as it was sent.
+    pub sent: Digest,
 }
 
 /// A call of a tool of thoth's own that waits.
@@ -129,6 +211,47 @@ impl Open {
             Self::Request(requested) => requested.cancelled,
             Self::Own(_) | Self::Waiting(_) => false,
         }
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    /// A step-up that nobody at the client is asked about.
+    pub fn new(hold: Hold, pending: Pending) -> Self {
+        Self { hold, pending, told: 0, elicited: None, opened: None, agreed: false }
+    }
+}
+
+// === impl Words ===
+
+impl Words {
+    /// What is passed on to this keeper first.
+    pub fn reply_to(&self, keeper: Keeper) -> Option<(Hold, Reply)> {
+        match self {
+            Self::Agreed(agreed) if agreed.0.keeper == keeper => {
+                Some((agreed.0.clone(), Reply::Approve))
+            }
+            Self::Agreed(_) | Self::Unasked | Self::Silence | Self::Opened => None,
+        }
+    }
+}
+
+// === impl Grant ===
+
+impl Grant {
+    /// The approval of a step-up for these reasons.
+    pub fn of(keeper: Keeper, grounds: &Grounds) -> Self {
+        let Grounds { policy, rule_ids, .. } = grounds;
+        Self { keeper, policy: policy.clone(), rule_ids: rule_ids.clone() }
+    }
+
+    /// Whether it is good for a step-up for these reasons: the same rules of the same policy, or some
+    /// of them.
+    pub fn covers(&self, keeper: Keeper, grounds: &Grounds) -> bool {
+        self.keeper == keeper
+            && self.policy == grounds.policy
+            && grounds.rule_ids.iter().all(|rule| self.rule_ids.contains(rule))
     }
 }
 
@@ -220,7 +343,8 @@ impl Requests {
 
     /// The tickets of the calls that wait for a person.
     pub fn held(&self) -> Vec<Ticket> {
-        let held = self.waiting.iter().filter(|(_, waiting)| waiting.held.is_some());
+        let is_held = |waiting: &Waiting| matches!(waiting.stage, Stage::Held(_));
+        let held = self.waiting.iter().filter(|(_, waiting)| is_held(waiting));
         held.map(|(ticket, _)| *ticket).collect()
     }
 

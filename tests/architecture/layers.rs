@@ -16,7 +16,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "gate",
         modules: &[],
-        crates: &["bytes", "memchr", "serde", "serde_json", "thiserror"],
+        crates: &["bytes", "memchr", "serde", "serde_json", "sha2", "thiserror"],
         pure: true,
     },
     Layer { module: "seal", modules: &[], crates: &["hex", "sha2", "thiserror"], pure: true },

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+pub use crate::gate::plain::is_active;
+
 /// The beginning of a text, and how much more of it there was.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Excerpt {
@@ -62,23 +64,6 @@ pub fn visible(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
-}
-
-/// Whether a character acts on the text around it instead of being seen.
-pub fn is_active(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 /// A duration for people: `7 ms`, `12.3 s`, `4 min 5 s`, `2 h 3 min`.

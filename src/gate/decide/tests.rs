@@ -159,10 +159,10 @@ fn how_a_hold_ends() {
         ("block", "block"),
     ] {
         let answer = Answer::Said(verdict(answer));
-        assert_eq!(outcome(&decide_held(Ticket(1), None, answer)), expected);
+        assert_eq!(outcome(&decide_held(Ticket(1), Keeper::Enforcer, None, answer)), expected);
     }
     let silent = Answer::Silent(Grounds::default());
-    assert_eq!(outcome(&decide_held(Ticket(1), None, silent)), "block");
+    assert_eq!(outcome(&decide_held(Ticket(1), Keeper::Enforcer, None, silent)), "block");
 }
 
 #[test]

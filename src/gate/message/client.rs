@@ -247,6 +247,8 @@ impl Parts {
                     tool,
                     arguments,
                     meta: params.meta,
+                    state: of_kind(params.state, Kind::Text),
+                    responses: of_kind(params.responses, Kind::Object),
                     progress_token,
                     modern: params.modern,
                     task: params.task,
@@ -335,6 +337,10 @@ fn looks_like(name: &str, reserved: &[&str]) -> bool {
     let plain = name.bytes().all(|byte| byte.is_ascii_graphic());
     let is_reserved = reserved.contains(&name);
     !is_reserved && (!plain || reserved.iter().any(|known| known.eq_ignore_ascii_case(name)))
+}
+
+fn of_kind(span: Option<Span>, kind: Kind) -> Option<Range<usize>> {
+    span.filter(|span| span.kind == kind).map(|span| span.range)
 }
 
 fn check_method(name: &str) -> Result<(), Why> {

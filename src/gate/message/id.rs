@@ -88,9 +88,20 @@ impl RequestId {
         })
     }
 
+    /// An id of our own: text without quotes, escapes and controls.
+    pub(in crate::gate) fn of_text(text: &str) -> Self {
+        Self { literal: format!("\"{text}\"").into(), unescaped: None }
+    }
+
     /// The id as it was spelled, for sending it back.
     pub fn literal(&self) -> &str {
         &self.literal
+    }
+
+    /// The text, where it is a string.
+    pub fn as_text(&self) -> Option<&str> {
+        let (is_text, value) = self.key();
+        is_text.then_some(value)
     }
 
     fn key(&self) -> (bool, &str) {

@@ -23,6 +23,9 @@ impl Session {
         match server::read(&line) {
             server::Message::Ambiguous => self.note(Note::AmbiguousAnswer),
             server::Message::Other => self.send_client(line.into_wire()),
+            server::Message::Request(id) if self.own_number(&id).is_some() => {
+                self.note(Note::GuessedName);
+            }
             server::Message::Request(id) => {
                 if self.asked.len() >= MOST_ASKED {
                     self.asked.pop_first();
@@ -48,10 +51,11 @@ impl Session {
             Some(_) => self.requests.close(&answer.id),
         };
         match (open, answer.body) {
-            (Some(Open::Forwarded(forwarded)), body) => {
+            (Some(Open::Forwarded(mut forwarded)), body) => {
                 let end = match body {
                     Body::Error { code, range } => End::Error { code, error: line.slice(range) },
                     Body::Result { is_error, range } => {
+                        self.answered_back(&mut forwarded, &line.as_bytes()[range.clone()]);
                         End::Result { is_error, result: line.slice(range) }
                     }
                 };

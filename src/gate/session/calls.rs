@@ -1,7 +1,7 @@
 //! A call's way through the session: judged, asked about, decided, recorded, and then forwarded,
 //! held or refused.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -12,16 +12,28 @@ use super::super::happening::Ended;
 use super::super::message::{Call, Outbound, Passthrough, RequestId};
 use super::super::record::{Decided, End, Record, Recorder, Ticket};
 use super::super::verdict::{
-    Answer, Arguments, Effect as Verb, Facts, NotArguments, Question, Verdict,
+    Answer, Arguments, Effect as Verb, Hold, Keeper, NotArguments, Question, Reply, Verdict,
 };
-use super::super::waiting::{Forwarded, Held, Open, Requested, Waiting};
-use super::{Effect, Ending, Session};
+use super::super::waiting::{
+    Earlier, Forwarded, Grant, Judged, Open, Pending, Requested, Stage, Waiting, Words,
+};
+use super::{Effect, Session};
 
-/// How often a client with a progress token is told that its call is held.
-const PROGRESS: Duration = Duration::from_secs(5);
+/// A call on its way, taken out of wherever it waited.
+pub(super) struct Case {
+    pub(super) ticket: Ticket,
+    pub(super) call: Call,
+    /// When it arrived.
+    pub(super) since: Instant,
+    pub(super) earlier: Earlier,
+}
 
 impl Session {
-    pub(super) fn call(&mut self, mut call: Call, now: Instant, recorder: &mut impl Recorder) {
+    pub(super) fn call(&mut self, call: Call, now: Instant, recorder: &mut impl Recorder) {
+        let (mut call, retry) = match self.taken_back(call) {
+            Ok(taken) => taken,
+            Err(call) => return self.not_stripped(&call),
+        };
         let mut said = None;
         if let Some(extras) = &self.extras {
             match extras.called(call.tool(), &call.arguments()) {
@@ -43,39 +55,63 @@ impl Session {
         let replaced = self.requests.open(call.id().clone(), Open::Waiting(ticket));
         self.settle_cancelled(replaced, now);
 
+        let case = Case { ticket, call, since: now, earlier: Earlier::default() };
         if let Some(ruling) = self.ordered() {
-            return self.ruled(ticket, call, ruling, [now, now], recorder);
+            return self.ruled(case, ruling, now, recorder);
         }
-        let local = self.judged(&call);
+        match self.earlier(&case.call, retry, now) {
+            Ok(earlier) => self.judge(Case { earlier, ..case }, now, recorder),
+            Err(ruling) => self.ruled(case, *ruling, now, recorder),
+        }
+    }
+
+    fn judge(&mut self, case: Case, now: Instant, recorder: &mut impl Recorder) {
+        let Judged { verdict: local, modified } = self.judged(&case.call);
         let mode = self.settings.rules.mode;
         let blocked = local.as_ref().is_some_and(|local| decide::is_final(mode, local));
         if !self.settings.remote || blocked {
             let opinions = Opinions { local, remote: None };
-            let ruling = decide::decide(ticket, self.settings.rules, opinions);
-            return self.ruled(ticket, call, ruling, [now, now], recorder);
+            let ruling = decide::decide(case.ticket, self.settings.rules, opinions);
+            let modified = ruling.modified.or(modified);
+            return self.weighed(case, Ruling { modified, ..ruling }, now, recorder);
         }
-        let arguments = match &local {
+        let reply = case.earlier.words.reply_to(Keeper::Enforcer);
+        let question = self.question(&case, modified.as_ref(), reply);
+        self.effects.push_back(Effect::Ask(question));
+        self.wait(case, Stage::Enforcer(Judged { verdict: local, modified }));
+    }
+
+    /// What is asked about a call, and about what would be sent in place of its arguments.
+    pub(super) fn question(
+        &self,
+        Case { ticket, call, .. }: &Case,
+        modified: Option<&Arguments>,
+        reply: Option<(Hold, Reply)>,
+    ) -> Question {
+        let arguments = match modified {
             // What is judged is what is sent: in observe mode, the call's own arguments are.
-            Some(Verdict { effect: Verb::Modify(arguments), .. }) if mode != Mode::Observe => {
-                Bytes::copy_from_slice(arguments.as_str().as_bytes())
+            Some(modified) if self.settings.rules.mode != Mode::Observe => {
+                Bytes::copy_from_slice(modified.as_str().as_bytes())
             }
-            _ => call.arguments(),
+            Some(_) | None => call.arguments(),
         };
-        self.effects.push_back(Effect::Ask(Question {
-            ticket,
+        Question {
+            ticket: *ticket,
             tool: call.tool().clone(),
             arguments,
             calls_so_far: self.calls.names().cloned().collect(),
             annotations: self.tools.annotations(call.tool()).map(Into::into),
-            reply: None,
-        }));
-        let calls_before = self.calls.total();
-        let call = call.detached();
-        let waiting = Waiting { call, since: now, local, calls_before, held: None };
-        self.requests.wait(ticket, waiting);
+            reply,
+        }
     }
 
-    /// Refuses a call whose arguments cannot be told from what thoth had added to them.
+    pub(super) fn wait(&mut self, case: Case, stage: Stage) {
+        let Case { ticket, call, since, earlier } = case;
+        let (call, calls_before) = (call.detached(), self.calls.total());
+        self.requests.wait(ticket, Waiting { call, since, calls_before, earlier, stage });
+    }
+
+    /// Refuses a call that cannot be told from what thoth had added to it.
     fn not_stripped(&mut self, call: &Call) {
         let told = self.tell_refused(call, None);
         let why = "thoth failed to take out of it what it had added; please report this";
@@ -89,142 +125,94 @@ impl Session {
         Ticket(self.tickets)
     }
 
-    /// Where an order refuses every call at present.
-    fn ordered(&self) -> Option<Ruling> {
-        self.judge.as_ref()?.order().map(decide::ordered)
-    }
-
-    /// What the local rules say, about the arguments that would be sent if they modify them.
-    fn judged(&self, call: &Call) -> Option<Verdict> {
-        let judge = self.judge.as_ref()?;
-        let arguments = call.arguments();
-        // Strictly read, so it is UTF-8; were it not, the rules would see no arguments at all.
-        let own = std::str::from_utf8(&arguments).unwrap_or("{}");
-        let verdict = judge.judge(&self.facts(call, own));
-        match &verdict.effect {
-            Verb::Modify(modified) => match self.judged_again(call, modified) {
-                Some(stricter) => Some(stricter),
-                None => Some(verdict),
-            },
-            Verb::Allow | Verb::StepUp(_) | Verb::Defer(_) | Verb::Block => Some(verdict),
-        }
-    }
-
-    /// What the local rules say about other arguments, where that is stricter than to modify.
-    fn judged_again(&self, call: &Call, arguments: &Arguments) -> Option<Verdict> {
-        let verdict = self.judge.as_ref()?.judge(&self.facts(call, arguments.as_str()));
-        (verdict.effect.strictness() >= Verb::StepUp(None).strictness()).then_some(verdict)
-    }
-
-    /// What the local rules say about the enforcer's arguments, where they object: rules that would
-    /// modify them again and the enforcer cannot both have their way.
-    fn objects(&self, call: &Call, arguments: &Arguments) -> Option<Verdict> {
-        let verdict = self.judge.as_ref()?.judge(&self.facts(call, arguments.as_str()));
-        match verdict.effect {
-            Verb::Allow => None,
-            Verb::Modify(again) if again == *arguments => None,
-            Verb::Modify(_) => Some(Verdict::block(
-                "modify_conflict",
-                "the local rules would modify the arguments that the enforcer put in",
-            )),
-            Verb::StepUp(_) | Verb::Defer(_) | Verb::Block => Some(verdict),
-        }
-    }
-
-    /// What the local rules say by now about a call that others have overtaken while it waited,
-    /// where that is stricter than to modify: a rule about sequences must see them.
-    fn overtaken(&self, waiting: &Waiting) -> Option<Verdict> {
-        if waiting.calls_before == self.calls.total() {
-            return None;
-        }
-        let verdict = self.judged(&waiting.call)?;
-        (verdict.effect.strictness() >= Verb::StepUp(None).strictness()).then_some(verdict)
-    }
-
-    fn facts<'a>(&'a self, call: &'a Call, arguments: &'a str) -> Facts<'a> {
-        Facts {
-            tool: call.tool(),
-            arguments,
-            annotations: self.tools.annotations(call.tool()),
-            calls: &self.calls,
-        }
-    }
-
-    pub(super) fn asked(
+    /// Takes in an answer about a call that waits: the enforcer's, the desk's, or a person's.
+    pub(super) fn answered_about(
         &mut self,
         ticket: Ticket,
         answer: Answer,
         now: Instant,
         recorder: &mut impl Recorder,
     ) {
-        let Some(waiting) = self.requests.take(ticket) else {
+        let Some(waiting) = self.take_waiting(ticket) else {
             return;
         };
+        let Waiting { call, since, calls_before, earlier, stage } = waiting;
+        let case = Case { ticket, call, since, earlier };
         if let Some(ruling) = self.ordered() {
-            return self.ruled(ticket, waiting.call, ruling, [waiting.since, now], recorder);
+            return self.ruled(case, ruling, now, recorder);
         }
-        let overtaken = self.overtaken(&waiting);
-        let Waiting { call, since, mut local, .. } = waiting;
-        if overtaken.is_some() {
-            local = overtaken;
+        let overtaken = self.overtaken(&case.call, calls_before);
+        let objection = match &answer {
+            Answer::Said(Verdict { effect: Verb::Modify(arguments), .. }) => {
+                self.objects(&case.call, arguments)
+            }
+            Answer::Said(_) | Answer::Silent(_) => None,
+        };
+        let newer = objection.or(overtaken);
+        match stage {
+            Stage::Enforcer(judged) => self.asked(case, judged, newer, answer, now, recorder),
+            Stage::Desk(pending) => self.desk_said(case, *pending, newer, answer, now, recorder),
+            Stage::Held(held) => self.waited(case, *held, newer, answer, now, recorder),
         }
-        if let Answer::Said(Verdict { effect: Verb::Modify(arguments), .. }) = &answer
-            && let Some(stricter) = self.objects(&call, arguments)
+    }
+
+    fn asked(
+        &mut self,
+        mut case: Case,
+        Judged { verdict, modified }: Judged,
+        newer: Option<Verdict>,
+        answer: Answer,
+        now: Instant,
+        recorder: &mut impl Recorder,
+    ) {
+        let rules = self.settings.rules;
+        let local = newer.or(verdict);
+        // The enforcer lets it through because of what the person at the client has said.
+        if let (Words::Agreed(agreed), Answer::Said(said)) = (&case.earlier.words, &answer)
+            && agreed.0.keeper == Keeper::Enforcer
+            && matches!(said.effect, Verb::Allow | Verb::Modify(_))
+            && !local
+                .as_ref()
+                .is_some_and(|local| decide::outranks_approval(rules.mode, local, true))
+            && rules.mode != Mode::Observe
         {
-            local = Some(stricter);
+            case.earlier.grant = Some(Box::new(Grant::of(Keeper::Enforcer, &agreed.1)));
+            let ruling = decide::decide_held(case.ticket, Keeper::Enforcer, modified, answer);
+            return self.ruled(case, ruling, now, recorder);
         }
         let opinions = Opinions { local, remote: Some(answer) };
-        let ruling = decide::decide(ticket, self.settings.rules, opinions);
-        self.ruled(ticket, call, ruling, [since, now], recorder);
+        let ruling = decide::decide(case.ticket, rules, opinions);
+        let modified = ruling.modified.or(modified);
+        self.weighed(case, Ruling { modified, ..ruling }, now, recorder);
     }
 
-    pub(super) fn waited(
-        &mut self,
-        ticket: Ticket,
-        answer: Answer,
-        now: Instant,
-        recorder: &mut impl Recorder,
-    ) {
-        let Some(waiting) = self.requests.take(ticket) else {
-            return;
-        };
-        if let Some(ruling) = self.ordered() {
-            return self.ruled(ticket, waiting.call, ruling, [waiting.since, now], recorder);
+    /// Lets a step-up go where it is answered: to the approval that the call goes on from, or to the
+    /// desk.
+    fn weighed(&mut self, case: Case, ruling: Ruling, now: Instant, recorder: &mut impl Recorder) {
+        let ruling = self.granted(&case, ruling);
+        if self.has_desk() && ruling.is_for_the_desk() {
+            let Ruling { verdict, modified, .. } = ruling;
+            return self.to_the_desk(case, Pending { verdict, modified });
         }
-        let overtaken = self.overtaken(&waiting);
-        let Waiting { call, since, held, .. } = waiting;
-        let modified = held.and_then(|held| held.modified);
-        let mut ruling = decide::decide_held(ticket, modified, answer);
-        // A person's approval satisfies a step-up of the rules, and nothing stricter.
-        let objection = match &ruling.verdict.effect {
-            Verb::Modify(arguments) => self.objects(&call, arguments),
-            Verb::Allow | Verb::StepUp(_) | Verb::Defer(_) | Verb::Block => None,
-        };
-        let mode = self.settings.rules.mode;
-        let stricter = objection.or(overtaken).filter(|local| decide::is_final(mode, local));
-        if stricter.is_some() && matches!(ruling.decision, Decision::Forward(_)) {
-            let opinions = Opinions { local: stricter, remote: None };
-            ruling = decide::decide(ticket, self.settings.rules, opinions);
-        }
-        self.ruled(ticket, call, ruling, [since, now], recorder);
+        self.ruled(case, ruling, now, recorder);
     }
 
     /// Writes down what was decided, and lets happen what follows from it.
-    fn ruled(
+    pub(super) fn ruled(
         &mut self,
-        ticket: Ticket,
-        call: Call,
+        case: Case,
         ruling: Ruling,
-        [since, now]: [Instant; 2],
+        now: Instant,
         recorder: &mut impl Recorder,
     ) {
         let Ruling { decision, verdict, basis, modified: pending } = ruling;
+        let Case { ticket, call, since, .. } = &case;
         let modified = match &decision {
             Decision::Forward(permit) => permit.arguments().map(|new| new.as_str().to_owned()),
             Decision::Hold(_) | Decision::Refuse => None,
         };
         let record = Record::Decision(Box::new(Decided {
-            ticket,
+            ticket: *ticket,
             id: call.id().literal().to_owned(),
             tool: call.tool().to_string(),
             arguments: call.arguments(),
@@ -234,67 +222,40 @@ impl Session {
             basis: basis.word(),
             mode: self.settings.rules.mode.word(),
             grounds: verdict.grounds.clone(),
-            took: now.saturating_duration_since(since),
+            took: now.saturating_duration_since(*since),
         }));
         let written = recorder.record(&record);
         match decision {
-            Decision::Forward(permit) if written => self.forward(call, permit, now),
+            Decision::Forward(permit) if written => self.forward(case, permit, now),
             Decision::Hold(hold) if written => {
-                let asked = Held { hold, verdict, modified: pending, told: 0 };
-                self.hold(ticket, call, asked, [since, now]);
+                self.hold(case, hold, Pending { verdict, modified: pending }, now);
             }
-            Decision::Refuse => self.refuse(ticket, &call, &verdict, basis),
+            Decision::Refuse => self.refuse(case.ticket, &case.call, &verdict, basis),
             Decision::Forward(_) | Decision::Hold(_) => {
                 // Fail closed: what is not on record does not happen.
                 let verdict = Verdict::block(
                     "journal_unavailable",
                     "its decision could not be written to the journal",
                 );
-                self.refuse(ticket, &call, &verdict, Basis::Outage);
+                self.refuse(case.ticket, &case.call, &verdict, Basis::Outage);
             }
         }
     }
 
-    fn forward(&mut self, call: Call, permit: Permit, now: Instant) {
+    fn forward(&mut self, case: Case, permit: Permit, now: Instant) {
+        let approved = self.approved(&case, &permit);
+        let Case { call, .. } = case;
         self.calls.add(call.tool());
         let forwarded = Forwarded {
             ticket: permit.ticket(),
             tool: call.tool().clone(),
             since: now,
+            modern: call.is_modern(),
+            approved,
             cancelled: false,
         };
         self.requests.open(call.id().clone(), Open::Forwarded(forwarded));
         self.send_server(Outbound::permitted(call, permit));
-    }
-
-    fn hold(&mut self, ticket: Ticket, call: Call, held: Held, [since, now]: [Instant; 2]) {
-        if self.ending != Ending::No {
-            // Nobody is there to be asked any more.
-            return self.refuse(ticket, &call, &held.verdict, Basis::Enforcer);
-        }
-        self.effects.push_back(Effect::Wait(ticket, held.hold.clone()));
-        let calls_before = self.calls.total();
-        let waiting = Waiting { call, since, local: None, calls_before, held: Some(held) };
-        self.requests.wait(ticket, waiting);
-        self.tell_progress(ticket, now);
-    }
-
-    pub(super) fn tell_progress(&mut self, ticket: Ticket, now: Instant) {
-        let Some(Waiting { call, held: Some(held), .. }) = self.requests.waiting(ticket) else {
-            return;
-        };
-        let Some(token) = call.progress_token() else {
-            return;
-        };
-        held.told += 1;
-        let place = match &held.hold.approval_url {
-            Some(url) => format!(" at {url}"),
-            None => String::new(),
-        };
-        let message = format!("`{}` waits for a person's approval{place}", call.tool());
-        let line = answer::progress(token, held.told, &message);
-        self.requests.tell_again(ticket, now + PROGRESS);
-        self.send_client(line);
     }
 
     pub(super) fn refuse(&mut self, ticket: Ticket, call: &Call, verdict: &Verdict, basis: Basis) {
@@ -311,10 +272,13 @@ impl Session {
             Some(Open::Waiting(ticket)) => {
                 let ticket = *ticket;
                 self.requests.close(id);
-                if let Some(waiting) = self.requests.take(ticket) {
-                    self.outcome(ticket, &waiting.call, waiting.since, End::Withdrawn, now);
-                }
                 self.effects.push_back(Effect::Withdraw(ticket));
+                if let Some(waiting) = self.take_waiting(ticket) {
+                    self.outcome(ticket, &waiting.call, waiting.since, End::Withdrawn, now);
+                    if let Stage::Held(held) = waiting.stage {
+                        self.effects.push_back(Effect::Release(held.hold));
+                    }
+                }
                 self.tell_call_end(ticket, || Ended::Cancelled);
             }
             Some(Open::Own(ticket)) => {

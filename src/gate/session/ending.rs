@@ -7,7 +7,7 @@ use super::super::decide::Basis;
 use super::super::happening::Ended;
 use super::super::record::End;
 use super::super::verdict::{Effect as Verb, Grounds, Verdict};
-use super::super::waiting::{Open, Waiting};
+use super::super::waiting::{Open, Stage, Waiting};
 use super::{DRAIN, Effect, Ending, PATIENCE, Session};
 
 impl Session {
@@ -41,9 +41,11 @@ impl Session {
         }
         // A person's answer could reach nobody: what is held is answered as it stands.
         for ticket in self.requests.held() {
-            if let Some(Waiting { call, held: Some(held), .. }) = self.requests.take(ticket) {
+            let Some(Waiting { call, stage, .. }) = self.take_waiting(ticket) else { continue };
+            if let Stage::Held(held) = stage {
                 self.effects.push_back(Effect::Withdraw(ticket));
-                self.refuse(ticket, &call, &held.verdict, Basis::Enforcer);
+                let basis = Basis::of(held.hold.keeper);
+                self.refuse(ticket, &call, &held.pending.verdict, basis);
             }
         }
     }
@@ -58,7 +60,7 @@ impl Session {
     pub(super) fn refuse_waiting(&mut self, reason_code: &str, reason: &str, now: Instant) {
         let verdict = Verdict { effect: Verb::Block, grounds: Grounds::coded(reason_code, reason) };
         for ticket in self.requests.tickets() {
-            if let Some(waiting) = self.requests.take(ticket) {
+            if let Some(waiting) = self.take_waiting(ticket) {
                 self.effects.push_back(Effect::Withdraw(ticket));
                 self.outcome(ticket, &waiting.call, waiting.since, End::Withdrawn, now);
                 self.refuse(ticket, &waiting.call, &verdict, Basis::Outage);

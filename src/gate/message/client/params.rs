@@ -26,6 +26,8 @@ pub(super) struct Params {
     pub(super) arguments: Option<Span>,
     pub(super) request_id: Option<Span>,
     pub(super) task: bool,
+    pub(super) state: Option<Span>,
+    pub(super) responses: Option<Span>,
     pub(super) has_cursor: bool,
     /// `_meta`, where it is an object; its members follow.
     pub(super) meta: Option<Range<usize>>,
@@ -56,6 +58,8 @@ impl Params {
                     let cursor = reader.value(2)?;
                     params.has_cursor = text[cursor.range] != *"null";
                 }
+                "requestState" => params.state = Some(reader.value(2)?),
+                "inputResponses" => params.responses = Some(reader.value(2)?),
                 "_meta" => params.meta(text, reader)?,
                 other => {
                     params.look_alike |= looks_like(other, PARAMS);
