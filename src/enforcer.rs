@@ -304,7 +304,9 @@ impl Enforcer {
                 }
             }
         }
-        Answer::Said(watch.over(hold, started.elapsed()))
+        let mut verdict = watch.over(hold, started.elapsed());
+        verdict.grounds.trace_id = Some(session.asker.trace().to_owned());
+        Answer::Said(verdict)
     }
 
     /// Tells the enforcer what a person has answered inside the client. Takes at most the configured
