@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thoth::enforcer::Enforcer;
+use thoth::enforcer::{Enforcer, MAX_IN_FLIGHT};
 use thoth::gate::verdict::{Answer, Effect, Hold, Verdict};
 
 use crate::fake::{FakeEnforcer, Script, hold, in_short, patient, reason};
@@ -186,4 +186,41 @@ async fn dropping_the_wait_stops_the_looking() {
     let looks = fake.seen().len();
     enforcer.ask(crate::fake::question("t", "{}")).await;
     assert_eq!(fake.seen().len(), looks + 1);
+}
+
+#[tokio::test]
+async fn a_look_is_kept_until_somebody_answers() {
+    let fake = FakeEnforcer::start().await.keeping_holds();
+    // Were it let go, the next one would be due in an hour.
+    let enforcer = fake.enforcer().looking_every(Duration::from_secs(3600));
+    for (token, resolution, expected) in
+        [("a", "ALLOW", "said allow "), ("b", "DENY", "said block "), ("c", "DEFER", "said defer ")]
+    {
+        let looks = fake.seen().len();
+        let person = async {
+            fake.until_seen(looks + 1).await;
+            fake.resolve(token, resolution);
+        };
+        let (answer, ()) = tokio::join!(enforcer.wait(hold(token)), person);
+        assert_eq!(in_short(&answer), expected);
+        assert_eq!(fake.seen().len(), looks + 1);
+        assert_eq!(fake.seen()[looks].headers["prefer"], "wait=20");
+    }
+}
+
+#[tokio::test]
+async fn looks_that_are_kept_leave_room_for_questions() {
+    const WAITING: usize = 70;
+    let fake = FakeEnforcer::start().await.keeping_holds();
+    let enforcer = fake.enforcer().looking_every(Duration::from_secs(3600));
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..WAITING {
+        let enforcer = enforcer.clone();
+        waiting.spawn(async move { enforcer.wait(hold("h")).await });
+    }
+    fake.until_seen(WAITING).await;
+    let kept = fake.seen().iter().filter(|seen| seen.headers.contains_key("prefer")).count();
+    assert_eq!(kept, MAX_IN_FLIGHT / 2);
+    let answer = enforcer.ask(crate::fake::question("t", "{}")).await;
+    assert_eq!(in_short(&answer), "said allow ");
 }

@@ -14,12 +14,13 @@
 mod certificates;
 pub(crate) mod collector;
 pub(crate) mod govapi;
+mod holds;
 mod serve;
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use hyper::{HeaderMap, Version};
@@ -38,6 +39,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) use certificates::Certificate;
 use certificates::Issued;
+use holds::Holds;
 
 /// The key every enforcer made here sends.
 pub(crate) const KEY: &str = "thoth_test_0123456789";
@@ -120,6 +122,8 @@ struct Memory {
     keys: Mutex<Option<Vec<String>>>,
     /// The keys that are the good ones after so many requests.
     next_keys: Mutex<Option<(usize, Vec<String>)>>,
+    /// Its own holds, where it keeps any; looks are scripted where it does not.
+    holds: OnceLock<Holds>,
 }
 
 struct State {
@@ -171,6 +175,7 @@ impl FakeEnforcer {
             closed: watch::Sender::new(0),
             keys: Mutex::default(),
             next_keys: Mutex::default(),
+            holds: OnceLock::new(),
         });
         let acceptor = issued.as_ref().map(|issued| issued.acceptor(manner));
         let serving = serve::serve(listener, acceptor, manner, Arc::clone(&memory));
@@ -192,6 +197,17 @@ impl FakeEnforcer {
     pub(crate) fn holding(self, scripts: impl IntoIterator<Item = Script>) -> Self {
         self.memory.state.lock().unwrap().looks = scripts.into_iter().collect();
         self
+    }
+
+    /// Every hold is kept until it is resolved, replied to or withdrawn.
+    pub(crate) fn keeping_holds(self) -> Self {
+        let _ = self.memory.holds.set(Holds::new());
+        self
+    }
+
+    /// A person answers a hold that is kept, unless it was answered before.
+    pub(crate) fn resolve(&self, token: &str, resolution: &'static str) {
+        self.memory.holds.get().unwrap().resolve(token, resolution);
     }
 
     /// From now on these keys are good, and no others. A request with another one uses up its
