@@ -12,6 +12,8 @@ mod fleet;
 mod isolation;
 mod keys;
 mod live;
+mod program;
 mod replicas;
+mod rules;
 mod store;
 mod world;
