@@ -192,8 +192,9 @@ async fn who_guesses_keys_is_slowed_down_and_slows_down_nobody_known() {
     let mut stream = served.connect().await;
     let mut last = String::new();
     for guess in 0..40 {
-        let request =
-            format!("GET /default/thoth/api-keys HTTP/1.1\r\nhost: e\r\nx-api-key: {guess}\r\n\r\n");
+        let request = format!(
+            "GET /default/thoth/api-keys HTTP/1.1\r\nhost: e\r\nx-api-key: {guess}\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = vec![0; 4096];
         let length = stream.read(&mut answer).await.unwrap();
@@ -216,7 +217,11 @@ async fn every_fault_has_the_same_shape_and_every_answer_the_same_guards() {
         (Method::POST, "/default/thoth/api-keys", 415, "unsupported_media_type"),
     ] {
         let (found, body) = enforcer.send(method.clone(), path, Some(&key), None).await;
-        assert_eq!((found.as_u16(), body["error"]["code"].as_str()), (status, Some(code)), "{path}");
+        assert_eq!(
+            (found.as_u16(), body["error"]["code"].as_str()),
+            (status, Some(code)),
+            "{path}"
+        );
         assert!(body["error"]["message"].is_string() && body["error"]["requestId"].is_string());
     }
     let (status, body) =

@@ -184,7 +184,9 @@ async fn a_file_of_keys_is_put_in_place_again_and_again() {
         "[[key]]\ntenant = \"acme\"\nkey = \"{key}\"\npermissions = [\"execute\", \"write\"]\n\
          scope_level = \"agent\"\nscope_target_id = \"ci\"\n"
     ));
-    for (file, words, agent) in [(&json, "execute", ""), (&json, "execute", ""), (&toml, "write execute", "ci")] {
+    for (file, words, agent) in
+        [(&json, "execute", ""), (&json, "execute", ""), (&toml, "write execute", "ci")]
+    {
         KeyFile::read(file.path()).unwrap().adopt(store, now).await.unwrap();
         let found = keys::find(store, key, now).await.unwrap().unwrap();
         assert_eq!((found.permissions.words(), found.scope.words().1), (words.to_owned(), agent));
@@ -217,7 +219,10 @@ fn a_file_of_keys_that_cannot_be_used_is_told_without_its_keys() {
         ("", "is no file of keys"),
         ("[{]", "is no file of keys"),
         ("[{\"tenant\": 1}]", "is no file of keys"),
-        (&format!(r#"[{{"tenant":"a","kye":"{long}","permissions":["read"]}}]"#), "is no file of keys"),
+        (
+            &format!(r#"[{{"tenant":"a","kye":"{long}","permissions":["read"]}}]"#),
+            "is no file of keys",
+        ),
         (r#"[{"tenant":"a","key":"hunter2","permissions":["read"]}]"#, "is too short"),
         (&format!(r#"[{{"tenant":"A","key":"{long}","permissions":["read"]}}]"#), "is of a tenant"),
         (&format!(r#"[{{"tenant":"a","key":"{long}","permissions":["x"]}}]"#), "has permissions"),

@@ -16,7 +16,9 @@ mod live;
 mod machines;
 mod plain;
 mod process;
+mod program;
 mod replicas;
+mod rules;
 #[cfg(unix)]
 #[path = "../run/sidecar.rs"]
 #[expect(dead_code, reason = "other tests use another part of it")]
