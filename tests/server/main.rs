@@ -12,6 +12,8 @@ mod fleet;
 mod isolation;
 mod keys;
 mod live;
+#[cfg(target_os = "linux")]
+mod load;
 mod machines;
 mod plain;
 mod replicas;
