@@ -140,7 +140,8 @@ fn what_the_enforcer_says_stays_in_force_beside_the_desk() {
         assert_eq!(run.held.len() == 1, desk_is_asked, "{remote:?}");
         assert!(run.to_server.is_empty());
     }
-    for (outage, asked) in [(Outage::Allow, true), (Outage::StepUp, false), (Outage::Block, false)] {
+    for (outage, asked) in [(Outage::Allow, true), (Outage::StepUp, false), (Outage::Block, false)]
+    {
         let rules = Rules { outage, ..Rules::default() };
         let mut run = Run::new(Settings { remote: true, desk: true, rules, ..Settings::default() });
         run.call(1, "step_up");
