@@ -1,5 +1,6 @@
 //! What the command line says beyond what each part is made of: read once, used by several wings.
 
+use super::Tenant;
 use crate::secret::ApiKey;
 
 /// What an enforcer is told at its start.
@@ -24,4 +25,6 @@ pub struct Oidc {
     pub client_secret: Option<ApiKey>,
     /// E-mail addresses, or `@domain` for all of one; nobody where it is empty.
     pub allowed: Vec<String>,
+    /// Whose console those people see.
+    pub tenant: Tenant,
 }

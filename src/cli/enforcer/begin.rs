@@ -105,7 +105,7 @@ pub(super) async fn begin(args: &Args, env: &Env) -> Result<Begun, Fault> {
     let rules = Rulebook::new(sources.book().map_err(Fault::of(exit::CONFIGURATION))?);
     let key_file = args.api_keys.as_deref().map(KeyFile::read).transpose();
     let key_file = key_file.map_err(Fault::of(exit::CONFIGURATION))?;
-    let settings = settings(args).map_err(bad)?;
+    let settings = settings(args, &tenant).map_err(bad)?;
     let public = args.public_url.as_deref().map(public_url).transpose().map_err(bad)?;
     let (identity, bundle) = identity(args, &directory, public.as_deref())?;
     let acceptor = Acceptor::new(&identity).map_err(Fault::of(exit::CONFIGURATION))?;
@@ -169,7 +169,7 @@ fn directory(env: &Env) -> Result<PathBuf, Fault> {
     Ok(directory)
 }
 
-fn settings(args: &Args) -> Result<Settings, Unusable> {
+fn settings(args: &Args, tenant: &Tenant) -> Result<Settings, Unusable> {
     let secret = |path: &PathBuf| {
         let text = profile::read_secret(path, LONGEST).map_err(Unusable::SecretFile)?;
         let text = String::from_utf8(text).map_err(|_| Unusable::Secret(NotAKey))?;
@@ -182,6 +182,7 @@ fn settings(args: &Args) -> Result<Settings, Unusable> {
         client_id,
         client_secret,
         allowed: args.oidc_allow.clone(),
+        tenant: tenant.clone(),
     });
     let are_metrics_open = args.listen.ip().is_loopback();
     Ok(Settings { otlp: args.otlp.clone(), oidc, are_metrics_open })

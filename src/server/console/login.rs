@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::oidc::{self, Attempt, LoginError, Provider};
@@ -23,7 +24,8 @@ use super::session::{self, Person, Session};
 use super::token::Token;
 use super::{Console, Trouble, Viewer, link};
 use crate::approval::Assurance;
-use crate::server::App;
+use crate::server::listen::Peer;
+use crate::server::{App, Tenant};
 
 /// How often one address may try to come in: this often at once, and in a minute.
 const ATTEMPTS: NonZeroU32 = NonZeroU32::new(10).unwrap();
@@ -154,14 +156,13 @@ pub(super) async fn from_provider(
     }
     let Some(provider) = console.provider.get(&app) else { return Err(Trouble::NotFound) };
     let known = match provider {
-        Ok(provider) => finish(provider, attempt, &back, &app).await,
+        Ok(provider) => finish(provider, attempt, &back, app.now()).await,
         Err(error) => Err(error),
     };
     let no_attempt = session::set_cookie(ATTEMPT, "", "Lax", 0);
     let mut response = match known {
-        Ok(name) => {
+        Ok((name, tenant)) => {
             let person = Person { name, assurance: Assurance::Oidc };
-            let tenant = oidc::tenant(&app);
             let session = Session::begin(&app.store, tenant, person, app.now()).await?;
             tracing::info!(
                 tenant = session.tenant.as_str(),
@@ -181,15 +182,16 @@ async fn finish(
     provider: &Provider,
     attempt: Attempt,
     back: &Return,
-    app: &App,
-) -> Result<String, LoginError> {
+    now: Timestamp,
+) -> Result<(String, Tenant), LoginError> {
     if !attempt.is_answered_by(&back.state) {
         return Err(LoginError::NotBegun);
     }
     if !back.error.is_empty() {
         return Err(LoginError::Declined);
     }
-    provider.finish(attempt, &back.code, back.iss.as_deref(), app.now()).await
+    let name = provider.finish(attempt, &back.code, back.iss.as_deref(), now).await?;
+    Ok((name, provider.tenant().clone()))
 }
 
 /// `POST /console/logout`
@@ -275,8 +277,7 @@ impl axum::extract::FromRequestParts<App> for Address {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Self::Rejection> {
-        let _ = parts;
-        Ok(Self(None))
+        Ok(Self(parts.extensions.get::<Peer>().map(|Peer(from)| from.ip())))
     }
 }
 

@@ -45,7 +45,7 @@ use super::session::Person;
 use super::token::{Token, is_same};
 use crate::approval::Assurance;
 use crate::config::settings::Tls;
-use crate::secret::ApiKey;
+use crate::server::settings::Oidc;
 use crate::server::{App, Tenant};
 use crate::tls::{self, ClientConfig};
 
@@ -56,19 +56,6 @@ pub const ATTEMPT: Duration = Duration::from_mins(10);
 const BELIEVED: Duration = Duration::from_hours(1);
 /// How often its keys are asked for where a token names one that is not known.
 const KEYS_PAUSE: Duration = Duration::from_secs(30);
-
-/// An OpenID provider, and whom of its people to let in.
-#[derive(Clone, Debug)]
-pub struct Oidc {
-    /// The provider's base address; its documents are found below it.
-    pub issuer: String,
-    /// What the provider calls this enforcer.
-    pub client_id: String,
-    /// What this enforcer shows to the provider; `None` for a public client with PKCE alone.
-    pub client_secret: Option<ApiKey>,
-    /// E-mail addresses, or `@domain` for all of one; nobody where it is empty.
-    pub allowed: Vec<String>,
-}
 
 /// The provider, once it was needed.
 #[derive(Debug, Default)]
@@ -152,28 +139,19 @@ type Client = oauth2::Client<
 
 /// Whether people can log in with a provider.
 pub(super) fn is_configured(app: &App) -> bool {
-    settings(app).is_some()
+    app.settings.oidc.is_some()
 }
 
 /// Whether this person would still be let in: settings may have changed since the login.
 pub(super) fn still_allows(app: &App, person: &Person) -> bool {
     match person.assurance {
-        Assurance::Oidc => {
-            settings(app).is_some_and(|oidc| Allowed::new(&oidc.allowed).admits(&person.name))
-        }
+        Assurance::Oidc => app
+            .settings
+            .oidc
+            .as_ref()
+            .is_some_and(|oidc| Allowed::new(&oidc.allowed).admits(&person.name)),
         _ => true,
     }
-}
-
-/// Whose console people of the provider see.
-pub(super) fn tenant(app: &App) -> Tenant {
-    let _ = app;
-    Tenant::parse("default").unwrap_or_else(|_| unreachable!("these are plain letters"))
-}
-
-fn settings(app: &App) -> Option<&Oidc> {
-    let _ = app;
-    None
 }
 
 // === impl Lazy ===
@@ -182,7 +160,7 @@ impl Lazy {
     /// The provider of the settings; `None` where there is none. The first time it reads the system's
     /// roots from disk, which takes milliseconds.
     pub(super) fn get(&self, app: &App) -> Option<Result<&Provider, LoginError>> {
-        let settings = settings(app)?;
+        let settings = app.settings.oidc.as_ref()?;
         let made =
             self.0.get_or_init(|| Provider::new(settings.clone(), &app.public_url, app.clock));
         Some(made.as_ref().map_err(LoginError::clone))
@@ -210,6 +188,11 @@ impl Provider {
             .map_err(|error| LoginError::Settings(error.to_string()))?;
         let known = Mutex::default();
         Ok(Self(Arc::new(Inner { settings, redirect, tls, clock, known })))
+    }
+
+    /// Whose console its people see.
+    pub fn tenant(&self) -> &Tenant {
+        &self.0.settings.tenant
     }
 
     /// Begins a login: where to send the browser, and what it must bring back.
