@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand, and the way from arguments to an exit code.
 
+mod approvals;
 pub mod audit;
 mod demo;
 pub mod doctor;
@@ -65,6 +66,7 @@ enum Run {
 enum Command {
     Run(run::Args),
     Policy(policy::Args),
+    Approvals(approvals::Args),
     Audit(audit::Args),
     Doctor(doctor::Args),
     Health(health::Args),
@@ -130,6 +132,7 @@ impl Cli {
         match self.command {
             Command::Run(args) => args.run(env),
             Command::Policy(args) => args.run(out).map_err(Fault::of(exit::NO)),
+            Command::Approvals(args) => args.run(env, out, &mut io::stderr()),
             Command::Audit(args) => {
                 args.run(&config::home(env), terminal, out).map_err(Fault::of(2))
             }

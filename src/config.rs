@@ -15,6 +15,7 @@
 
 mod address;
 pub mod ambient;
+mod approvals;
 mod credential;
 mod enforcer;
 mod file;
@@ -47,7 +48,8 @@ use self::variables::Env;
 use crate::credential::Revocations;
 use crate::secret::ApiKey;
 
-pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT, STEP_UP_WAIT};
+pub use self::approvals::STEP_UP_WAIT;
+pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT};
 pub use self::friction::EVENTS;
 pub use self::govapi::HEARTBEAT;
 pub use self::local::MAX_MESSAGE_BYTES;
@@ -93,6 +95,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
     let key_files = api_key.file.into_iter().collect();
     let fallback = api_key.credential.clone();
     let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key.credential);
+    let approvals = approvals::read(&mut read, flags);
     let endpoint = govapi::endpoint(&mut read);
     let govapi = govapi::govapi(&mut read, &identity, fallback, &revocations);
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
@@ -126,6 +129,9 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
             managed,
             policies,
             enforcer,
+            step_up: approvals.step_up,
+            step_up_wait: approvals.step_up_wait,
+            local_approvals: approvals.local,
             endpoint,
             govapi,
             friction,

@@ -1,4 +1,5 @@
-//! Asks the remote enforcer about one call, and waits for the people it asks in turn.
+//! Asks the remote enforcer about one call, waits for the people it asks in turn, and tells it what
+//! has become of the call meanwhile.
 //!
 //! [`crate::https`] carries the bytes; what they mean is in [`wire`], what the
 //! end of an exchange means in `outcome`, when to look at a hold again in `hold`. What an answer,
@@ -19,6 +20,10 @@
 //! - Every question ends within its timeout, its wait for a place among the
 //!   [`MAX_IN_FLIGHT`] included; an answer takes at most [`MAX_ANSWER`] bytes of memory.
 //!
+//! - Looks at holds leave room for questions: at most [`MAX_KEPT`] of them ask to be kept.
+//! - What is told ([`Enforcer::reply`], [`Enforcer::release`]) is told once, as well as can be; that it
+//!   did not arrive changes nothing here.
+//!
 //! Proxy variables (`HTTPS_PROXY`) are not honoured: a pin is meant to hold end to end.
 
 mod hold;
@@ -30,23 +35,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::config::settings::{self, Environment, Identity, Tls};
+use crate::config::settings::{self, Tls};
 use crate::credential::{Credential, Flaw, NoCredential, Snapshot};
-use crate::gate::decide::Mode;
-use crate::gate::verdict::{Answer, Hold, Question, Verdict};
+use crate::gate::verdict::{Answer, Hold, Keeper, Question, Reply, Verdict};
 use crate::https::{BadAddress, Limits, Line, NotConnected, Outcome, base, root, segment};
 use crate::secret::ApiKey;
 use crate::tls::{self, Distrust, TlsError};
-use hold::{Moment, Next, Watch};
+use hold::{Kept, Moment, Next, Watch};
 use outcome::Look;
-use wire::{Asker, Expected, NotContext, Particulars};
+use wire::{AskedBy, Asker, Expected, NotContext, Particulars};
 
 /// The longest answer that is read, in bytes.
 pub const MAX_ANSWER: usize = 1024 * 1024;
@@ -55,6 +60,9 @@ pub const MAX_IN_FLIGHT: usize = 64;
 /// How often one question is sent at most, each time with a key that is newer than the rejected
 /// one. Its time is the limit that counts; this one is for a file that never stops changing.
 const MAX_TRIES: usize = 32;
+/// How many looks at holds ask at once to be kept until somebody has answered; further ones are
+/// answered as the hold stands. Each takes a place from questions.
+const MAX_KEPT: usize = MAX_IN_FLIGHT / 2;
 
 /// The enforcer, and the connections to it. Clones share both.
 #[derive(Clone, Debug)]
@@ -72,6 +80,8 @@ struct Session {
     asker: Asker,
     step_up_wait: Duration,
     clock: fn() -> Timestamp,
+    /// For looks that ask to be kept.
+    kept: Semaphore,
     /// The handshake made ahead of need; ends with the last clone.
     warming: Mutex<Option<AbortOnDropHandle<()>>>,
 }
@@ -114,8 +124,9 @@ pub enum ProbeError {
 impl Enforcer {
     /// Binds the configuration to one session. Connects to nobody yet.
     ///
-    /// Reads the CA bundle or the system's roots from disk. `clock` tells the wall time that is
-    /// written into questions, and that a hold's `expires_at` is held against.
+    /// Reads the CA bundle or the system's roots from disk. A call waits at most `step_up_wait` for a
+    /// person. `clock` tells the wall time that is written into questions, and that a hold's
+    /// `expires_at` is held against.
     ///
     /// # Errors
     ///
@@ -123,10 +134,8 @@ impl Enforcer {
     pub fn new(
         settings: &settings::Enforcer,
         tls: &Tls,
-        identity: &Identity,
-        environment: Environment,
-        mode: Mode,
-        session_id: &str,
+        by: AskedBy<'_>,
+        step_up_wait: Duration,
         clock: fn() -> Timestamp,
     ) -> Result<Self, EnforcerError> {
         let url = base(&settings.url).map_err(EnforcerError::Address)?;
@@ -140,15 +149,15 @@ impl Enforcer {
         };
         let tls = tls.map_err(EnforcerError::Tls)?;
         let context = settings.context.clone();
-        let asker = Asker::new(identity, environment, mode, session_id, context)
-            .map_err(EnforcerError::Context)?;
+        let asker = Asker::new(by, context).map_err(EnforcerError::Context)?;
         Ok(Self {
             session: Arc::new(Session {
                 line: Line::new("the enforcer", url, tls, limits(settings), clock),
                 credential: settings.api_key.clone(),
                 asker,
-                step_up_wait: settings.step_up_wait,
+                step_up_wait,
                 clock,
+                kept: Semaphore::new(MAX_KEPT),
                 warming: Mutex::default(),
             }),
             interval: hold::INTERVAL,
@@ -206,11 +215,20 @@ impl Enforcer {
         })
     }
 
-    /// Asks one question and waits for its answer, at most the configured timeout in all.
+    /// Asks one question and waits for its answer, at most the configured timeout in all. What a
+    /// person has answered about the call inside the client ([`Question::reply`]) is told first, in
+    /// at most half of that time.
     ///
     /// Cancel safe: dropping the future drops the question, which the enforcer may have received.
     pub async fn ask(&self, question: Question) -> Answer {
         let session = &*self.session;
+        let started = Instant::now();
+        let deadline = started + session.line.timeout();
+        if let Some((hold, reply)) = &question.reply
+            && hold.keeper == Keeper::Enforcer
+        {
+            session.reply(hold, *reply, started + session.line.timeout() / 2).await;
+        }
         let attestation = match session.asker.attestation() {
             Some(configured) => configured.to_owned(),
             None => Uuid::new_v4().to_string(),
@@ -234,7 +252,9 @@ impl Enforcer {
             written.take().unwrap_or_else(anew).into()
         };
         let expected = Expected { trace: session.asker.trace(), attestation: Some(&attestation) };
-        let answer = match session.exchange(Method::POST, "/v1/enforce", body).await {
+        let none = HeaderMap::new();
+        let answer = match session.exchange(Method::POST, "/v1/enforce", none, body, deadline).await
+        {
             Ok(outcome) => outcome::of_question(outcome, expected),
             Err(without) => Answer::Said(outcome::unsent(&without)),
         };
@@ -244,15 +264,17 @@ impl Enforcer {
 
     /// Waits until a person has answered, the hold has ended, or the limit is reached: the
     /// shortest of the enforcer's timeout (15 minutes where it gives none), its `expires_at` and
-    /// the configured one. Looks at the hold at once, and then at the enforcer's interval.
+    /// the configured one. Looks at the hold at once, and asks the enforcer to keep the look until
+    /// somebody has answered; one that does not is looked at again at its interval.
     ///
-    /// The answer is always [`Answer::Said`]: silence about a hold is no approval.
+    /// The answer is always [`Answer::Said`]: silence about a hold is no approval. Where nobody has
+    /// answered it is a step-up, with the hold as long as that can still be approved.
     ///
     /// Cancel safe: dropping the future stops the looking; the hold stays open at the enforcer.
     pub async fn wait(&self, hold: Hold) -> Answer {
         let session = &*self.session;
         let started = Instant::now();
-        let path = format!("/v1/enforce/hold/{}", segment(&hold.token));
+        let path = path(&hold);
         let mut watch = Watch::new(
             &hold,
             session.step_up_wait,
@@ -261,10 +283,19 @@ impl Enforcer {
             session.moment(),
         );
         loop {
-            let Ok(look) = timeout_at(watch.deadline(), session.look(&path)).await else {
+            let (asked, longest) = (Instant::now(), session.line.timeout());
+            let seat = session.kept.try_acquire().ok();
+            let keep = seat.as_ref().and_then(|_| watch.keep(longest, asked));
+            let Ok(look) = timeout_at(watch.deadline(), session.look(&path, keep)).await else {
                 break;
             };
-            match watch.saw(look, session.moment()) {
+            drop(seat);
+            let moment = session.moment();
+            let kept = keep.map(|seconds| Kept {
+                wanted: Duration::from_secs(seconds),
+                took: moment.now - asked,
+            });
+            match watch.saw(look, kept, moment) {
                 Next::Over(verdict) => return Answer::Said(*verdict),
                 Next::At(due) if due < watch.deadline() => sleep_until(due).await,
                 Next::At(_) => {
@@ -273,8 +304,35 @@ impl Enforcer {
                 }
             }
         }
-        Answer::Said(hold::timed_out(started.elapsed()))
+        let mut verdict = watch.over(hold, started.elapsed());
+        verdict.grounds.trace_id = Some(session.asker.trace().to_owned());
+        Answer::Said(verdict)
     }
+
+    /// Tells the enforcer what a person has answered inside the client. Takes at most the configured
+    /// timeout. Best effort: whether the enforcer lets whoever made the call answer it is for
+    /// [`Enforcer::wait`], or another question, to learn.
+    ///
+    /// Cancel safe: dropping the future drops the reply, which the enforcer may have received.
+    pub async fn reply(&self, hold: &Hold, reply: Reply) {
+        let session = &*self.session;
+        session.reply(hold, reply, Instant::now() + session.line.timeout()).await;
+    }
+
+    /// Tells the enforcer that nobody will make the held call any more. Takes at most the configured
+    /// timeout. Best effort: an enforcer that does not hear of it keeps a hold nobody waits for.
+    ///
+    /// Cancel safe: dropping the future drops what is told, which the enforcer may have received.
+    pub async fn release(&self, hold: &Hold) {
+        let session = &*self.session;
+        let deadline = Instant::now() + session.line.timeout();
+        session.tell(Method::DELETE, &path(hold), Bytes::new(), deadline).await;
+    }
+}
+
+/// Where a hold is.
+fn path(hold: &Hold) -> String {
+    format!("/v1/enforce/hold/{}", segment(&hold.token))
 }
 
 fn limits(settings: &settings::Enforcer) -> Limits {
@@ -313,7 +371,7 @@ impl Session {
     }
 
     /// Sends a request, and again with a newer key where the enforcer rejects the one there is;
-    /// all of it within the time of one question.
+    /// all of it until the deadline.
     ///
     /// What was rejected and then remains without an answer stays rejected: a key file that never
     /// stops changing must not make an outage of it.
@@ -321,9 +379,10 @@ impl Session {
         &self,
         method: Method,
         path: &str,
+        headers: HeaderMap,
         mut body: impl FnMut() -> Bytes,
+        deadline: Instant,
     ) -> Result<Outcome, NoCredential> {
-        let deadline = Instant::now() + self.line.timeout();
         let mut rejected = None;
         let mut tries = 0;
         loop {
@@ -333,8 +392,8 @@ impl Session {
             };
             // Not before there is a place: the key may have been replaced while it was waited for.
             let key = self.key(deadline).await?;
-            let headers = key.as_ref().map(|(_, key)| authentication(&key.secret));
-            let (headers, method) = (headers.unwrap_or_default(), method.clone());
+            let (mut headers, method) = (headers.clone(), method.clone());
+            headers.extend(key.iter().flat_map(|(_, key)| authentication(&key.secret)));
             let sent = self.line.exchange(place, method, path, headers, body(), deadline).await;
             tries += 1;
             let status = match (&sent, &rejected) {
@@ -367,11 +426,41 @@ impl Session {
         Ok(Some((credential, key)))
     }
 
-    async fn look(&self, path: &str) -> Look {
+    /// Looks at a hold; where `keep` is given, the enforcer may take so many seconds to answer.
+    async fn look(&self, path: &str, keep: Option<u64>) -> Look {
         let expected = Expected { trace: self.asker.trace(), attestation: None };
-        match self.exchange(Method::GET, path, Bytes::new).await {
+        let deadline = Instant::now() + self.line.timeout();
+        let wait = keep.and_then(|seconds| HeaderValue::try_from(format!("wait={seconds}")).ok());
+        let headers = wait.map(|wait| (HeaderName::from_static("prefer"), wait));
+        let headers = HeaderMap::from_iter(headers);
+        match self.exchange(Method::GET, path, headers, Bytes::new, deadline).await {
             Ok(outcome) => outcome::of_hold(outcome, expected),
             Err(without) => Look::Refused(Box::new(outcome::unsent(&without))),
+        }
+    }
+    async fn reply(&self, hold: &Hold, reply: Reply, deadline: Instant) {
+        let body = match reply {
+            Reply::Approve => &br#"{"decision":"approve"}"#[..],
+            Reply::Deny => br#"{"decision":"deny"}"#,
+        };
+        let path = format!("{}/reply", path(hold));
+        self.tell(Method::POST, &path, Bytes::from_static(body), deadline).await;
+    }
+
+    /// Tells the enforcer something that nothing here depends on. One that does not know the way is
+    /// as good as any.
+    async fn tell(&self, method: Method, path: &str, body: Bytes, deadline: Instant) {
+        let told = method.clone();
+        match self.exchange(method, path, HeaderMap::new(), || body.clone(), deadline).await {
+            Ok(Outcome::Answered(reply)) => {
+                tracing::debug!(%told, status = reply.status.as_u16(), "told the enforcer of a hold");
+            }
+            Ok(Outcome::Distrusted { detail: why, .. } | Outcome::Lost(why)) => {
+                tracing::debug!(%told, why, "could not tell the enforcer of a hold");
+            }
+            Err(without) => {
+                tracing::debug!(%told, why = %without, "could not tell the enforcer of a hold");
+            }
         }
     }
 }

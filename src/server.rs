@@ -100,6 +100,34 @@ pub struct Parts {
     pub tasks: TaskTracker,
 }
 
+// === impl Parts ===
+
+impl Parts {
+    /// A store and rules, and everything else as it is where nothing is said: no limits on how
+    /// often, a bus of this process alone, nothing recorded and nothing sent on.
+    pub fn of(store: Store, rules: Rulebook) -> Self {
+        let bus = Bus::default();
+        Self {
+            store,
+            rules,
+            callers: Callers::new(&bus),
+            bus,
+            limits: Limits::off(),
+            metrics: Metrics::default(),
+            judges: decide::Judges::default(),
+            polls: decide::Polls::default(),
+            decisions: decisions::Recorder::default(),
+            beats: Beats::default(),
+            forward: Forward::default(),
+            clock: crate::machine::clock::now,
+            public_url: "https://127.0.0.1:8443".to_owned(),
+            settings: Settings::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+}
+
 // === impl App ===
 
 impl App {

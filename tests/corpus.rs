@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a test says what broke by panicking")]
 #![expect(clippy::expect_used, reason = "a test says what broke by panicking")]
 
+#[path = "fuzz/harness/approval.rs"]
+mod approval;
 #[path = "fuzz/harness/documents.rs"]
 mod documents;
 #[path = "fuzz/harness/framing.rs"]
@@ -114,7 +116,8 @@ fn no_adversarial_line_calls_the_forbidden_tool_and_each_allowed_one_gets_throug
 #[test]
 fn the_fuzz_corpora_hold() {
     for (name, check) in [
-        ("documents", documents::check as fn(&[u8])),
+        ("approval", approval::check as fn(&[u8])),
+        ("documents", documents::check),
         ("framing", framing::check),
         ("message", message::check),
         ("policy", policy::check),

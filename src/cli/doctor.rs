@@ -109,7 +109,7 @@ impl Args {
         }
         let mut also = Vec::new();
         let mut pins = None;
-        match remote::enforcer(config, "doctor") {
+        match remote::enforcer(config, "", "doctor") {
             Ok(enforcer) => pins = runtime.block_on(remote::pins(config, enforcer.as_ref())),
             Err(error) => also.push(Finding::configuration(
                 "enforcer",

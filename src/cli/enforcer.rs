@@ -17,7 +17,7 @@ use std::thread::available_parallelism;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::begin::{Begun, begin};
 use super::exit;
@@ -191,6 +191,7 @@ impl Args {
                 listen::serve(listener, acceptor, &app, bounds).await;
                 app.decisions.close();
                 app.tasks.close();
+                app.forward.close(Instant::now() + bounds.farewell).await;
                 // What runs beside requests has its own time to write down what it holds.
                 if timeout(bounds.farewell, app.tasks.wait()).await.is_err() {
                     tracing::warn!("some tasks had not ended in time");

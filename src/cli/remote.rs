@@ -1,23 +1,28 @@
 //! The enforcer on the wire, as the subcommands need it.
 
 use crate::config::settings::Config;
+use crate::enforcer::wire::AskedBy;
 use crate::enforcer::{Enforcer, EnforcerError};
 use crate::machine::clock;
 
 use super::fault;
 
-/// The configured enforcer, bound to one session; `None` where none is configured.
+/// The configured enforcer, bound to one session with one server; `None` where none is configured.
 ///
 /// # Errors
 ///
 /// Where the configuration cannot be used.
-pub(super) fn enforcer(config: &Config, session: &str) -> Result<Option<Enforcer>, EnforcerError> {
+pub(super) fn enforcer(
+    config: &Config,
+    server: &str,
+    session_id: &str,
+) -> Result<Option<Enforcer>, EnforcerError> {
     let Some(settings) = &config.enforcer else {
         return Ok(None);
     };
-    let (tls, identity) = (&config.tls, &config.identity);
-    let (environment, mode) = (config.environment, config.mode);
-    Enforcer::new(settings, tls, identity, environment, mode, session, clock::now).map(Some)
+    let Config { environment, mode, step_up_wait, .. } = *config;
+    let by = AskedBy { identity: &config.identity, environment, mode, server, session_id };
+    Enforcer::new(settings, &config.tls, by, step_up_wait, clock::now).map(Some)
 }
 
 /// Whether the live enforcer shows what is pinned; `None` where that is not asked for.

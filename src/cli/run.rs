@@ -7,6 +7,7 @@ mod findings;
 mod fleet;
 mod friction;
 mod order;
+mod others;
 mod record;
 mod report;
 mod tools;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 use self::fleet::{Beginning, Fleet, Orders};
 use self::friction::{DRAIN, Friction};
 use self::order::Obedient;
+use self::others::Others;
 use self::record::{Journalist, Tally};
 use self::report::Reporter;
 use super::exit;
@@ -38,20 +40,20 @@ use crate::clients::scan::Expected;
 use crate::clients::table::Places;
 use crate::config::flags::RunFlags;
 use crate::config::layers::Layers;
-use crate::config::settings::Config;
+use crate::config::settings::{Config, LocalApprovals};
 use crate::config::variables::Env;
 use crate::config::{self, Reading};
 use crate::credential::GRACE;
+use crate::desk::Desk;
 use crate::endpoint::sidecar::{Contact, Decisions, Policy, Sidecar};
 use crate::enforcer::Enforcer;
 use crate::gate::decide::Rules;
 use crate::gate::session::{Session, Settings};
-use crate::gate::verdict::{Answer, Effect, Hold, Question, Reply, SteppedUp, Verdict};
 use crate::journal::{Header, Journal};
 use crate::machine::{Machine, clock};
 use crate::preflight::{self, Facts, Kind};
 use crate::profile;
-use crate::pump::{self, Ask, Pipes, Signals};
+use crate::pump::{self, Pipes, Signals};
 use crate::{pipe, stop, trace};
 
 /// How soon a credential's file that is not there yet is looked for again.
@@ -90,6 +92,7 @@ struct Parts {
     config: Config,
     judge: Judge,
     enforcer: Option<Enforcer>,
+    desk: Option<Desk>,
     journal: Journal,
     beginning: Beginning,
 }
@@ -139,7 +142,7 @@ impl Args {
             Ok(parts) => parts?,
             Err(signal) => return Ok(signal.exit_code_alone()),
         };
-        let Parts { config, judge, enforcer, journal, beginning } = parts;
+        let Parts { config, judge, enforcer, desk, journal, beginning } = parts;
         let home = config.home.clone();
         for notice in config.notices.iter().chain(&judge.notices) {
             tell(notice);
@@ -168,6 +171,9 @@ impl Args {
         });
         let beginning = Beginning { friction: teller.clone(), ..beginning };
         let mut session = Session::new(settings(&config), Some(Box::new(judge)));
+        if config.step_up.elicits() {
+            session = session.eliciting(*Uuid::new_v4().as_bytes());
+        }
         if let Some(live) = friction::live(&config) {
             session = session.adding(Box::new(live));
         }
@@ -179,7 +185,7 @@ impl Args {
         let mut drain = DRAIN;
         let exit = {
             let pipes = Pipes { client_in, client_out, server_in, server_out };
-            let asker = Others { enforcer, reporter, tally };
+            let asker = Others { enforcer, desk: desk.clone(), reporter, tally };
             let limit = config.max_message_bytes;
             let relay = pump::run(pipes, session, asker, &mut journalist, signals.clone(), limit);
             let both = async { tokio::join!(relay, end(&mut child, &signals)).1 };
@@ -201,81 +207,19 @@ impl Args {
         };
         journalist.close();
         furnish(&home);
+        let closing = async {
+            if let Some(desk) = desk {
+                desk.end().await;
+            }
+        };
         let telling = async {
             if let Some(friction) = friction {
                 friction.end(Instant::now() + drain).await;
             }
         };
         // A second signal does not wait for what is said to others.
-        let _ = stop.unless_stopped(async { tokio::join!(fleet.end(), telling) }).await;
+        let _ = stop.unless_stopped(async { tokio::join!(fleet.end(), closing, telling) }).await;
         exit.map_err(Fault::of(exit::UNAVAILABLE))
-    }
-}
-
-/// Whom the pump asks. How the enforcer answers is kept for whoever asks about this sidecar.
-#[derive(Clone)]
-struct Others {
-    enforcer: Option<Enforcer>,
-    /// Where events go to a file of this machine.
-    reporter: Option<Reporter>,
-    tally: Tally,
-}
-
-impl Ask for Others {
-    async fn ask(&self, question: Question) -> Answer {
-        let Some(enforcer) = &self.enforcer else { return nobody() };
-        let asked = Instant::now();
-        let answer = enforcer.ask(question).await;
-        if let Some(contact) = &mut self.tally.lock().contact {
-            met(contact, &answer, asked.elapsed());
-        }
-        answer
-    }
-
-    async fn hold(&self, stepped_up: SteppedUp) -> Answer {
-        Answer::Said(Verdict { effect: Effect::StepUp(None), grounds: stepped_up.grounds })
-    }
-
-    async fn release(&self, _: Hold) {}
-
-    async fn reply(&self, _: Hold, _: Reply) {}
-
-    async fn report(&self) -> String {
-        match &self.reporter {
-            Some(reporter) => reporter.report().await,
-            None => "There is no report: the events of this session are not kept here.".to_owned(),
-        }
-    }
-
-    async fn wait(&self, hold: Hold) -> Answer {
-        match &self.enforcer {
-            Some(enforcer) => enforcer.wait(hold).await,
-            None => nobody(),
-        }
-    }
-}
-
-/// A session without an enforcer asks nobody ([`Settings::remote`]); if it did, the call is blocked.
-fn nobody() -> Answer {
-    Answer::Said(Verdict::block("no_decision", "there is nobody to ask"))
-}
-
-/// What an answer says of the enforcer itself.
-fn met(contact: &mut Contact, answer: &Answer, took: Duration) {
-    contact.asked_at = Some(clock::now());
-    contact.latency_ms = Some((took.as_secs_f64() * 1e6).round() / 1e3);
-    let code = match answer {
-        Answer::Said(verdict) => verdict.grounds.reason_code.as_deref(),
-        Answer::Silent(_) => {
-            contact.reachable = Some(false);
-            return;
-        }
-    };
-    let is_trusted =
-        !matches!(code, Some("enforcer_pin_mismatch" | "enforcer_certificate_invalid"));
-    contact.reachable = Some(is_trusted);
-    if contact.url.starts_with("https:") {
-        contact.pin_ok = Some(is_trusted);
     }
 }
 
@@ -289,7 +233,7 @@ async fn prepare(
     let server = server_name(command);
     let Surroundings { machine, places, expected } = around;
     let enforcer =
-        remote::enforcer(&config, &session_id).map_err(Fault::of(exit::CONFIGURATION))?;
+        remote::enforcer(&config, &server, &session_id).map_err(Fault::of(exit::CONFIGURATION))?;
     let pins = remote::pins(&config, enforcer.as_ref()).await;
     let facts = Facts::gather(&config, machine, pins);
     preflight::pass(preflight::check(&config, &facts)).map_err(|refusal| {
@@ -301,6 +245,7 @@ async fn prepare(
     })?;
     let judge =
         local::judge(&config, &facts.machine, &server).map_err(Fault::of(exit::CONFIGURATION))?;
+    let desk = others::desk(&config, &judge.policies, &server, &session_id);
     let header = Header {
         tenant: config.identity.tenant_id.clone(),
         user: config.identity.user_id.clone(),
@@ -329,7 +274,7 @@ async fn prepare(
         orders: Orders::known(&config.home, config.revocations.clone()),
         friction: None,
     };
-    Ok(Parts { config, judge, enforcer, journal, beginning })
+    Ok(Parts { config, judge, enforcer, desk, journal, beginning })
 }
 
 /// This sidecar, before it has done anything.
@@ -396,11 +341,11 @@ fn settings(config: &Config) -> Settings {
         rules: Rules {
             mode: config.mode,
             outage: enforcer.map(|enforcer| enforcer.outage).unwrap_or_default(),
-            step_up: enforcer.map(|enforcer| enforcer.step_up).unwrap_or_default(),
+            step_up: config.step_up,
         },
         denial: config.denial,
         remote: enforcer.is_some(),
-        desk: false,
+        desk: config.local_approvals == LocalApprovals::Auto,
         tells: config.friction.is_some(),
     }
 }

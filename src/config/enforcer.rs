@@ -19,8 +19,6 @@ use crate::gate::decide::Outage;
 pub const ENFORCER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest connecting to the enforcer may take. The public SDKs wait as long.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest a step-up waits, where nothing else is said. The public SDKs wait as long.
-pub const STEP_UP_WAIT: Duration = Duration::from_secs(15 * 60);
 
 pub(super) fn read(
     read: &mut Reader<'_>,
@@ -31,14 +29,6 @@ pub(super) fn read(
 ) -> Option<Enforcer> {
     let url = url(read, flags, identity);
     let outage = outage(read, strict);
-    let step_up = read.optional(
-        Setting::flag_only("--step-up", flags.step_up.as_ref(), "return"),
-        parse::step_up,
-    );
-    let step_up_wait = read.optional(
-        Setting::flag_only("--step-up-wait", flags.step_up_wait.as_ref(), "900"),
-        parse::wait_seconds,
-    );
     let context = context(read);
     Some(Enforcer {
         url: url?,
@@ -46,8 +36,6 @@ pub(super) fn read(
         timeout: ENFORCER_TIMEOUT,
         connect_timeout: CONNECT_TIMEOUT,
         outage,
-        step_up: step_up.unwrap_or_default(),
-        step_up_wait: step_up_wait.map_or(STEP_UP_WAIT, Duration::from_secs),
         context,
     })
 }

@@ -60,13 +60,18 @@ pub struct RunFlags {
     #[arg(long, value_name = "SHAPE")]
     pub denial: Option<OsString>,
 
-    /// What happens to a step-up: return (answer at once), wait (for a person) [default: return]
+    /// What happens to a step-up: return (answer at once), wait (for a person), elicit (ask the
+    /// person at the client, where the rule lets them), auto (both) [default: return]
     #[arg(long, value_name = "HOW")]
     pub step_up: Option<OsString>,
 
-    /// The longest a step-up waits, in seconds [default: 900]
+    /// The longest a step-up waits, in seconds [default: 50]
     #[arg(long, value_name = "SECONDS")]
     pub step_up_wait: Option<OsString>,
+
+    /// Whether a person here can answer for the local rules: auto, off [default: auto]
+    #[arg(long, value_name = "HOW")]
+    pub local_approvals: Option<OsString>,
 
     /// The longest line that is read, in bytes [default: 67108864]
     #[arg(long, value_name = "BYTES")]

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::friction::Switch;
 use super::friction::added::Tenant;
-use super::settings::{Enrollment, Environment, LogFormat, LogLevel, Pin};
+use super::settings::{Enrollment, Environment, LocalApprovals, LogFormat, LogLevel, Pin};
 use crate::friction::event::Wire;
 use crate::friction::inject;
 use crate::gate::answer::Denial;
@@ -106,10 +106,18 @@ pub(super) fn step_up(value: &str) -> Parsed<StepUp> {
     match folded(value).as_str() {
         "return" => Ok(StepUp::Return),
         "wait" => Ok(StepUp::Wait),
-        "elicit" | "auto" => {
-            Err(Wrong::new("asks for what a later version does", "write return or wait"))
-        }
-        _ => Err(Wrong::new("is no way to step up", "write return or wait")),
+        "elicit" => Ok(StepUp::Elicit),
+        "auto" => Ok(StepUp::Auto),
+        _ => Err(Wrong::new("is no way to step up", "write return, wait, elicit or auto")),
+    }
+}
+
+/// Whether this sidecar keeps holds for its own rules.
+pub(super) fn local_approvals(value: &str) -> Parsed<LocalApprovals> {
+    match folded(value).as_str() {
+        "auto" => Ok(LocalApprovals::Auto),
+        "off" => Ok(LocalApprovals::Off),
+        _ => Err(Wrong::new("is no way to approve here", "write auto or off")),
     }
 }
 
@@ -343,8 +351,19 @@ mod tests {
             assert_eq!(environment(word), Ok(read), "{word}");
         }
         assert!(environment("test").is_err());
-        assert_eq!(step_up("wait"), Ok(StepUp::Wait));
-        assert!(step_up("elicit").unwrap_err().what.contains("later version"));
+        for (word, read) in [
+            ("return", StepUp::Return),
+            ("wait", StepUp::Wait),
+            ("Elicit", StepUp::Elicit),
+            ("auto", StepUp::Auto),
+        ] {
+            assert_eq!(step_up(word), Ok(read), "{word}");
+        }
+        for word in ["", "block", "ask", "yes"] {
+            assert!(step_up(word).is_err() && local_approvals(word).is_err(), "{word}");
+        }
+        assert_eq!(local_approvals("auto"), Ok(LocalApprovals::Auto));
+        assert_eq!(local_approvals("OFF"), Ok(LocalApprovals::Off));
         assert_eq!(log_level("WARNING"), Ok(LogLevel::Warn));
     }
 

@@ -33,6 +33,12 @@ pub struct Config {
     pub policies: Policies,
     /// The remote enforcer, where one is configured.
     pub enforcer: Option<Enforcer>,
+    /// What happens to a call that a person must agree to, where there is a hold to agree to.
+    pub step_up: StepUp,
+    /// The longest such a call waits, whatever the hold's own limit. Default 50 s.
+    pub step_up_wait: Duration,
+    /// Whether a person at this machine can answer for the local rules.
+    pub local_approvals: LocalApprovals,
     /// What this machine says of itself to whoever manages it.
     pub endpoint: Endpoint,
     /// The GovAPI, where one is configured.
@@ -114,12 +120,19 @@ pub struct Enforcer {
     pub connect_timeout: Duration,
     /// What its silence means.
     pub outage: Outage,
-    /// Whether a step-up waits for its answer inside the call.
-    pub step_up: StepUp,
-    /// The longest a step-up waits, whatever the enforcer's own limit. Default 15 minutes.
-    pub step_up_wait: Duration,
     /// Optional members of the question, sent as they were given.
     pub context: RequestContext,
+}
+
+/// Whether a person at this machine can answer for the local rules: whether this sidecar keeps holds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LocalApprovals {
+    /// Where the rule says that whoever made the call may agree to it; and in `dev` also where it
+    /// does not say.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// Optional members of an enforcement request; see `thoth-wire` §1.1 for their names.

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use super::flags::RunFlags;
 use super::layers::Layers;
 use super::settings::{
-    Config, Environment, Journal, Log, LogFormat, LogLevel, Pin, Preflight, Tls,
+    Config, Environment, Journal, LocalApprovals, Log, LogFormat, LogLevel, Pin, Preflight, Tls,
 };
 use super::variables::{ALL, Env, Used};
 use super::{InvalidConfig, Origin, Reading, read};
@@ -50,6 +50,9 @@ const RIGHT: &[(&str, &str)] = &[
     ("THOTH_ENFORCER_FAILURE_DECISION", "step_up"),
     ("THOTH_FAIL_OPEN", "no"),
     ("THOTH_ENFORCER_ALLOW_FALLBACK_OVERRIDE", "no"),
+    ("THOTH_STEP_UP", "auto"),
+    ("THOTH_STEP_UP_WAIT", "7"),
+    ("THOTH_LOCAL_APPROVALS", "off"),
     ("THOTH_PURPOSE", "care"),
     ("THOTH_DATA_CLASSIFICATION", "phi"),
     ("THOTH_TASK_CONTEXT_JSON", "{\"t\":1}"),
@@ -188,6 +191,9 @@ fn with_nothing_set_a_newcomer_gets_the_safe_defaults_of_a_developers_machine() 
     assert!(config.enforcer.is_none());
     assert_eq!(config.tls, Tls::default());
     assert_eq!(config.denial, Denial::Auto);
+    assert_eq!(config.step_up, StepUp::Return);
+    assert_eq!(config.step_up_wait, Duration::from_secs(50));
+    assert_eq!(config.local_approvals, LocalApprovals::Auto);
     assert_eq!(config.journal, Journal::default());
     assert_eq!(config.preflight, Preflight::default());
     assert_eq!(config.max_message_bytes, 64 * 1024 * 1024);
@@ -202,8 +208,6 @@ fn an_enforcer_is_asked_as_the_public_sdks_ask() {
     assert_eq!(enforcer.timeout, Duration::from_secs(5));
     assert_eq!(enforcer.connect_timeout, Duration::from_secs(2));
     assert_eq!(enforcer.outage, Outage::Block);
-    assert_eq!(enforcer.step_up, StepUp::Return);
-    assert_eq!(enforcer.step_up_wait, Duration::from_secs(900));
     assert!(enforcer.api_key.is_none());
 }
 
@@ -224,6 +228,8 @@ fn every_variable_arrives_where_it_belongs() {
 
     assert_eq!(config.environment, Environment::Staging);
     assert_eq!(config.mode, Mode::Block);
+    assert_eq!((config.step_up, config.step_up_wait), (StepUp::Auto, Duration::from_secs(7)));
+    assert_eq!(config.local_approvals, LocalApprovals::Off);
     assert_eq!(config.home, Path::new("/srv/thoth"));
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(config.log.format, LogFormat::Json);
@@ -292,6 +298,7 @@ fn every_flag_arrives_where_it_belongs_and_goes_before_its_variable() {
         "--denial=result",
         "--step-up=wait",
         "--step-up-wait=60",
+        "--local-approvals=auto",
         "--max-message-bytes=2048",
         "--journal=best-effort",
         "--journal-arguments=full",
@@ -310,6 +317,9 @@ fn every_flag_arrives_where_it_belongs_and_goes_before_its_variable() {
     assert_eq!(config.mode, Mode::Observe);
     assert_eq!(config.environment, Environment::Dev);
     assert_eq!(config.denial, Denial::Result);
+    assert_eq!(config.step_up, StepUp::Wait);
+    assert_eq!(config.step_up_wait, Duration::from_secs(60));
+    assert_eq!(config.local_approvals, LocalApprovals::Auto);
     assert_eq!(config.max_message_bytes, 2048);
     let journal = config.journal;
     assert!(journal.best_effort && journal.full_arguments);
@@ -317,8 +327,6 @@ fn every_flag_arrives_where_it_belongs_and_goes_before_its_variable() {
     assert!(config.friction.unwrap().additions.is_none(), "events alone");
     let enforcer = config.enforcer.unwrap();
     assert_eq!(enforcer.url, "http://localhost:1");
-    assert_eq!(enforcer.step_up, StepUp::Wait);
-    assert_eq!(enforcer.step_up_wait, Duration::from_secs(60));
     assert!(
         config.notices.iter().any(|notice| {
             notice.starts_with("--api-key: everybody on this machine can see it")
@@ -354,7 +362,7 @@ fn a_variable_that_is_said_to_be_read_is_read() {
 #[test]
 fn all_problems_are_told_at_once_and_no_value_is() {
     let told = refused(
-        &["--enforcement-mode=hunter2", "--step-up=elicit"],
+        &["--enforcement-mode=hunter2", "--step-up=hunter2"],
         &[
             ("THOTH_ENV", "hunter2"),
             ("THOTH_ENFORCER_URL", "http://hunter2.example"),
@@ -372,8 +380,8 @@ fn all_problems_are_told_at_once_and_no_value_is() {
          \n  --enforcement-mode: is no enforcement mode; write observe, progressive, step_up or block\
          \n  THOTH_API_KEY: holds a character that cannot be sent in an HTTP header; write the key alone\
          \n  THOTH_ENFORCER_URL: is http to another machine; write https\
-         \n  --step-up: asks for what a later version does; write return or wait\
          \n  THOTH_AUTH_CONTEXT_JSON: is not a JSON object; write {\"name\": value}\
+         \n  --step-up: is no way to step up; write return, wait, elicit or auto\
          \n  THOTH_TLS_PINNED_CERT_SHA256: has a pin that is not 64 hexadecimal digits; \
          `thoth doctor --tls URL` prints them\
          \n  THOTH_EXPECTED_PROXY_UID: is no user number; write what `id -u` prints\
@@ -415,7 +423,7 @@ proptest! {
         flag in prop::sample::select(vec![
             "agent-id", "tenant-id", "user-id", "policy", "enforcer-url", "enforcement-mode",
             "session-intent", "approved-scope", "api-key", "api-key-file", "api-key-command",
-            "denial", "step-up", "step-up-wait", "max-message-bytes", "journal", "journal-arguments", "friction", "env",
+            "denial", "step-up", "step-up-wait", "local-approvals", "max-message-bytes", "journal", "journal-arguments", "friction", "env",
         ]),
         (given, flag_token) in odd_value(),
         strict in any::<bool>(),

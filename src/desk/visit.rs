@@ -16,8 +16,8 @@ use super::place::{self, Reached};
 use super::wire::{Answer, Decision, Holds, LONGEST_ANSWER, Refusal, Request};
 use crate::profile;
 
-/// The longest one desk is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest one desk is waited for: longer than it waits for others that say nothing.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// A socket that has not taken its name after this time never will.
 const STILLBORN: Duration = Duration::from_mins(1);
 
@@ -70,7 +70,7 @@ pub async fn list(home: &Path) -> Round {
             Ok(Answer::Holds(holds)) if holds.session_id == session => round.heard.push(holds),
             Ok(Answer::Refused(refusal)) => round.unheard.push((session, refusal.into())),
             Ok(Answer::Holds(_) | Answer::Resolved) => {
-                round.unheard.push((session, Refusal::Unreadable.into()))
+                round.unheard.push((session, Refusal::Unreadable.into()));
             }
             Err(Unheard::Gone) => {}
             Err(why) => round.unheard.push((session, why)),

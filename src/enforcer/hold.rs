@@ -3,11 +3,17 @@
 //! Pure: the time and the dice are arguments. The shell looks; this says what the look means and
 //! when the next one is due.
 //!
+//! A look asks the enforcer to keep it until somebody has answered (`Prefer: wait`, RFC 7240 §4.3).
+//! One that does answers at once when there is an answer, and is looked at again as soon as it has
+//! let a look go; one that does not is looked at again and again, as without.
+//!
 //! # Invariants
 //!
 //! - Looking ends: with an answer, a refusal, or the deadline, which never moves back.
 //! - A `Retry-After` is never undercut, and an enforcer that asks for ever more looks does not get
-//!   them: see [`SHORTEST`].
+//!   them: see [`SHORTEST`]. Only one that has kept a look about as long as it was asked to is looked
+//!   at again at once.
+//! - Time that is up is no answer: the call is one that a person would still have to approve.
 
 use std::time::Duration;
 
@@ -16,7 +22,7 @@ use tokio::time::Instant;
 
 use super::outcome::Look;
 use super::wire::Standing;
-use crate::gate::verdict::{Hold, Verdict};
+use crate::gate::verdict::{Effect, Grounds, Hold, Verdict};
 
 /// How often a hold is looked at where the enforcer does not say.
 pub(super) const INTERVAL: Duration = Duration::from_secs(2);
@@ -31,15 +37,32 @@ const DOUBLINGS: u32 = 3;
 /// After so many looks in a row at which the enforcer knew no such hold, there is none.
 const UNKNOWN_LIMIT: u32 = 3;
 
+/// How much sooner than its time a look is to be let go, so that its answer is there in time.
+const MARGIN: Duration = Duration::from_secs(1);
+/// The longest a look asks to be kept. Enforcers let one go after 20 s at the latest.
+const LONGEST_LOOK: Duration = Duration::from_secs(20);
+
 /// A hold that is being looked at.
 #[derive(Debug)]
 pub(super) struct Watch {
-    deadline: Instant,
+    /// When waiting ends, whatever becomes of the hold.
+    limit: Instant,
+    /// When the hold ends, where that is known.
+    expiry: Option<Instant>,
     interval: Duration,
     /// Looks in a row that came to nothing.
     troubles: u32,
     /// Looks in a row at which the hold was unknown.
     unknown: u32,
+}
+
+/// A look that the enforcer was asked to keep.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    /// How long it was to keep it.
+    pub(super) wanted: Duration,
+    /// How long it took to answer.
+    pub(super) took: Duration,
 }
 
 /// What to do after a look.
@@ -72,9 +95,10 @@ impl Watch {
         grace: Duration,
         moment: Moment,
     ) -> Self {
-        let kept_open = hold.timeout.unwrap_or(KEPT_OPEN).min(longest).min(LONGEST);
-        let mut watch =
-            Self { deadline: moment.now + kept_open, interval, troubles: 0, unknown: 0 };
+        let unsaid = if hold.timeout.is_some() { LONGEST } else { KEPT_OPEN };
+        let limit = moment.now + longest.min(unsaid);
+        let expiry = hold.timeout.map(|kept_open| moment.now + kept_open.min(LONGEST));
+        let mut watch = Self { limit, expiry, interval, troubles: 0, unknown: 0 };
         if let Some(expires_at) = &hold.expires_at {
             watch.expire(expires_at, grace, moment);
         }
@@ -83,11 +107,39 @@ impl Watch {
 
     /// When to give up.
     pub(super) fn deadline(&self) -> Instant {
-        self.deadline
+        self.expiry.map_or(self.limit, |expiry| expiry.min(self.limit))
     }
 
-    /// Takes in what a look has shown.
-    pub(super) fn saw(&mut self, look: Look, moment: Moment) -> Next {
+    /// How many seconds the enforcer is to keep a look that may take `longest` in all; `None` where
+    /// it had better answer at once.
+    pub(super) fn keep(&self, longest: Duration, now: Instant) -> Option<u64> {
+        let left = self.deadline().saturating_duration_since(now);
+        let keep = longest.saturating_sub(MARGIN).min(LONGEST_LOOK).min(left);
+        Some(keep.as_secs()).filter(|seconds| *seconds > 0)
+    }
+
+    /// The verdict where the deadline has passed: the hold's token, as long as that is good for
+    /// anything.
+    pub(super) fn over(self, hold: Hold, waited: Duration) -> Verdict {
+        let waited = waited.as_secs();
+        let (hold, grounds) = if self.expiry.is_some_and(|expiry| expiry <= self.limit) {
+            let reason = format!(
+                "nobody approved the call within {waited} s, and its hold has ended; \
+                 the same call, made again, asks anew"
+            );
+            (None, Grounds::coded("hold_expired", &reason))
+        } else {
+            let reason = format!(
+                "nobody has approved the call within {waited} s; it can still be approved, \
+                 and the same call, made again, goes on then"
+            );
+            (Some(hold), Grounds::coded("step_up_timeout", &reason))
+        };
+        Verdict { effect: Effect::StepUp(hold), grounds }
+    }
+
+    /// Takes in what a look has shown; `kept` where the enforcer was asked to keep it.
+    pub(super) fn saw(&mut self, look: Look, kept: Option<Kept>, moment: Moment) -> Next {
         let (troubles, unknown) = (self.troubles + 1, self.unknown + 1);
         (self.troubles, self.unknown) = (0, 0);
         let not_before = match look {
@@ -100,6 +152,9 @@ impl Watch {
                 }
                 if let Some(expires_at) = &hint.expires_at {
                     self.expire(expires_at, Duration::ZERO, moment);
+                }
+                if after.is_none() && kept.is_some_and(Kept::is_full) {
+                    return Next::At(moment.now);
                 }
                 after
             }
@@ -131,7 +186,8 @@ impl Watch {
             return; // the other limits hold
         };
         let left = Duration::try_from(expires_at.duration_since(moment.wall)).unwrap_or_default();
-        self.deadline = self.deadline.min(moment.now + left.max(grace));
+        let expiry = moment.now + left.max(grace).min(LONGEST);
+        self.expiry = Some(self.expiry.map_or(expiry, |known| known.min(expiry)));
     }
 }
 
@@ -140,12 +196,13 @@ fn spread(interval: Duration, dice: u8) -> Duration {
     interval * 2 / 5 * u32::from(dice) / u32::from(u8::MAX)
 }
 
-/// The verdict where the deadline has passed.
-pub(super) fn timed_out(waited: Duration) -> Verdict {
-    Verdict::block(
-        "step_up_timeout",
-        &format!("nobody approved the call within {} s", waited.as_secs()),
-    )
+// === impl Kept ===
+
+impl Kept {
+    /// Whether it was kept about as long as was asked for: four fifths of it.
+    fn is_full(self) -> bool {
+        self.took >= self.wanted * 4 / 5
+    }
 }
 
 #[cfg(test)]
@@ -224,10 +281,81 @@ mod tests {
             let row = format!("{dice} {look:?}");
             let moment = moment(dice);
             let mut watch = Watch::new(&hold(None, None), KEPT_OPEN, INTERVAL, GRACE, moment);
-            let Next::At(due) = watch.saw(look, moment) else {
+            let Next::At(due) = watch.saw(look, None, moment) else {
                 panic!("{row}");
             };
             assert_eq!(due - moment.now, seconds(expected), "{row}");
+        }
+    }
+
+    #[test]
+    fn a_look_asks_to_be_kept_as_long_as_there_is_time() {
+        for (longest_look, longest, expires_at, expected) in [
+            (5.0, 60, None, Some(4)),
+            (30.0, 60, None, Some(20)), // enforcers keep none longer
+            (2.9, 60, None, Some(1)),
+            (1.5, 60, None, None),
+            (0.5, 60, None, None),
+            (5.0, 3, None, Some(3)),
+            (30.0, 60, Some("2026-11-21T10:00:07Z"), Some(7)),
+            (30.0, 60, Some("2026-11-21T09:00:00Z"), Some(5)),
+        ] {
+            let moment = moment(0);
+            let longest = Duration::from_secs(longest);
+            let watch = Watch::new(&hold(None, expires_at), longest, INTERVAL, GRACE, moment);
+            let kept = watch.keep(seconds(longest_look), moment.now);
+            assert_eq!(kept, expected, "{longest_look} {longest:?} {expires_at:?}");
+            assert_eq!(watch.keep(seconds(longest_look), watch.deadline()), None);
+        }
+    }
+
+    #[test]
+    fn a_look_that_was_kept_is_followed_by_the_next_at_once_and_no_other_is() {
+        for (took, look, expected) in [
+            (4.0, pending(None, None), 0.0),
+            (3.2, pending(None, None), 0.0),
+            (9.0, pending(Some(10.0), None), 0.0),
+            // It answered at once: it keeps no looks, or knows nothing of it.
+            (0.01, pending(None, None), 1.6),
+            (3.1, pending(None, None), 1.6),
+            // It says when to come back.
+            (4.0, pending(None, Some(7)), 7.0),
+            // It is in trouble.
+            (4.0, Look::Trouble(None), 3.2),
+            (4.0, Look::Standing(Standing::Unclear, None), 3.2),
+            (4.0, Look::Unknown, 1.6),
+        ] {
+            let row = format!("{took} {look:?}");
+            let moment = moment(0);
+            let kept = Kept { wanted: seconds(4.0), took: seconds(took) };
+            let mut watch = Watch::new(&hold(None, None), KEPT_OPEN, INTERVAL, GRACE, moment);
+            let Next::At(due) = watch.saw(look, Some(kept), moment) else {
+                panic!("{row}");
+            };
+            assert_eq!(due - moment.now, seconds(expected), "{row}");
+        }
+    }
+
+    #[test]
+    fn time_that_is_up_leaves_the_token_as_long_as_it_is_good() {
+        for (timeout, longest, expires_at, expected) in [
+            (None, 50, None, (Some("h"), "step_up_timeout")),
+            (Some(900), 50, Some("2026-11-21T10:10:00Z"), (Some("h"), "step_up_timeout")),
+            (Some(30), 50, None, (None, "hold_expired")),
+            (None, 50, Some("2026-11-21T10:00:30Z"), (None, "hold_expired")),
+            (None, 50, Some("2026-11-21T09:00:00Z"), (None, "hold_expired")),
+        ] {
+            let row = format!("{timeout:?} {longest} {expires_at:?}");
+            let hold = hold(timeout, expires_at);
+            let longest = Duration::from_secs(longest);
+            let watch = Watch::new(&hold, longest, INTERVAL, GRACE, moment(0));
+            let verdict = watch.over(hold, longest);
+            let Effect::StepUp(kept) = verdict.effect else {
+                panic!("{row}");
+            };
+            let code = verdict.grounds.reason_code.as_deref();
+            let kept = kept.as_ref().map(|hold| &*hold.token);
+            assert_eq!((kept, code), (expected.0, Some(expected.1)), "{row}");
         }
     }
 
@@ -244,7 +372,7 @@ mod tests {
                 pending(None, Some(u64::MAX)),
                 Look::Trouble(Some(Duration::MAX)),
             ] {
-                assert!(matches!(watch.saw(look, moment), Next::At(_)));
+                assert!(matches!(watch.saw(look, None, moment), Next::At(_)));
             }
         }
     }
@@ -253,7 +381,7 @@ mod tests {
     fn trouble_slows_down_and_is_forgotten() {
         let moment = moment(0);
         let mut watch = Watch::new(&hold(None, None), KEPT_OPEN, INTERVAL, GRACE, moment);
-        let mut due = |look| match watch.saw(look, moment) {
+        let mut due = |look| match watch.saw(look, None, moment) {
             Next::At(due) => due - moment.now,
             Next::Over(verdict) => panic!("{verdict:?}"),
         };
@@ -270,9 +398,9 @@ mod tests {
         for look in
             [Look::Unknown, Look::Unknown, Look::Trouble(None), Look::Unknown, Look::Unknown]
         {
-            assert!(matches!(watch.saw(look, moment), Next::At(_)));
+            assert!(matches!(watch.saw(look, None, moment), Next::At(_)));
         }
-        let Next::Over(verdict) = watch.saw(Look::Unknown, moment) else {
+        let Next::Over(verdict) = watch.saw(Look::Unknown, None, moment) else {
             panic!("still looking");
         };
         assert_eq!(verdict.grounds.reason_code.as_deref(), Some("hold_unknown"));
@@ -284,9 +412,9 @@ mod tests {
         let mut watch = Watch::new(&hold(None, None), KEPT_OPEN, INTERVAL, GRACE, moment);
         let allow = Box::new(Verdict::allow());
         let look = Look::Standing(Standing::Final(allow.clone()), None);
-        assert_eq!(watch.saw(look, moment), Next::Over(allow));
+        assert_eq!(watch.saw(look, None, moment), Next::Over(allow));
         let block = Box::new(Verdict::block("enforcer_auth_failed", "no"));
-        assert_eq!(watch.saw(Look::Refused(block.clone()), moment), Next::Over(block));
+        assert_eq!(watch.saw(Look::Refused(block.clone()), None, moment), Next::Over(block));
     }
 
     #[test]
@@ -299,7 +427,7 @@ mod tests {
             ("2026-11-21T09:00:00Z", 0),
         ] {
             let hint = Hint { interval: None, expires_at: Some(expires_at.to_owned()) };
-            watch.saw(Look::Standing(Standing::Pending(hint), None), moment);
+            watch.saw(Look::Standing(Standing::Pending(hint), None), None, moment);
             let left = watch.deadline() - moment.now;
             assert_eq!(left, Duration::from_secs(expected), "{expires_at}");
         }

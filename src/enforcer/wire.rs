@@ -15,6 +15,6 @@ mod question;
 pub use answer::{Expected, read_answer};
 pub use hold::{Hint, Standing, read_hold};
 pub use members::{Members, Unreadable};
-pub use question::{Asker, NotAsked, NotContext, Particulars, question};
+pub use question::{AskedBy, Asker, NotAsked, NotContext, Particulars, question};
 
 pub(super) use answer::{MALFORMED, complaint, plain};

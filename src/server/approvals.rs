@@ -162,6 +162,7 @@ pub async fn resolve(
     if !written {
         return Err(Refused::NotPending(Box::new(record)));
     }
+    app.metrics.approvals(if approve { "approved" } else { "denied" }, 1);
     tell(app, tenant, id);
     Ok(record)
 }
@@ -174,6 +175,7 @@ pub async fn resolve(
 /// [`StoreError`]
 pub async fn sweep(app: &App) -> Result<usize, StoreError> {
     let ended = rows::expire(&app.store, app.now()).await?;
+    app.metrics.approvals("expired", ended.len());
     for (tenant, id) in &ended {
         tell(app, tenant, id);
     }

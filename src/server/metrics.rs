@@ -106,14 +106,14 @@ impl Metrics {
         self.latency.observe(took.as_secs_f64());
     }
 
-    /// Counts what came of an approval: `approved`, `denied`, `expired`, `withdrawn`, `spent`.
-    pub fn approval(&self, outcome: &'static str) {
-        self.approvals.get_or_create(&Outcome { outcome }).inc();
+    /// Counts what came of approvals: `approved`, `denied`, `expired`.
+    pub fn approvals(&self, outcome: &'static str, count: usize) {
+        self.approvals.get_or_create(&Outcome { outcome }).inc_by(count as u64);
     }
 
     /// Says how many holds wait for a person, in all tenants.
-    pub fn pending(&self, holds: u32) {
-        self.pending.set(holds.into());
+    pub fn pending(&self, holds: i64) {
+        self.pending.set(holds);
     }
 
     /// Counts one answer, by the pattern of its route.
@@ -183,7 +183,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.decided("BLOCK", Duration::from_millis(4));
         metrics.decided("BLOCK", Duration::from_millis(4));
-        metrics.approval("denied");
+        metrics.approvals("denied", 1);
         metrics.pending(3);
         metrics.answered(&Method::GET, "/{tenant}/thoth/approvals", StatusCode::OK);
         let strange = Method::from_bytes(b"STRANGE").unwrap();

@@ -4,9 +4,11 @@ use super::Tenant;
 use crate::secret::ApiKey;
 
 /// What an enforcer is told at its start.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where events are passed on to, over OTLP: the collector's base address.
+    /// Whose keys were made at the start, and whose console people of the OpenID provider see.
+    pub tenant: Tenant,
+    /// Where events are sent on to, over OTLP: where the collector takes logs.
     pub otlp: Option<String>,
     /// Who vouches for people at the console, beside one-time links.
     pub oidc: Option<Oidc>,
@@ -25,6 +27,19 @@ pub struct Oidc {
     pub client_secret: Option<ApiKey>,
     /// E-mail addresses, or `@domain` for all of one; nobody where it is empty.
     pub allowed: Vec<String>,
-    /// Whose console those people see.
-    pub tenant: Tenant,
+}
+
+// === impl Settings ===
+
+impl Default for Settings {
+    /// The tenant `default`, and nothing else.
+    fn default() -> Self {
+        let tenant = Tenant::parse("default");
+        Self {
+            tenant: tenant.unwrap_or_else(|_| unreachable!("these are plain letters")),
+            otlp: None,
+            oidc: None,
+            are_metrics_open: false,
+        }
+    }
 }

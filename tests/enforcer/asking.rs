@@ -38,7 +38,7 @@ async fn a_question_holds_exactly_what_the_wire_asks_for() {
             "action_attestation_id": uuid("action_attestation_id"),
             "identity_binding":
                 {"agent_id": "test-agent", "tenant_id": "default", "user_id": "system"},
-            "tool_args": {"path": "/a", "n": 1.00},
+            "tool_args": {"path": "/a", "n": 1.00}, "metadata": {"mcp_server": "files"},
         })
     );
     assert!(seen.text.contains(r#""tool_args":{ "path" : "/a", "n": 1.00 }"#));

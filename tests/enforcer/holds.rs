@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use thoth::config::settings;
-use thoth::enforcer::Enforcer;
+use thoth::enforcer::{Enforcer, MAX_IN_FLIGHT};
 use thoth::gate::verdict::{Answer, Effect, Hold, Verdict};
 
-use crate::fake::{FakeEnforcer, Script, enforcer, hold, in_short, reason};
+use crate::fake::{FakeEnforcer, Script, hold, in_short, patient, reason};
 
 const PENDING: &str = r#"{"resolved":false,"resolution":null}"#;
 const APPROVED: &str = r#"{"resolved":true,"resolution":"ALLOW"}"#;
@@ -17,8 +16,8 @@ fn answer(status: u16, body: &str) -> Script {
 
 /// Looks without delay, and waits this long at most.
 fn waiting(fake: &FakeEnforcer, longest: Duration) -> Enforcer {
-    let settings = settings::Enforcer { step_up_wait: longest, ..fake.settings() };
-    enforcer(&settings, &fake.tls()).unwrap().looking_every(Duration::from_millis(1))
+    let enforcer = patient(&fake.settings(), &fake.tls(), longest).unwrap();
+    enforcer.looking_every(Duration::from_millis(1))
 }
 
 /// What waiting comes to, and after how many looks.
@@ -117,12 +116,20 @@ async fn a_look_is_a_get_with_the_key_and_an_encoded_token() {
 #[tokio::test]
 async fn nobody_answers_and_the_wait_ends() {
     let fake = FakeEnforcer::start().await.holding([answer(200, PENDING)]);
-    for (longest, timeout) in [(300, None), (60_000, Some(300))] {
+    for (longest, timeout, expected) in [
+        (300, None, "said step_up step_up_timeout"),
+        (60_000, Some(300), "said step_up hold_expired"),
+    ] {
         let enforcer = waiting(&fake, Duration::from_millis(longest));
         let hold = Hold { timeout: timeout.map(Duration::from_millis), ..hold("h") };
-        let answer = enforcer.wait(hold).await;
-        assert_eq!(in_short(&answer), "said block step_up_timeout");
-        assert!(reason(&answer).contains("nobody approved"));
+        let answer = enforcer.wait(hold.clone()).await;
+        assert_eq!(in_short(&answer), expected);
+        let Answer::Said(Verdict { effect: Effect::StepUp(kept), .. }) = &answer else {
+            panic!("{answer:?}");
+        };
+        // An expired hold cannot be approved any more, so its token is worth nothing.
+        assert_eq!(kept.as_ref(), timeout.is_none().then_some(&hold));
+        assert!(reason(&answer).contains("nobody"), "{}", reason(&answer));
     }
     assert!(fake.seen().len() > 2);
 }
@@ -140,7 +147,7 @@ async fn a_hold_that_has_expired_is_looked_at_once_more_and_then_over() {
         .holding([answer(200, r#"{"resolved":false,"expires_at":"2026-11-21T12:00:00Z"}"#)]);
     let enforcer = waiting(&fake, Duration::from_secs(60));
     let answer = enforcer.wait(hold("h")).await;
-    assert_eq!(in_short(&answer), "said block step_up_timeout");
+    assert_eq!(in_short(&answer), "said step_up hold_expired");
     assert_eq!(fake.seen().len(), 1);
 }
 
@@ -153,7 +160,7 @@ async fn retry_after_is_respected() {
         ]);
         let enforcer = waiting(&fake, Duration::from_millis(300));
         let answer = enforcer.wait(hold("h")).await;
-        assert_eq!(in_short(&answer), "said block step_up_timeout", "{status}");
+        assert_eq!(in_short(&answer), "said step_up step_up_timeout", "{status}");
         assert_eq!(fake.seen().len(), 1, "{status}");
     }
 }
@@ -163,7 +170,7 @@ async fn an_enforcer_that_hangs_does_not_prolong_the_wait() {
     let fake = FakeEnforcer::start().await.holding([Script::Hang]);
     let enforcer = waiting(&fake, Duration::from_millis(300)); // each look may take 30 s
     let answer = enforcer.wait(hold("h")).await;
-    assert_eq!(in_short(&answer), "said block step_up_timeout");
+    assert_eq!(in_short(&answer), "said step_up step_up_timeout");
 }
 
 #[tokio::test]
@@ -179,4 +186,41 @@ async fn dropping_the_wait_stops_the_looking() {
     let looks = fake.seen().len();
     enforcer.ask(crate::fake::question("t", "{}")).await;
     assert_eq!(fake.seen().len(), looks + 1);
+}
+
+#[tokio::test]
+async fn a_look_is_kept_until_somebody_answers() {
+    let fake = FakeEnforcer::start().await.keeping_holds();
+    // Were it let go, the next one would be due in an hour.
+    let enforcer = fake.enforcer().looking_every(Duration::from_secs(3600));
+    for (token, resolution, expected) in
+        [("a", "ALLOW", "said allow "), ("b", "DENY", "said block "), ("c", "DEFER", "said defer ")]
+    {
+        let looks = fake.seen().len();
+        let person = async {
+            fake.until_seen(looks + 1).await;
+            fake.resolve(token, resolution);
+        };
+        let (answer, ()) = tokio::join!(enforcer.wait(hold(token)), person);
+        assert_eq!(in_short(&answer), expected);
+        assert_eq!(fake.seen().len(), looks + 1);
+        assert_eq!(fake.seen()[looks].headers["prefer"], "wait=20");
+    }
+}
+
+#[tokio::test]
+async fn looks_that_are_kept_leave_room_for_questions() {
+    const WAITING: usize = 70;
+    let fake = FakeEnforcer::start().await.keeping_holds();
+    let enforcer = fake.enforcer().looking_every(Duration::from_secs(3600));
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..WAITING {
+        let enforcer = enforcer.clone();
+        waiting.spawn(async move { enforcer.wait(hold("h")).await });
+    }
+    fake.until_seen(WAITING).await;
+    let kept = fake.seen().iter().filter(|seen| seen.headers.contains_key("prefer")).count();
+    assert_eq!(kept, MAX_IN_FLIGHT / 2);
+    let answer = enforcer.ask(crate::fake::question("t", "{}")).await;
+    assert_eq!(in_short(&answer), "said allow ");
 }

@@ -10,5 +10,6 @@ mod doctor;
 mod holds;
 #[cfg(unix)]
 mod rotation;
+mod told;
 mod trouble;
 mod trust;

@@ -14,20 +14,22 @@
 mod certificates;
 pub(crate) mod collector;
 pub(crate) mod govapi;
+mod holds;
 mod serve;
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use hyper::{HeaderMap, Version};
 use serde_json::Value;
 use thoth::config::settings::{self, Environment, Identity, Pin, Tls};
 use thoth::credential::{Credential, Source};
+use thoth::enforcer::wire::AskedBy;
 use thoth::enforcer::{Enforcer, EnforcerError};
-use thoth::gate::decide::{Mode, Outage, StepUp};
+use thoth::gate::decide::{Mode, Outage};
 use thoth::gate::record::Ticket;
 use thoth::gate::verdict::{Answer, Grounds, Hold, Keeper, Question, Verdict};
 use thoth::secret::ApiKey;
@@ -37,6 +39,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) use certificates::Certificate;
 use certificates::Issued;
+use holds::Holds;
 
 /// The key every enforcer made here sends.
 pub(crate) const KEY: &str = "thoth_test_0123456789";
@@ -119,6 +122,8 @@ struct Memory {
     keys: Mutex<Option<Vec<String>>>,
     /// The keys that are the good ones after so many requests.
     next_keys: Mutex<Option<(usize, Vec<String>)>>,
+    /// Its own holds, where it keeps any; looks are scripted where it does not.
+    holds: OnceLock<Holds>,
 }
 
 struct State {
@@ -170,6 +175,7 @@ impl FakeEnforcer {
             closed: watch::Sender::new(0),
             keys: Mutex::default(),
             next_keys: Mutex::default(),
+            holds: OnceLock::new(),
         });
         let acceptor = issued.as_ref().map(|issued| issued.acceptor(manner));
         let serving = serve::serve(listener, acceptor, manner, Arc::clone(&memory));
@@ -191,6 +197,17 @@ impl FakeEnforcer {
     pub(crate) fn holding(self, scripts: impl IntoIterator<Item = Script>) -> Self {
         self.memory.state.lock().unwrap().looks = scripts.into_iter().collect();
         self
+    }
+
+    /// Every hold is kept until it is resolved, replied to or withdrawn.
+    pub(crate) fn keeping_holds(self) -> Self {
+        let _ = self.memory.holds.set(Holds::new());
+        self
+    }
+
+    /// A person answers a hold that is kept, unless it was answered before.
+    pub(crate) fn resolve(&self, token: &str, resolution: &'static str) {
+        self.memory.holds.get().unwrap().resolve(token, resolution);
     }
 
     /// From now on these keys are good, and no others. A request with another one uses up its
@@ -260,8 +277,6 @@ impl FakeEnforcer {
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(30),
             outage: Outage::Block,
-            step_up: StepUp::Wait,
-            step_up_wait: Duration::from_secs(60),
             context: settings::RequestContext::default(),
         }
     }
@@ -294,9 +309,19 @@ pub(crate) fn enforcer(
     settings: &settings::Enforcer,
     tls: &Tls,
 ) -> Result<Enforcer, EnforcerError> {
+    patient(settings, tls, Duration::from_secs(60))
+}
+
+/// The same, for calls that wait at most so long for a person.
+pub(crate) fn patient(
+    settings: &settings::Enforcer,
+    tls: &Tls,
+    step_up_wait: Duration,
+) -> Result<Enforcer, EnforcerError> {
     let identity = Identity { agent_id: "test-agent".to_owned(), ..Identity::default() };
     let (environment, mode) = (Environment::Dev, Mode::Progressive);
-    Enforcer::new(settings, tls, &identity, environment, mode, "s-1", noon)
+    let by = AskedBy { identity: &identity, environment, mode, server: "files", session_id: "s-1" };
+    Enforcer::new(settings, tls, by, step_up_wait, noon)
 }
 
 /// The API key, as it is given in a variable.

@@ -130,7 +130,7 @@ async fn answer(
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let accepted = memory.is_good(&head.headers);
-    let script = memory.remember(Seen {
+    let seen = Seen {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         version: head.version,
@@ -141,8 +141,17 @@ async fn answer(
         connection: connection.number,
         resumed: connection.resumed,
         accepted,
-    });
-    let script = if accepted { script } else { rejection() };
+    };
+    let script = memory.remember(seen.clone());
+    let script = match memory.holds.get() {
+        _ if !accepted => rejection(),
+        Some(holds) if seen.is_about_a_hold() => {
+            let Seen { method, path, headers, body, .. } = &seen;
+            let (status, body) = holds.answer(method, path, headers, body).await;
+            Script::Answer(status, body)
+        }
+        _ => script,
+    };
     let response = Response::builder();
     let begun = || Bytes::from_static(br#"{"decision":"AL"#);
     match script {
@@ -173,6 +182,14 @@ async fn answer(
 
 fn rejection() -> Script {
     Script::Answer(401, r#"{"error":{"message":"bad key"}}"#.to_owned())
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn is_about_a_hold(&self) -> bool {
+        self.path.contains("/v1/enforce/hold/")
+    }
 }
 
 // === impl Connection ===
@@ -209,7 +226,7 @@ impl Memory {
             let route = state.routes.iter_mut().find(|(end, _)| seen.path.ends_with(end));
             let scripts = match route {
                 Some((_, scripts)) => scripts,
-                None if seen.path.contains("/v1/enforce/hold/") => &mut state.looks,
+                None if seen.is_about_a_hold() => &mut state.looks,
                 None => &mut state.questions,
             };
             let script =

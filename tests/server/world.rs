@@ -95,20 +95,8 @@ impl World {
     pub(crate) async fn open(directory: &Path, rules: &str, clock: fn() -> Timestamp) -> Self {
         let url = format!("sqlite:{}", directory.join("store.db").display());
         let store = Store::open(&url).await.unwrap();
-        let app = App::new(Parts {
-            store,
-            rules: Rulebook::new(book(rules)),
-            bus: Default::default(),
-            limits: Default::default(),
-            metrics: Default::default(),
-            judges: Default::default(),
-            polls: Default::default(),
-            decisions: Default::default(),
-            beats: Default::default(),
-            forward: Default::default(),
-            clock,
-            public_url: "https://127.0.0.1:8443".to_owned(),
-        });
+        let rules = Rulebook::new(book(rules));
+        let app = App::new(Parts { clock, ..Parts::of(store, rules) });
         let key = key(&app, "acme", Permissions::SIDECAR, Scope::Organization).await;
         let admin = key_named(&app, "acme", Permissions::ALL, Scope::Organization, "ann").await;
         Self { router: router(app.clone()), app, key, admin }

@@ -3,15 +3,19 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hyper::Uri;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 
 use super::Args;
 use super::told::Told;
 use crate::cli::exit;
-use crate::cli::fault::Fault;
+use crate::cli::fault::{Fault, chain};
 use crate::config;
+use crate::config::ambient::Ambient;
+use crate::config::settings::Tls;
 use crate::config::variables::Env;
 use crate::machine::{Machine, clock};
 use crate::profile::{self, Unsafe};
@@ -19,8 +23,8 @@ use crate::secret::{ApiKey, NotAKey};
 use crate::server::bus::Bus;
 use crate::server::caller::Callers;
 use crate::server::console;
-use crate::server::decisions::{Recorder, Writer};
-use crate::server::fleet;
+use crate::server::decisions::{self, Recorder, Writer};
+use crate::server::events::{self, Forward};
 use crate::server::keys::KeyFile;
 use crate::server::limits::Limits;
 use crate::server::outset::{self, Own, Role};
@@ -28,7 +32,11 @@ use crate::server::rulebook::{Rulebook, Sources};
 use crate::server::settings::{Oidc, Settings};
 use crate::server::store::{Store, StoreError};
 use crate::server::{App, Parts, Tenant};
+use crate::server::{approvals, fleet};
 use crate::tls::serve::{Acceptor, Identity, NotAnIdentity};
+
+/// How often what is over is looked for.
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// The longest PEM file or secret that is read, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -105,7 +113,7 @@ pub(super) async fn begin(args: &Args, env: &Env) -> Result<Begun, Fault> {
     let rules = Rulebook::new(sources.book().map_err(Fault::of(exit::CONFIGURATION))?);
     let key_file = args.api_keys.as_deref().map(KeyFile::read).transpose();
     let key_file = key_file.map_err(Fault::of(exit::CONFIGURATION))?;
-    let settings = settings(args, &tenant).map_err(bad)?;
+    let settings = settings(args, tenant.clone()).map_err(bad)?;
     let public = args.public_url.as_deref().map(public_url).transpose().map_err(bad)?;
     let (identity, bundle) = identity(args, &directory, public.as_deref())?;
     let acceptor = Acceptor::new(&identity).map_err(Fault::of(exit::CONFIGURATION))?;
@@ -130,8 +138,9 @@ pub(super) async fn begin(args: &Args, env: &Env) -> Result<Begun, Fault> {
         }
     };
     let public_url = public.unwrap_or_else(|| format!("https://{}", reachable(address)));
+    let forward = forward(args, env, &directory)?;
     let (bus, relay) = Bus::of(&store);
-    let (decisions, writer) = Recorder::start(store.clone(), bus.clone());
+    let (recorder, writer) = Recorder::start(store.clone(), bus.clone());
     let app = App::new(Parts {
         callers: Callers::new(&bus),
         store,
@@ -141,9 +150,9 @@ pub(super) async fn begin(args: &Args, env: &Env) -> Result<Begun, Fault> {
         metrics: Default::default(),
         judges: Default::default(),
         polls: Default::default(),
-        decisions,
+        decisions: recorder,
         beats: Default::default(),
-        forward: Default::default(),
+        forward,
         clock: clock::now,
         public_url,
         settings,
@@ -152,9 +161,33 @@ pub(super) async fn begin(args: &Args, env: &Env) -> Result<Begun, Fault> {
     });
     app.tasks.spawn(relay.run(app.stop.clone()));
     app.tasks.spawn(fleet::keep(app.clone(), app.stop.clone()));
+    app.tasks.spawn(events::keep(app.clone(), events::Retention::default(), app.stop.clone()));
+    app.tasks.spawn(sweep(app.clone()));
     let link = console::link(&app, &tenant).await.map_err(Fault::of(exit::UNAVAILABLE))?;
     let told = Told::new(&app, address, &tenant, &identity, bundle, keys).with_console(Some(link));
     Ok(Begun { app, writer, listener, acceptor, sources, told })
+}
+
+/// Ends approvals that are over, and forgets old decisions, until the enforcer ends.
+async fn sweep(app: App) {
+    while app.stop.run_until_cancelled(sleep(SWEEP)).await.is_some() {
+        let swept = match approvals::sweep(&app).await {
+            Ok(_) => decisions::sweep(&app).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = swept {
+            app.metrics.store_failed();
+            tracing::warn!(error = chain(&error), "what is over is not swept yet");
+        }
+    }
+}
+
+/// Where events are sent on to.
+fn forward(args: &Args, env: &Env, directory: &Path) -> Result<Forward, Fault> {
+    let Some(url) = &args.otlp else { return Ok(Forward::default()) };
+    let ambient = Ambient::of(env, &["OTEL_EXPORTER_OTLP_HEADERS"]);
+    let opened = Forward::open(url, ambient, &Tls::default(), directory, clock::now);
+    opened.map_err(Fault::of(exit::CONFIGURATION))
 }
 
 /// The enforcer's own directory, made where it is not there yet.
@@ -169,7 +202,7 @@ fn directory(env: &Env) -> Result<PathBuf, Fault> {
     Ok(directory)
 }
 
-fn settings(args: &Args, tenant: &Tenant) -> Result<Settings, Unusable> {
+fn settings(args: &Args, tenant: Tenant) -> Result<Settings, Unusable> {
     let secret = |path: &PathBuf| {
         let text = profile::read_secret(path, LONGEST).map_err(Unusable::SecretFile)?;
         let text = String::from_utf8(text).map_err(|_| Unusable::Secret(NotAKey))?;
@@ -182,10 +215,9 @@ fn settings(args: &Args, tenant: &Tenant) -> Result<Settings, Unusable> {
         client_id,
         client_secret,
         allowed: args.oidc_allow.clone(),
-        tenant: tenant.clone(),
     });
     let are_metrics_open = args.listen.ip().is_loopback();
-    Ok(Settings { otlp: args.otlp.clone(), oidc, are_metrics_open })
+    Ok(Settings { tenant, otlp: args.otlp.clone(), oidc, are_metrics_open })
 }
 
 /// The certificate to show and, where it is the enforcer's own, the file that sidecars trust.

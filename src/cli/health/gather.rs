@@ -133,7 +133,7 @@ impl Setup {
         let mut config = self.config().clone();
         // The system's roots are a matter of the system, and take a while to load.
         if config.tls.ca_bundle.is_some()
-            && let Err(error) = remote::enforcer(&config, "health")
+            && let Err(error) = remote::enforcer(&config, "", "health")
         {
             troubles.push(Trouble {
                 kind: Unsound::Configuration,

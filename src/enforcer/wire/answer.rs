@@ -345,7 +345,7 @@ mod tests {
                 "violation_id":"v-1","matched_rule_ids":["r1","r2"],"matchedControlIds":["c1"],
                 "pack_id":"hipaa","pack_version":3,"risk_score":93.7,"hold_token":"h/1",
                 "approval_url":"https://acme.example/a?b=1","expires_at":"2026-11-21T10:00:00Z",
-                "step_up_timeout_seconds":60,"latency_ms":2,"receipt":{"a":[{}]}}"#,
+                "step_up_timeout_seconds":60,"selfApproval":true,"latency_ms":2,"receipt":{"a":[{}]}}"#,
         );
         assert_eq!(
             verdict,
@@ -370,10 +370,25 @@ mod tests {
                     }),
                     risk_score: Some(93.7),
                     trace_id: Some("t-1".to_owned()),
-                    self_approval: None,
+                    self_approval: Some(true),
                 },
             }
         );
+    }
+
+    #[test]
+    fn who_may_agree_is_said_by_yes_or_no_and_by_nothing_else() {
+        for (member, expected) in [
+            ("", None),
+            (r#","self_approval":true"#, Some(true)),
+            (r#","self_approval":false"#, Some(false)),
+            (r#","self_approval":null"#, None),
+            (r#","self_approval":"true""#, None),
+            (r#","self_approval":1"#, None),
+        ] {
+            let body = format!(r#"{{"decision":"STEP_UP","hold_token":"h"{member}}}"#);
+            assert_eq!(read(&body).grounds.self_approval, expected, "{member}");
+        }
     }
 
     #[test]

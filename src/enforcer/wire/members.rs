@@ -101,9 +101,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = BTreeMap::new();
-                let mut folded = HashSet::new();
+                let mut names = HashSet::new();
                 while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
-                    if !folded.insert(name.replace('_', "").to_lowercase()) {
+                    if !names.insert(folded(&name)) {
                         return Err(A::Error::custom("a member stands twice"));
                     }
                     members.insert(name, value);
@@ -114,6 +114,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
         deserializer.deserialize_map(Object)
     }
+}
+
+/// A name without what its spellings differ in.
+pub(super) fn folded(name: &str) -> String {
+    name.replace('_', "").to_lowercase()
 }
 
 fn camel(name: &str) -> String {

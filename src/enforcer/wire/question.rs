@@ -7,17 +7,42 @@
 //!   as the SDKs have it.
 //! - `session_tool_calls` holds the calls that went before, not this one.
 //! - `tool_args` is the text the server would get, byte for byte, and absent where it is `{}`.
+//! - `metadata` carries the server's name as `mcp_server`, and what the server claims of the tool as
+//!   `mcp_tool_annotations`. Rules at an enforcer may look at both, so both are thoth's alone to say:
+//!   a member of the configured metadata that has one of these names, in whichever spelling, is not
+//!   sent, also where there is nothing to say in its place.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::Members;
+use super::members::folded;
 use crate::config::settings::{Environment, Identity, RequestContext};
 use crate::gate::decide::Mode;
 use crate::gate::verdict::{Calls, Question};
+
+/// The members of `metadata` that are thoth's to say.
+const SERVER: &str = "mcp_server";
+const ANNOTATIONS: &str = "mcp_tool_annotations";
+
+/// Who is to ask, and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedBy<'a> {
+    /// Who calls.
+    pub identity: &'a Identity,
+    /// Where this machine stands.
+    pub environment: Environment,
+    /// How verdicts are enforced.
+    pub mode: Mode,
+    /// The name of the server whose tools are called, as rules know it.
+    pub server: &'a str,
+    /// The session.
+    pub session_id: &'a str,
+}
 
 /// Who asks: what stands in every question of one session.
 #[derive(Debug)]
@@ -38,7 +63,7 @@ pub struct Asker {
     task_context: Option<Box<RawValue>>,
     delegation_context: Option<Box<RawValue>>,
     auth_context: Option<Box<RawValue>>,
-    metadata: Option<Box<RawValue>>,
+    metadata: BTreeMap<String, Box<RawValue>>,
 }
 
 /// What makes one question different from the next.
@@ -98,8 +123,8 @@ struct Body<'a> {
     delegation_context: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_context: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
+    metadata: Metadata<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,6 +135,12 @@ struct Body<'a> {
     model_artifact_version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint_id: Option<&'a str>,
+}
+
+/// What is the same in all questions of a session, and what is not.
+struct Metadata<'a> {
+    of_session: &'a BTreeMap<String, Box<RawValue>>,
+    annotations: Option<&'a RawValue>,
 }
 
 /// Whom the enforcer should bind the decision to. Self-declared, as everything here.
@@ -157,7 +188,10 @@ pub fn question(asker: &Asker, particulars: Particulars<'_>) -> Result<Vec<u8>, 
         task_context: asker.task_context.as_deref(),
         delegation_context: asker.delegation_context.as_deref(),
         auth_context: asker.auth_context.as_deref(),
-        metadata: asker.metadata.as_deref(),
+        metadata: Metadata {
+            of_session: &asker.metadata,
+            annotations: particulars.question.annotations.as_deref().and_then(one_object),
+        },
         model_name: context.model_name.as_deref(),
         model_provider: context.model_provider.as_deref(),
         model_artifact_id: context.model_artifact_id.as_deref(),
@@ -197,13 +231,8 @@ impl Asker {
     /// # Errors
     ///
     /// [`NotContext`], where a part of the context is not the text of one JSON object.
-    pub fn new(
-        identity: &Identity,
-        environment: Environment,
-        mode: Mode,
-        session_id: &str,
-        context: RequestContext,
-    ) -> Result<Self, NotContext> {
+    pub fn new(by: AskedBy<'_>, context: RequestContext) -> Result<Self, NotContext> {
+        let AskedBy { identity, environment, mode, server, session_id } = by;
         let or = |value: &Option<String>, default: &str| {
             value.clone().unwrap_or_else(|| default.to_owned())
         };
@@ -211,6 +240,8 @@ impl Asker {
         let object = |member, text: &Option<String>, extra: Option<(&str, &str)>| {
             object(text.as_deref(), extra).map_err(|()| NotContext { member })
         };
+        let metadata = metadata(context.metadata.as_deref(), runtime, server)
+            .map_err(|()| NotContext { member: "metadata" })?;
         Ok(Self {
             agent_id: identity.agent_id.clone(),
             tenant_id: or(&identity.tenant_id, "default"),
@@ -229,11 +260,7 @@ impl Asker {
                 &context.auth_context,
                 runtime.map(|identity| ("service_identity", identity)),
             )?,
-            metadata: object(
-                "metadata",
-                &context.metadata,
-                runtime.map(|identity| ("mcp_runtime_identity", identity)),
-            )?,
+            metadata,
             context,
         })
     }
@@ -249,21 +276,76 @@ impl Asker {
     }
 }
 
-/// The configured object, with one member more where it has none of that name. The values keep
-/// the spelling they were given in.
+/// The configured object, with one member more where it has none of that name.
 fn object(text: Option<&str>, extra: Option<(&str, &str)>) -> Result<Option<Box<RawValue>>, ()> {
     if text.is_none() && extra.is_none() {
         return Ok(None);
     }
-    let mut members: BTreeMap<String, &RawValue> = match text {
+    to_raw_value(&members(text, extra)?).map(Some).map_err(|_| ())
+}
+
+/// What `metadata` carries in every question of a session: what is configured, but for what is
+/// thoth's to say.
+fn metadata(
+    text: Option<&str>,
+    runtime: Option<&str>,
+    server: &str,
+) -> Result<BTreeMap<String, Box<RawValue>>, ()> {
+    let runtime = runtime.map(|identity| ("mcp_runtime_identity", identity));
+    let mut members = members(text, runtime)?;
+    let is_ours = |name: &str| [SERVER, ANNOTATIONS].iter().any(|our| folded(our) == folded(name));
+    members.retain(|name, _| !is_ours(name));
+    if !server.is_empty() {
+        members.insert(SERVER.to_owned(), to_raw_value(server).map_err(|_| ())?);
+    }
+    Ok(members)
+}
+
+/// The members of a configured object, with one more where it has none of that name. The values keep
+/// the spelling they were given in.
+fn members(
+    text: Option<&str>,
+    extra: Option<(&str, &str)>,
+) -> Result<BTreeMap<String, Box<RawValue>>, ()> {
+    let configured = match text {
         Some(text) => Members::read(text.as_bytes()).map_err(|_| ())?.into_map(),
         None => BTreeMap::new(),
     };
-    let extra = extra.map(|(name, value)| (name, to_raw_value(value)));
-    if let Some((name, Ok(value))) = &extra {
-        members.entry((*name).to_owned()).or_insert(value);
+    let mut members: BTreeMap<String, Box<RawValue>> =
+        configured.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    if let Some((name, value)) = extra
+        && !members.contains_key(name)
+    {
+        members.insert(name.to_owned(), to_raw_value(value).map_err(|_| ())?);
     }
-    to_raw_value(&members).map(Some).map_err(|_| ())
+    Ok(members)
+}
+
+/// The text, where it is one object that every reader reads alike at its top.
+fn one_object(text: &str) -> Option<&RawValue> {
+    Members::read(text.as_bytes()).ok()?;
+    serde_json::from_str(text).ok()
+}
+
+// === impl Metadata ===
+
+impl Metadata<'_> {
+    fn is_empty(&self) -> bool {
+        self.of_session.is_empty() && self.annotations.is_none()
+    }
+}
+
+impl Serialize for Metadata<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.of_session {
+            map.serialize_entry(name, value)?;
+        }
+        if let Some(annotations) = self.annotations {
+            map.serialize_entry(ANNOTATIONS, annotations)?;
+        }
+        map.end()
+    }
 }
 
 #[cfg(test)]
@@ -282,10 +364,14 @@ mod tests {
             annotations: None,
             reply: None,
         };
+        body_of(asker, &question)
+    }
+
+    fn body_of(asker: &Asker, question: &Question) -> String {
         let body = super::question(
             asker,
             Particulars {
-                question: &question,
+                question,
                 request: "r-1",
                 attestation: "att-1",
                 at: "2026-11-21T10:00:00Z".parse().unwrap(),
@@ -296,7 +382,12 @@ mod tests {
     }
 
     fn asker(identity: &Identity, context: RequestContext) -> Asker {
-        Asker::new(identity, Environment::Staging, Mode::StepUp, "s-1", context).unwrap()
+        Asker::new(by(identity), context).unwrap()
+    }
+
+    fn by(identity: &Identity) -> AskedBy<'_> {
+        let (environment, mode) = (Environment::Staging, Mode::StepUp);
+        AskedBy { identity, environment, mode, server: "npx", session_id: "s-1" }
     }
 
     #[test]
@@ -314,6 +405,7 @@ mod tests {
                 "action_attestation_id": "att-1",
                 "identity_binding":
                     {"agent_id": "fs", "tenant_id": "default", "user_id": "system"},
+                "metadata": {"mcp_server": "npx"},
             })
         );
     }
@@ -358,7 +450,7 @@ mod tests {
             r#""task_context":{"task_id":1.0}"#,
             r#""delegation_context":{"chain":[]}"#,
             r#""auth_context":{"service_identity":"own"}"#,
-            r#""metadata":{"big":12345678901234567890123,"mcp_runtime_identity":"spiffe://x"}"#,
+            r#""metadata":{"big":12345678901234567890123,"mcp_runtime_identity":"spiffe://x","mcp_server":"npx"}"#,
             r#""model_name":"m""#,
             r#""model_provider":"mp""#,
             r#""model_artifact_id":"ma""#,
@@ -387,14 +479,66 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_is_and_claims_is_told_beside_the_configured_metadata() {
+        let metadata = |configured: Option<&str>, annotations: Option<&str>| {
+            let context = RequestContext {
+                metadata: configured.map(str::to_owned),
+                ..RequestContext::default()
+            };
+            let question = Question {
+                ticket: Ticket(1),
+                tool: "t".into(),
+                arguments: "{}".into(),
+                calls_so_far: Vec::new(),
+                annotations: annotations.map(Into::into),
+                reply: None,
+            };
+            let body = body_of(&asker(&Identity::default(), context), &question);
+            let start = body.find(r#""metadata":"#).unwrap() + r#""metadata":"#.len();
+            let end = body.rfind('}').unwrap();
+            body[start..end].to_owned()
+        };
+        let hints = r#"{ "readOnlyHint" : true, "n":1.00 }"#;
+        for (configured, annotations, expected) in [
+            (None, None, r#"{"mcp_server":"npx"}"#),
+            (
+                Some(r#"{"z":1.0}"#),
+                Some(hints),
+                r#"{"mcp_server":"npx","z":1.0,"mcp_tool_annotations":{ "readOnlyHint" : true, "n":1.00 }}"#,
+            ),
+            // Nobody else says these, by accident or not.
+            (
+                Some(r#"{"mcp_server":"evil","mcpToolAnnotations":{"readOnlyHint":true},"a":1}"#),
+                None,
+                r#"{"a":1,"mcp_server":"npx"}"#,
+            ),
+            (Some(r#"{"MCP_Server":7}"#), None, r#"{"mcp_server":"npx"}"#),
+            // What is not one object that every reader reads alike is not told.
+            (None, Some("[]"), r#"{"mcp_server":"npx"}"#),
+            (None, Some("null"), r#"{"mcp_server":"npx"}"#),
+            (None, Some(r#"{"a":1,"a":2}"#), r#"{"mcp_server":"npx"}"#),
+            (None, Some("{"), r#"{"mcp_server":"npx"}"#),
+        ] {
+            assert_eq!(metadata(configured, annotations), expected, "{configured:?}");
+        }
+    }
+
+    #[test]
+    fn without_anything_to_say_there_is_no_metadata() {
+        let nobody = Identity::default();
+        let by = AskedBy { server: "", ..by(&nobody) };
+        let asker = Asker::new(by, RequestContext::default()).unwrap();
+        assert!(!asked(&asker, "{}", 0).contains("metadata"));
+    }
+
+    #[test]
     fn a_context_that_is_no_object_is_named() {
         for text in ["", "[]", "1", "{", r#"{"a":1,"a":2}"#] {
             let context = RequestContext {
                 delegation_context: Some(text.to_owned()),
                 ..RequestContext::default()
             };
-            let (who, env) = (Identity::default(), Environment::Dev);
-            let error = Asker::new(&who, env, Mode::Block, "s", context).unwrap_err();
+            let error = Asker::new(by(&Identity::default()), context).unwrap_err();
             assert_eq!(error.member, "delegation_context", "{text:?}");
         }
     }

@@ -1,9 +1,12 @@
 //! The session as a whole, case by case.
 
+mod asking;
 mod chance;
+mod desk;
 mod ending;
 mod extras;
 mod orders;
+mod returning;
 mod story;
 mod telling;
 
@@ -23,15 +26,26 @@ impl Judge for ByName {
     fn judge(&self, facts: &Facts<'_>) -> Verdict {
         let effect = match facts.tool {
             "block" => Verb::Block,
-            "step_up" => Verb::StepUp(None),
+            "step_up" | "self" | "other" => Verb::StepUp(None),
             "defer" => Verb::Defer(Some(Duration::from_secs(3))),
-            "modify" if !facts.arguments.contains("new") => modify(r#"{"new":1}"#),
+            "modify" | "modify_step_up" if !facts.arguments.contains("new") => {
+                modify(r#"{"new":1}"#)
+            }
+            "modify_step_up" => Verb::StepUp(None),
+            "once_step_up" if facts.calls.count("once_step_up") == 0 => Verb::StepUp(None),
+            "once_step_up" => Verb::Block,
             "annotated" if facts.annotations.is_none() => Verb::Block,
             "once" if facts.calls.count("once") > 0 => Verb::Block,
             _ if facts.arguments.contains("forbidden") => Verb::Block,
             _ => Verb::Allow,
         };
-        Verdict { effect, grounds: Grounds::default() }
+        let self_approval = match facts.tool {
+            "self" => Some(true),
+            "other" => Some(false),
+            _ => None,
+        };
+        let rule_ids = if effect == Verb::Allow { vec![] } else { vec![facts.tool.to_owned()] };
+        Verdict { effect, grounds: Grounds { self_approval, rule_ids, ..Grounds::default() } }
     }
 }
 

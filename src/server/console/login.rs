@@ -24,8 +24,8 @@ use super::session::{self, Person, Session};
 use super::token::Token;
 use super::{Console, Trouble, Viewer, link};
 use crate::approval::Assurance;
+use crate::server::App;
 use crate::server::listen::Peer;
-use crate::server::{App, Tenant};
 
 /// How often one address may try to come in: this often at once, and in a minute.
 const ATTEMPTS: NonZeroU32 = NonZeroU32::new(10).unwrap();
@@ -161,7 +161,8 @@ pub(super) async fn from_provider(
     };
     let no_attempt = session::set_cookie(ATTEMPT, "", "Lax", 0);
     let mut response = match known {
-        Ok((name, tenant)) => {
+        Ok(name) => {
+            let tenant = app.settings.tenant.clone();
             let person = Person { name, assurance: Assurance::Oidc };
             let session = Session::begin(&app.store, tenant, person, app.now()).await?;
             tracing::info!(
@@ -183,15 +184,14 @@ async fn finish(
     attempt: Attempt,
     back: &Return,
     now: Timestamp,
-) -> Result<(String, Tenant), LoginError> {
+) -> Result<String, LoginError> {
     if !attempt.is_answered_by(&back.state) {
         return Err(LoginError::NotBegun);
     }
     if !back.error.is_empty() {
         return Err(LoginError::Declined);
     }
-    let name = provider.finish(attempt, &back.code, back.iss.as_deref(), now).await?;
-    Ok((name, provider.tenant().clone()))
+    provider.finish(attempt, &back.code, back.iss.as_deref(), now).await
 }
 
 /// `POST /console/logout`

@@ -45,8 +45,8 @@ use super::session::Person;
 use super::token::{Token, is_same};
 use crate::approval::Assurance;
 use crate::config::settings::Tls;
+use crate::server::App;
 use crate::server::settings::Oidc;
-use crate::server::{App, Tenant};
 use crate::tls::{self, ClientConfig};
 
 /// How long a login may take, from the door to the provider and back.
@@ -188,11 +188,6 @@ impl Provider {
             .map_err(|error| LoginError::Settings(error.to_string()))?;
         let known = Mutex::default();
         Ok(Self(Arc::new(Inner { settings, redirect, tls, clock, known })))
-    }
-
-    /// Whose console its people see.
-    pub fn tenant(&self) -> &Tenant {
-        &self.0.settings.tenant
     }
 
     /// Begins a login: where to send the browser, and what it must bring back.

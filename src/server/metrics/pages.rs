@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use crate::server::caller::Caller;
+use crate::server::store::micros;
 use crate::server::{App, Fault};
 
 /// How long the store may take to answer before it counts as away.
@@ -54,8 +55,19 @@ async fn ready(State(app): State<App>) -> Response {
 }
 
 async fn metrics(State(app): State<App>, _: Onlooker) -> impl IntoResponse {
+    // Counted where it is asked for: the holds of all replicas are in the store.
+    match timeout(PATIENCE, pending(&app)).await {
+        Ok(Ok(holds)) => app.metrics.pending(holds),
+        Ok(Err(_)) | Err(_) => app.metrics.store_failed(),
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], app.metrics.text())
+}
+
+async fn pending(app: &App) -> Result<i64, sqlx::Error> {
+    let statement = "SELECT COUNT(*) FROM approvals WHERE state = 'pending' AND expires_at > $1";
+    let query = sqlx::query_scalar(statement).bind(micros(app.now()));
+    query.fetch_one(app.store.read()).await
 }
 
 impl FromRequestParts<App> for Onlooker {
