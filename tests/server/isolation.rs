@@ -7,10 +7,10 @@ use std::path::Path;
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use thoth::server::caller::{Permissions, Scope};
 use thoth::server::openapi::DOCUMENT;
 
+use crate::database::Database;
 use crate::world::{World, question, with};
 
 /// Operations that no wing serves yet.
@@ -71,15 +71,15 @@ struct Acme {
     world: World,
     approval: String,
     token: String,
-    _directory: TempDir,
+    _database: Database,
 }
 
 impl Acme {
     async fn new() -> Self {
-        let (world, directory) = World::new().await;
+        let (world, database) = World::new().await;
         let token = world.hold(&question("mail", &json!({"to": MARK}))).await;
         let approval = world.pending().await;
-        let acme = Self { world, approval, token, _directory: directory };
+        let acme = Self { world, approval, token, _database: database };
         for id in ["registerEndpoint", "checkIn", "quarantineEndpoint", "changeSettings"] {
             acme.does(id).await;
         }

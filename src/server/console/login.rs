@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::oidc::{self, Attempt, LoginError, Provider};
@@ -24,6 +25,7 @@ use super::token::Token;
 use super::{Console, Trouble, Viewer, link};
 use crate::approval::Assurance;
 use crate::server::App;
+use crate::server::listen::Peer;
 
 /// How often one address may try to come in: this often at once, and in a minute.
 const ATTEMPTS: NonZeroU32 = NonZeroU32::new(10).unwrap();
@@ -154,14 +156,14 @@ pub(super) async fn from_provider(
     }
     let Some(provider) = console.provider.get(&app) else { return Err(Trouble::NotFound) };
     let known = match provider {
-        Ok(provider) => finish(provider, attempt, &back, &app).await,
+        Ok(provider) => finish(provider, attempt, &back, app.now()).await,
         Err(error) => Err(error),
     };
     let no_attempt = session::set_cookie(ATTEMPT, "", "Lax", 0);
     let mut response = match known {
         Ok(name) => {
+            let tenant = app.settings.tenant.clone();
             let person = Person { name, assurance: Assurance::Oidc };
-            let tenant = oidc::tenant(&app);
             let session = Session::begin(&app.store, tenant, person, app.now()).await?;
             tracing::info!(
                 tenant = session.tenant.as_str(),
@@ -181,7 +183,7 @@ async fn finish(
     provider: &Provider,
     attempt: Attempt,
     back: &Return,
-    app: &App,
+    now: Timestamp,
 ) -> Result<String, LoginError> {
     if !attempt.is_answered_by(&back.state) {
         return Err(LoginError::NotBegun);
@@ -189,7 +191,7 @@ async fn finish(
     if !back.error.is_empty() {
         return Err(LoginError::Declined);
     }
-    provider.finish(attempt, &back.code, back.iss.as_deref(), app.now()).await
+    provider.finish(attempt, &back.code, back.iss.as_deref(), now).await
 }
 
 /// `POST /console/logout`
@@ -275,8 +277,7 @@ impl axum::extract::FromRequestParts<App> for Address {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Self::Rejection> {
-        let _ = parts;
-        Ok(Self(None))
+        Ok(Self(parts.extensions.get::<Peer>().map(|Peer(from)| from.ip())))
     }
 }
 

@@ -45,8 +45,8 @@ use super::session::Person;
 use super::token::{Token, is_same};
 use crate::approval::Assurance;
 use crate::config::settings::Tls;
+use crate::server::App;
 use crate::server::settings::Oidc;
-use crate::server::{App, Tenant};
 use crate::tls::{self, ClientConfig};
 
 /// How long a login may take, from the door to the provider and back.
@@ -139,26 +139,19 @@ type Client = oauth2::Client<
 
 /// Whether people can log in with a provider.
 pub(super) fn is_configured(app: &App) -> bool {
-    settings(app).is_some()
+    app.settings.oidc.is_some()
 }
 
 /// Whether this person would still be let in: settings may have changed since the login.
 pub(super) fn still_allows(app: &App, person: &Person) -> bool {
     match person.assurance {
-        Assurance::Oidc => {
-            settings(app).is_some_and(|oidc| Allowed::new(&oidc.allowed).admits(&person.name))
-        }
+        Assurance::Oidc => app
+            .settings
+            .oidc
+            .as_ref()
+            .is_some_and(|oidc| Allowed::new(&oidc.allowed).admits(&person.name)),
         _ => true,
     }
-}
-
-/// Whose console people of the provider see.
-pub(super) fn tenant(app: &App) -> Tenant {
-    app.settings.tenant.clone()
-}
-
-fn settings(app: &App) -> Option<&Oidc> {
-    app.settings.oidc.as_ref()
 }
 
 // === impl Lazy ===
@@ -167,7 +160,7 @@ impl Lazy {
     /// The provider of the settings; `None` where there is none. The first time it reads the system's
     /// roots from disk, which takes milliseconds.
     pub(super) fn get(&self, app: &App) -> Option<Result<&Provider, LoginError>> {
-        let settings = settings(app)?;
+        let settings = app.settings.oidc.as_ref()?;
         let made =
             self.0.get_or_init(|| Provider::new(settings.clone(), &app.public_url, app.clock));
         Some(made.as_ref().map_err(LoginError::clone))

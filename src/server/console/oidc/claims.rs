@@ -151,7 +151,10 @@ impl Seconds {
     fn whole(self) -> i64 {
         match self {
             Self::Whole(seconds) => seconds,
-            #[expect(clippy::cast_possible_truncation, reason = "the end of time is as far as it goes")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the end of time is as far as it goes"
+            )]
             Self::Parts(seconds) => seconds as i64,
         }
     }

@@ -54,7 +54,7 @@ fn row(frame: Frame<'_>, decision: &Decision) -> Markup {
             td data-title="User" {
                 (shown(&decision.user, 128)) span.on { " in " (shown(&decision.environment, 64)) }
             }
-            td data-title="Why" {
+            td.why data-title="Why" {
                 @if let Some(reason) = &decision.reason { (shown(reason, 300)) " " }
                 @for rule in decision.rules.iter().take(5) { code.rule { (shown(rule, 128)) } " " }
                 @if decision.rules.len() > 5 { "and " (decision.rules.len() - 5) " more " }
