@@ -15,6 +15,7 @@
 //!   does not give them, is not answered here at all.
 //! - Every wait ends: with an answer, with the hold, or after [`Settings::step_up_wait`].
 
+#[cfg_attr(not(unix), expect(dead_code, reason = "people answer by the socket"))]
 mod book;
 #[cfg(unix)]
 mod door;
@@ -24,6 +25,7 @@ mod kin;
 mod place;
 #[cfg(unix)]
 pub mod visit;
+#[cfg_attr(not(unix), expect(dead_code, reason = "the socket's words"))]
 pub mod wire;
 
 use std::path::PathBuf;
@@ -161,7 +163,11 @@ impl Desk {
                     nobody(grounds)
                 }
             }
-            Asked::Full => nobody(grounds),
+            Asked::Full => {
+                let reason = grounds.reason.as_deref().unwrap_or("a person must agree");
+                let reason = format!("{reason}; too much waits for a person already");
+                nobody(Grounds { reason: Some(reason), ..grounds })
+            }
         })
     }
 

@@ -50,7 +50,7 @@ pub const ALL: &[Exit] = &[
     Exit { code: "64", meaning: "the command line cannot be read" },
     Exit {
         code: "69",
-        meaning: "the server, or for `approvals` the enforcer, is unavailable for a reason outside thoth; for `enforcer`: the address or the store cannot be had",
+        meaning: "the server is unavailable for a reason outside thoth; for `enforcer`: the address or the store cannot be had; for `approvals`: the enforcer does not answer",
     },
     Exit { code: "77", meaning: "preflight refused; the server was never started" },
     Exit { code: "78", meaning: "the configuration cannot be used; the server was never started" },

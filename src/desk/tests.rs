@@ -1,3 +1,5 @@
+//! A desk with a clock that stands still until it is told to go on.
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -61,10 +63,9 @@ fn code(answer: Answer) -> String {
 }
 
 async fn held(desk: &Desk, stepped_up: SteppedUp) -> Hold {
-    match said(desk.hold(stepped_up).await).effect {
-        Effect::StepUp(Some(hold)) => hold,
-        other => panic!("{other:?}"),
-    }
+    let verdict = said(desk.hold(stepped_up).await);
+    let Effect::StepUp(Some(hold)) = verdict.effect else { panic!("{verdict:?}") };
+    hold
 }
 
 #[cfg(unix)]

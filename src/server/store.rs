@@ -60,7 +60,7 @@ pub struct Store {
     write: Writer,
     place: Arc<Place>,
     /// Of the SQLite file. Declared last: dropped once the connections are.
-    lock: Option<Arc<Lock>>,
+    _lock: Option<Arc<Lock>>,
 }
 
 /// Why the store could not be used.
@@ -193,7 +193,7 @@ impl Store {
             let both = postgres(&options);
             (both.clone(), both)
         };
-        Ok(Self { read, write: Writer::new(write), place: Arc::new(place), lock })
+        Ok(Self { read, write: Writer::new(write), place: Arc::new(place), _lock: lock })
     }
 
     /// For statements that only read; with SQLite, others fail.
@@ -228,11 +228,34 @@ impl Store {
     }
 }
 
-impl fmt::Debug for Store {
-    /// Says where it is, without a password.
+impl fmt::Display for Store {
+    /// Where it is, without a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_locked = self.lock.is_some();
-        write!(f, "Store({}{})", self.place, if is_locked { ", locked" } else { "" })
+        self.place.fmt(f)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({self})")
+    }
+}
+
+// === impl StoreError ===
+
+impl StoreError {
+    /// Whether trying again later is of no use: somebody must change what was configured.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Address(_) | Self::File(_) | Self::Newer { .. } => true,
+            Self::Open { source, .. } => matches!(source, sqlx::Error::Configuration(_)),
+            Self::Lock { .. }
+            | Self::InUse { .. }
+            | Self::Silent { .. }
+            | Self::Migrate(_)
+            | Self::Failed(_)
+            | Self::Unreadable { .. } => false,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::tree::{Client, approvals, home, text};
 /// What a desk answers to these bytes.
 fn asked(client: &Client, bytes: &[u8]) -> String {
     let mut stream = UnixStream::connect(client.socket()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let _ = stream.write_all(bytes); // it need not take all of it
     let _ = stream.shutdown(Shutdown::Write);
     let mut answer = String::new();

@@ -2,7 +2,7 @@
 //! not; and an enforcer with a memory.
 
 #![cfg(unix)]
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what broke by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test says what broke by panicking")]
 
 mod command;
 mod door;

@@ -178,7 +178,7 @@ pub(crate) fn desk(home: PathBuf) -> Desk {
         user: Some("ada@example.com".to_owned()),
         environment_is_dev: true,
         policy_revision: "1".to_owned(),
-        step_up_wait: Duration::from_secs(120),
+        step_up_wait: Duration::from_mins(2),
         session_id: "a-session".to_owned(),
         clock: Timestamp::now,
     })

@@ -8,7 +8,6 @@ use thoth::server::Tenant;
 use thoth::server::bus::Topic;
 use thoth::server::caller::{Permissions, Scope};
 use thoth::server::fleet::{self, Standing};
-use thoth::server::keys::{self, NewKey};
 use tokio_util::sync::CancellationToken;
 
 use crate::live::Enforcer;
@@ -309,12 +308,9 @@ async fn a_key_of_one_endpoint_or_fleet_is_good_for_no_other() {
     let fleet = Fleet::new().await;
     fleet.register("a", json!({"fleet_id": "f1"})).await;
     fleet.register("b", json!({"fleet_id": "f2"})).await;
-    let tenant = Tenant::parse("acme").unwrap();
     for scope in [Scope::Endpoint("a".to_owned()), Scope::Fleet("f1".to_owned())] {
-        let (name, permissions) = ("x".to_owned(), Permissions::ALL);
-        let new = NewKey { name, permissions, scope: scope.clone(), expires_at: None };
-        let key = keys::issue(&fleet.enforcer.app.store, &tenant, &new, clock::now()).await;
-        let key = Some(key.unwrap().key);
+        let key = fleet.enforcer.key_for("acme", Permissions::ALL, scope.clone()).await;
+        let key = Some(key);
         let send = |method, path: &str, body| {
             let path = format!("/acme/thoth{path}");
             let (enforcer, key) = (&fleet.enforcer, key.clone());
@@ -340,14 +336,8 @@ async fn a_key_of_one_endpoint_or_fleet_is_good_for_no_other() {
         assert_eq!(stats["total"], 1, "{scope:?}");
     }
     // Whoever may only speak for one fleet moves nobody into it.
-    let new = NewKey {
-        name: "x".to_owned(),
-        permissions: Permissions::ALL,
-        scope: Scope::Fleet("f1".to_owned()),
-        expires_at: None,
-    };
-    let key =
-        keys::issue(&fleet.enforcer.app.store, &tenant, &new, clock::now()).await.unwrap().key;
+    let scope = Scope::Fleet("f1".to_owned());
+    let key = fleet.enforcer.key_for("acme", Permissions::ALL, scope).await;
     let body = json!({"endpoint_id": "b", "hostname": "b", "fleet_id": "f1"});
     let (status, _) =
         fleet.enforcer.send(Method::POST, "/acme/thoth/endpoints", Some(&key), Some(body)).await;

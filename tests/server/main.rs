@@ -1,10 +1,11 @@
 //! The reference enforcer, over its own router and over real TLS.
 
-#![expect(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what broke by panicking")]
 
 mod abuse;
 mod approvals;
 mod console;
+mod crash;
 mod database;
 mod decisions;
 mod events;
@@ -12,8 +13,16 @@ mod fleet;
 mod isolation;
 mod keys;
 mod live;
+mod machines;
+mod plain;
+mod process;
 mod program;
 mod replicas;
 mod rules;
+#[cfg(unix)]
+#[path = "../run/sidecar.rs"]
+#[expect(dead_code, reason = "other tests use another part of it")]
+mod sidecar;
 mod store;
+mod tools;
 mod world;

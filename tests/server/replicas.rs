@@ -5,16 +5,20 @@
 
 use std::time::Duration;
 
+use hyper::Method;
+use serde_json::Value;
 use sqlx::{Executor as _, Row as _};
+use tempfile::TempDir;
 use thoth::server::Tenant;
 use thoth::server::bus::{Bus, Change, Listener, Topic};
 use thoth::server::store::Store;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Database;
+use crate::process::Process;
 
 /// So long nothing takes that works.
 const LONG: Duration = Duration::from_secs(30);
@@ -198,4 +202,69 @@ async fn a_listener_that_is_far_behind_is_told_so() {
     }
     assert_eq!(heard(&mut listener).await, None);
     while heard(&mut listener).await != Some(approval("1999")) {}
+}
+
+// === whole enforcers ===
+
+/// So many enforcers that start at the same time on a Postgres that is empty.
+async fn together<const COUNT: usize>(database: &Database) -> [(Process, TempDir); COUNT] {
+    let mut starts = JoinSet::new();
+    for _ in 0..COUNT {
+        let url = database.url().to_owned();
+        starts.spawn(async move {
+            let home = tempfile::tempdir().unwrap();
+            (Process::start(&url, &home).await, home)
+        });
+    }
+    starts.join_all().await.try_into().unwrap_or_else(|_| unreachable!("as many as were started"))
+}
+
+#[tokio::test]
+async fn a_hold_made_on_one_replica_is_resolved_on_another_and_answered_on_all() {
+    let Some(database) = Database::postgres().await else { return };
+    let [(one, _home_1), (two, _home_2), (three, _home_3)] = together(&database).await;
+    for (number, (made, resolved, asked)) in
+        [(&one, &two, &three), (&two, &three, &one), (&one, &two, &one)].into_iter().enumerate()
+    {
+        let hold = made.peer.hold("ada", number).await.unwrap().unwrap();
+        let peer = asked.peer.clone();
+        let token = hold.token.clone();
+        let waiting = tokio::spawn(async move { peer.look(&token).await.unwrap() });
+        assert!(resolved.peer.approve(&hold.approval).await.unwrap().is_success());
+        assert_eq!(waiting.await.unwrap(), "200 ALLOW");
+        // The same claim, asked again anywhere, has the same answer.
+        assert_eq!(made.peer.look(&hold.token).await.unwrap(), "200 ALLOW");
+    }
+}
+
+#[tokio::test]
+async fn an_approval_that_two_replicas_claim_at_once_is_spent_once() {
+    let Some(database) = Database::postgres().await else { return };
+    let [(one, _home_1), (two, _home_2)] = together(&database).await;
+    for number in 0..20 {
+        let first = one.peer.hold("ada", number).await.unwrap().unwrap();
+        let second = two.peer.hold("ada", number).await.unwrap().unwrap();
+        assert_eq!(first.approval, second.approval, "the same call has one approval");
+        assert!(one.peer.approve(&first.approval).await.unwrap().is_success());
+        let (at_one, at_two) =
+            tokio::join!(one.peer.look(&first.token), two.peer.look(&second.token));
+        let mut said = [at_one.unwrap(), at_two.unwrap()];
+        said.sort();
+        assert_eq!(said, ["200 ALLOW", "200 BLOCK approval_used"]);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_on_one_replica_is_refused_on_another() {
+    let Some(database) = Database::postgres().await else { return };
+    let [(one, _home_1), (two, _home_2)] = together(&database).await;
+    let (id, key) = one.peer.new_key().await.unwrap().unwrap();
+    assert!(one.peer.is_good(&key).await.unwrap());
+    assert!(two.peer.is_good(&key).await.unwrap());
+    let path = format!("/default/thoth/api-keys/{id}");
+    let revoked = one.peer.send(Method::DELETE, &path, &one.peer.admin, &Value::Null).await;
+    assert!(revoked.unwrap().0.is_success());
+    assert!(!one.peer.is_good(&key).await.unwrap(), "where it was revoked, at once");
+    let soon = async { while two.peer.is_good(&key).await.unwrap() {} };
+    timeout(LONG, soon).await.unwrap();
 }

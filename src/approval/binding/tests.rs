@@ -1,3 +1,7 @@
+//! Which calls are one, and which are not.
+
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -193,10 +197,10 @@ fn quoted(text: &str, dice: &mut impl Iterator<Item = u8>, out: &mut String) {
     out.push('"');
     for character in text.chars() {
         let must = matches!(character, '"' | '\\') || character < ' ';
-        if must || dice.next().unwrap_or(0) % 3 == 0 {
+        if must || dice.next().unwrap_or(0).is_multiple_of(3) {
             let mut units = [0; 2];
             for unit in character.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
+                write!(out, "\\u{unit:04x}").unwrap();
             }
         } else {
             out.push(character);

@@ -1,3 +1,5 @@
+//! Every state, and everything that can happen to it.
+
 use proptest::prelude::*;
 
 use super::*;

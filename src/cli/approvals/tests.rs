@@ -1,3 +1,5 @@
+//! Which one is meant, and what a person is shown before they say yes.
+
 use serde_json::value::RawValue;
 
 use super::*;

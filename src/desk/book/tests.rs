@@ -1,3 +1,5 @@
+//! What becomes of holds, row by row, and whatever order things happen in.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -31,10 +33,8 @@ fn ada(second: i64) -> Answered {
 }
 
 fn held(asked: Asked) -> Hold {
-    match asked {
-        Asked::Held(hold) => hold,
-        other => panic!("{other:?}"),
-    }
+    let Asked::Held(hold) = asked else { panic!("{asked:?}") };
+    hold
 }
 
 /// The reason code of what was decided; `held` where it was not, `full` where there is no room.
@@ -176,7 +176,9 @@ fn a_call_that_is_given_up_takes_its_hold_along_unless_another_one_waits() {
         for _ in 0..2 {
             held(book.ask(call("{}"), "x".to_owned(), at(0)));
         }
-        waiting.iter().for_each(|token| book.waits(token, true));
+        for token in waiting {
+            book.waits(token, true);
+        }
         book.release("x-1", at(1));
         let late = book.answer("x", Reply::Approve, ada(2));
         let closed = Err(Unanswered::Closed(Closed::Withdrawn));
@@ -293,7 +295,9 @@ proptest! {
                     None
                 }
                 Event::Release(which) => {
-                    token(which).into_iter().for_each(|token| book.release(&token, at(now)));
+                    if let Some(token) = token(which) {
+ book.release(&token, at(now));
+ }
                     None
                 }
                 Event::Time(seconds) => {

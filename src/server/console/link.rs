@@ -14,7 +14,7 @@ use crate::server::store::{Store, StoreError, micros};
 use crate::server::{App, Tenant};
 
 /// How long a link is good for.
-pub const LIFE: Duration = Duration::from_secs(10 * 60);
+pub const LIFE: Duration = Duration::from_mins(10);
 
 /// Makes a link that lets one person in, once, within [`LIFE`]. Any replica on the same store takes it.
 ///

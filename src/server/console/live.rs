@@ -4,7 +4,8 @@
 //!
 //! # Invariants
 //!
-//! - At most [`STREAMS`] streams are open; each ends with its session, at logout at once.
+//! - At most [`STREAMS`] streams are open; each ends with its session, at logout at once, and says
+//!   nothing after its end.
 //! - A burst of changes is one word in [`PAUSE`], whatever it consists of.
 
 use std::convert::Infallible;
@@ -26,7 +27,7 @@ use crate::server::{App, Tenant};
 /// How many streams are open at once, all sessions together.
 pub const STREAMS: usize = 256;
 
-/// How often a stream says that it is there, and looks whether its session still is.
+/// How often a stream says that it is there; it looks then whether its session still is.
 const BEAT: Duration = Duration::from_secs(15);
 /// The shortest time between two words of change.
 const PAUSE: Duration = Duration::from_millis(400);
@@ -99,21 +100,17 @@ struct Open {
 /// The next frame; after the last one, nothing is left that could make another.
 async fn next(open: Option<Open>) -> Option<(Bytes, Option<Open>)> {
     let mut open = open?;
-    let is_over = match open.words.next().await? {
-        Word::Changed(topics) => {
-            let frame = format!("event: changed\ndata: {}\n\n", topics.words());
-            return Some((frame.into(), Some(open)));
-        }
-        // A store that is away ends nothing.
-        Word::Beat => {
-            matches!(open.session.is_good(&open.app.store, open.app.now()).await, Ok(false))
-        }
-        Word::Ended => true,
+    let frame = match open.words.next().await? {
+        Word::Changed(topics) => Some(format!("event: changed\ndata: {}\n\n", topics.words())),
+        Word::Beat => Some(": here\n\n".to_owned()),
+        Word::Ended => None,
     };
-    if is_over {
-        return Some((Bytes::from_static(b"event: ended\ndata: \n\n"), None));
+    // A store that is away ends nothing.
+    let is_good = open.session.is_good(&open.app.store, open.app.now()).await;
+    match frame {
+        Some(frame) if is_good.unwrap_or(true) => Some((frame.into(), Some(open))),
+        _ => Some((Bytes::from_static(b"event: ended\ndata: \n\n"), None)),
     }
-    Some((Bytes::from_static(b": here\n\n"), Some(open)))
 }
 
 /// What changes for a tenant.

@@ -50,10 +50,10 @@ use crate::server::{App, Tenant};
 use crate::tls::{self, ClientConfig};
 
 /// How long a login may take, from the door to the provider and back.
-pub const ATTEMPT: Duration = Duration::from_secs(10 * 60);
+pub const ATTEMPT: Duration = Duration::from_mins(10);
 
 /// How long what the provider says about itself is believed.
-const BELIEVED: Duration = Duration::from_secs(60 * 60);
+const BELIEVED: Duration = Duration::from_hours(1);
 /// How often its keys are asked for where a token names one that is not known.
 const KEYS_PAUSE: Duration = Duration::from_secs(30);
 

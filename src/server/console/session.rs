@@ -20,14 +20,14 @@ use crate::server::Tenant;
 use crate::server::store::{Store, StoreError, micros};
 
 /// The longest a session lasts without its person doing anything.
-pub(super) const IDLE: Duration = Duration::from_secs(60 * 60);
+pub(super) const IDLE: Duration = Duration::from_hours(1);
 /// The longest a session lasts.
-pub(super) const LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+pub(super) const LIFE: Duration = Duration::from_hours(12);
 
 /// The cookie's name. A browser takes `__Host-` only with `Secure`, `Path=/` and no `Domain`.
 const COOKIE: &str = "__Host-thoth";
 /// How exact "last seen" is: a busy person costs one write in this time.
-const GRAIN: Duration = Duration::from_secs(60);
+const GRAIN: Duration = Duration::from_mins(1);
 
 /// A person who logged in.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -18,10 +18,10 @@ pub(super) struct Claims {
     aud: Audience,
     #[serde(default)]
     azp: Option<String>,
-    exp: f64,
-    iat: f64,
+    exp: Seconds,
+    iat: Seconds,
     #[serde(default)]
-    nbf: Option<f64>,
+    nbf: Option<Seconds>,
     #[serde(default)]
     nonce: Option<String>,
     #[serde(default)]
@@ -36,6 +36,14 @@ pub(super) struct Claims {
 enum Audience {
     One(String),
     Several(Vec<String>),
+}
+
+/// A moment, in seconds since 1970; some providers write parts of a second (RFC 7519 §2).
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Whole(i64),
+    Parts(f64),
 }
 
 /// A truth; some providers write it as a text.
@@ -112,17 +120,14 @@ impl Claims {
         if !is_meant || self.azp.as_ref().is_some_and(|party| party != expected.client_id) {
             return Err(BadToken::Audience);
         }
-        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are exact in 53 bits")]
-        let since = |seconds: f64| expected.now.as_second() as f64 - seconds;
-        let (skew, oldest) = (SKEW as f64, OLDEST as f64);
-        // Written so that what is no number is refused.
-        if !(since(self.exp) < skew) {
+        let since = |moment: Seconds| expected.now.as_second().saturating_sub(moment.whole());
+        if since(self.exp) >= SKEW {
             return Err(BadToken::Expired);
         }
-        if !(since(self.iat) >= -skew && since(self.iat) <= oldest) {
+        if !(-SKEW..=OLDEST).contains(&since(self.iat)) {
             return Err(BadToken::NotNow);
         }
-        if self.nbf.is_some_and(|nbf| !(since(nbf) >= -skew)) {
+        if self.nbf.is_some_and(|nbf| since(nbf) < -SKEW) {
             return Err(BadToken::NotNow);
         }
         if !self.nonce.as_deref().is_some_and(|nonce| is_same(nonce, expected.nonce)) {
@@ -136,6 +141,21 @@ impl Claims {
         match &self.email {
             Some(email) if is_verified => Ok(email.clone()),
             _ => Err(BadToken::Email),
+        }
+    }
+}
+
+// === impl Seconds ===
+
+impl Seconds {
+    fn whole(self) -> i64 {
+        match self {
+            Self::Whole(seconds) => seconds,
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the end of time is as far as it goes"
+            )]
+            Self::Parts(seconds) => seconds as i64,
         }
     }
 }
@@ -188,6 +208,10 @@ mod tests {
             ("exp", json!(NOW - 59), good()),
             ("exp", json!(NOW - 60), Err(BadToken::Expired)),
             ("exp", json!(0), Err(BadToken::Expired)),
+            ("exp", json!(0.5), Err(BadToken::Expired)),
+            ("exp", json!(1e300), good()),
+            ("exp", json!(-1e300), Err(BadToken::Expired)),
+            ("iat", json!(1e300), Err(BadToken::NotNow)),
             ("exp", json!("2099-01-01"), Err(BadToken::Unreadable)),
             ("exp", Value::Null, Err(BadToken::Unreadable)),
             ("iat", json!(NOW + 60), good()),

@@ -6,6 +6,7 @@
 //!   ("none") are refused before any key is looked at.
 //! - A key signs in the way it is for: its type, its `use` and its `alg` say.
 
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
@@ -65,9 +66,10 @@ impl Keys {
         only.validate_aud = false;
         only.required_spec_claims.clear();
         let token = decode::<Claims>(token, &key, &only);
-        token.map(|token| token.claims).map_err(|error| match error.kind() {
-            jsonwebtoken::errors::ErrorKind::Json(_) => BadToken::Unreadable,
-            _ => BadToken::Signature,
+        token.map(|token| token.claims).map_err(|error| {
+            // Claims are read once the signature holds.
+            let is_claims = matches!(error.kind(), ErrorKind::Json(_));
+            if is_claims { BadToken::Unreadable } else { BadToken::Signature }
         })
     }
 }
