@@ -34,8 +34,8 @@ pub(super) const MOST_OPEN: usize = 16;
 pub(super) const MOST_RETURNED: usize = 64;
 
 /// How long they are, where the hold does not say, and at most.
-const REMEMBERED: Duration = Duration::from_secs(15 * 60);
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const REMEMBERED: Duration = Duration::from_mins(15);
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// How many answers under names of thoth's family a call may bring. An honest client brings one.
 const MOST_ANSWERS: usize = 16;
@@ -166,8 +166,8 @@ impl Session {
             Word::Agree | Word::Deny => {
                 let reply = if word == Word::Agree { Reply::Approve } else { Reply::Deny };
                 held.reply = Some(reply);
-                let hold = held.hold.clone();
-                self.effects.push_back(Effect::Reply(hold, reply));
+                let asked_about = held.hold.clone();
+                self.effects.push_back(Effect::Reply(asked_about, reply));
             }
             Word::Open => held.opened = Some(number),
             Word::Decline => self.let_go(ticket, now, recorder),

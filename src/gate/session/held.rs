@@ -105,19 +105,19 @@ impl Session {
             // Nobody is there to be asked any more.
             Ending::Draining { .. } | Ending::Closed { .. } | Ending::Over => Course::Refuse,
         };
-        let held = Held::new(hold, pending);
+        let step = Held::new(hold, pending);
         match course {
             Course::Refuse => {
-                let basis = Basis::of(held.hold.keeper);
-                self.refuse(*ticket, call, &held.pending.verdict, basis);
+                let basis = Basis::of(step.hold.keeper);
+                self.refuse(*ticket, call, &step.pending.verdict, basis);
             }
-            Course::Ask(way) if call.is_modern() => self.ask_back(case, held, way, now),
+            Course::Ask(way) if call.is_modern() => self.ask_back(case, step, way, now),
             Course::Ask(way) => {
                 let ticket = *ticket;
-                self.wait_for_person(case, held, now);
+                self.wait_for_person(case, step, now);
                 self.elicit(ticket, way);
             }
-            Course::Wait => self.wait_for_person(case, held, now),
+            Course::Wait => self.wait_for_person(case, step, now),
         }
     }
 
