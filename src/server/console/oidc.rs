@@ -82,7 +82,8 @@ struct Known {
     jwks: Arc<Place>,
     since: Instant,
     keys: Arc<Keys>,
-    keys_since: Instant,
+    /// When they were asked for once more.
+    renewed: Option<Instant>,
 }
 
 /// What the browser that began a login keeps of it.
@@ -297,8 +298,9 @@ impl Provider {
     async fn newer_keys(&self, seen: &Known) -> Result<Arc<Keys>, LoginError> {
         let mut guard = self.0.known.lock().await;
         let known = guard.get_or_insert_with(|| seen.clone());
-        if known.keys_since == seen.keys_since && known.keys_since.elapsed() >= KEYS_PAUSE {
-            known.keys_since = Instant::now();
+        let is_newer = !Arc::ptr_eq(&known.keys, &seen.keys);
+        if !is_newer && known.renewed.is_none_or(|at| at.elapsed() >= KEYS_PAUSE) {
+            known.renewed = Some(Instant::now());
             known.keys = Arc::new(keys(&known.jwks).await?);
         }
         Ok(Arc::clone(&known.keys))
@@ -325,7 +327,7 @@ impl Provider {
             jwks,
             metadata: Arc::new(metadata),
             since: Instant::now(),
-            keys_since: Instant::now(),
+            renewed: None,
         };
         *guard = Some(found.clone());
         Ok(found)

@@ -223,3 +223,57 @@ fn state_word(state: &State) -> &'static str {
         State::Expired => "expired",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::approval::Assurance;
+    use crate::server::console::view::Arguments;
+
+    fn hold(state: State) -> Hold {
+        let at = "2026-11-21T10:00:00Z".parse().unwrap();
+        Hold {
+            id: "apr_1".to_owned(),
+            tool: "pay".to_owned(),
+            server: None,
+            agent: "agent".to_owned(),
+            user: "ada".to_owned(),
+            environment: "prod".to_owned(),
+            arguments: Arguments::of("{}", 0, false),
+            rules: Vec::new(),
+            reason: None,
+            policy: None,
+            self_approval: None,
+            asked_at: at,
+            expires_at: at,
+            state,
+        }
+    }
+
+    #[test]
+    fn each_state_is_told_in_a_sentence_that_says_who_and_how_sure() {
+        let answered = |assurance| Answered {
+            by: "ada@acme.example".to_owned(),
+            assurance,
+            at: "2026-11-21T10:00:00Z".parse().unwrap(),
+            note: Some("ok & <b>".to_owned()),
+        };
+        for (state, parts) in [
+            (State::Pending, &["still waits for a person."][..]),
+            (
+                State::Approved(answered(Assurance::Link)),
+                &["Approved.", "may be called once", "with a one-time link", "ok &amp; &lt;b&gt;"],
+            ),
+            (State::Denied(answered(Assurance::Oidc)), &["Denied.", "with the OpenID provider"]),
+            (State::Spent(answered(Assurance::Elicitation)), &["and used.", "at the client"]),
+            (State::Withdrawn, &["Withdrawn.", "an answer changes nothing"]),
+            (State::Expired, &["Expired."]),
+        ] {
+            let hold = hold(state);
+            let sentence = told(&hold.state, &hold).into_string();
+            for part in parts {
+                assert!(sentence.contains(part), "no {part} in {sentence}");
+            }
+        }
+    }
+}
