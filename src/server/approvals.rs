@@ -167,6 +167,7 @@ pub async fn resolve(
     if !written {
         return Err(Refused::NotPending(Box::new(record)));
     }
+    app.metrics.approval(if approve { "approved" } else { "denied" });
     tell(app, tenant, id);
     Ok(record)
 }
@@ -180,6 +181,7 @@ pub async fn resolve(
 pub async fn sweep(app: &App) -> Result<usize, StoreError> {
     let ended = rows::expire(&app.store, app.now()).await?;
     for (tenant, id) in &ended {
+        app.metrics.approval("expired");
         tell(app, tenant, id);
     }
     if let Ok(before) = app.now().checked_sub(KEPT) {
