@@ -30,6 +30,7 @@ struct Wanted {
 
 /// A page of approvals.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the wire's")]
 struct Page {
     data: Vec<Shown>,
     total: u64,
