@@ -198,12 +198,13 @@ fn a_second_signal_ends_it_at_once() {
     let mut enforcer = Program::start(home.path(), &[]);
     let address = enforcer.line().split_once("https://").unwrap().1;
     let address = address.split(' ').next().unwrap();
-    // A request that never ends holds it for its farewell, which nobody has to wait for.
+    // A handshake that never ends holds it for its farewell, which nobody has to wait for.
     let witness = std::net::TcpStream::connect(address).unwrap();
     enforcer.signal(Signal::SIGTERM);
     enforcer.signal(Signal::SIGINT);
     let code = enforcer.process.wait().unwrap().code();
-    assert!(matches!(code, Some(0 | 130)), "{code:?}");
+    // Of two that come at once either may be the second; or the handshake was not seen to begin.
+    assert!(matches!(code, Some(0 | 130 | 143)), "{code:?}");
     let mut rest = String::new();
     enforcer.process.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
     drop(witness);
