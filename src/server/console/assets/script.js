@@ -60,7 +60,11 @@
   const merge = (part, fresh) => {
     const wanted = new Set([...fresh.children].map(card => card.id));
     for (const card of [...part.children]) if (!wanted.has(card.id)) settle(card);
-    for (const card of [...fresh.children]) if (!document.getElementById(card.id)) part.append(card);
+    for (const card of [...fresh.children]) {
+      if (document.getElementById(card.id)) continue;
+      card.classList.add('new');
+      part.append(card);
+    }
   };
   const patch = page => {
     document.title = page.title;

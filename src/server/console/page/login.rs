@@ -41,8 +41,7 @@ pub(in crate::server::console) fn login(door: Door<'_>) -> Page {
                         input #code name="code" type="text" required autocomplete="off" autocapitalize="none"
                             spellcheck="false" minlength="43" maxlength="43" aria-describedby="code-help";
                         p.hint #code-help {
-                            "What follows the # in the one-time link. The link is printed where the enforcer starts, and by "
-                            code { "thoth enforcer link" } "; it works once, for ten minutes."
+                            "What follows the # in the one-time link that was printed when the enforcer started. It works once, for ten minutes."
                         }
                     }
                     button.approve.quiet[door.oidc] type="submit" { "Log in" }
