@@ -136,6 +136,8 @@ impl Told {
         }
         variables.push(("THOTH_TLS_PINNED_CERT_SHA256", self.pin.clone()));
         variables.push(("THOTH_ENFORCER_URL", self.url.clone()));
+        // The same server is told of this machine, so that the console shows it.
+        variables.push(("THOTH_GOVAPI_URL", self.url.clone()));
         let key = self.keys.as_ref().map(|(sidecar, _)| quoted(&sidecar.display().to_string()));
         format!(
             "{}{} run --tenant-id {} --api-key-file {} --step-up auto -- COMMAND",
