@@ -84,10 +84,10 @@ fn main() -> ExitCode {
 fn measure(options: &Options) -> Result<(), Trouble> {
     let rows = rows::chosen(&options.rows)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // The enforcer gets the first processor, the load the last.
-    processor::keep_to(processor::Which::Last);
     let mut out = io::stdout().lock();
     let mut report = Report::new(options.quick);
+    // The enforcer gets the first processor, the load the last.
+    processor::keep_to(processor::Which::Last);
     report.open(&mut out)?;
     for row in rows {
         for line in runtime.block_on((row.measure)(options))? {

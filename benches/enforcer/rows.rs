@@ -73,7 +73,7 @@ async fn throughput(options: &Options) -> Result<Vec<Line>, Trouble> {
                 let rate;
                 (open, rate) = flat_out(open, &ask, long).await?;
                 rates.push(rate);
-                busy += (server.spent() - before);
+                busy += server.spent() - before;
                 made += rate * start.elapsed().as_secs_f64();
             }
             let what = format!("decisions, {store}, {name}, {} at once", open.len());
@@ -100,9 +100,9 @@ async fn latency(options: &Options) -> Result<Vec<Line>, Trouble> {
         let floor = paced(several(&door, connections).await?, &floor, 1_000, long / 4).await?;
         let open = several(&door, connections).await?;
         let (open, _) = flat_out(open, &ask, Duration::from_millis(200)).await?;
-        let before = server.spent();
+        let (before, start) = (server.spent(), now());
         let paced = paced(open, &ask, 1_000, long).await?;
-        let share = (server.spent() - before) / long.as_secs_f64();
+        let share = (server.spent() - before) / start.elapsed().as_secs_f64();
         let unit = Duration::from_millis(1);
         let what = format!("a decision, 1,000/s over {connections} connections, {name}");
         let waits = paced.waits.summary(unit);
@@ -140,13 +140,14 @@ async fn heartbeats(options: &Options) -> Result<Vec<Line>, Trouble> {
             open.push(connection?);
         }
         for (how, keep) in [("connections kept", true), ("a handshake each", false)] {
-            let before = server.spent();
+            let (before, start) = (server.spent(), now());
             let sent = beat(&server.facts, &door, endpoints, long, keep).await?;
-            let share = (server.spent() - before) / long.as_secs_f64() * 100.0;
+            let took = start.elapsed().as_secs_f64();
+            let share = (server.spent() - before) / took * 100.0;
             let what = format!("{endpoints} endpoints each minute, {store}, {how}");
             let target = if options.quick { Target::Stated } else { Target::Below(10.0) };
             let line = Line::new("heartbeats", what, "% core", Summary::single(share), target);
-            lines.push(line.beside("check-ins in a second", sent / long.as_secs_f64()));
+            lines.push(line.beside("check-ins in a second", sent / took));
         }
     }
     Ok(lines)
@@ -202,9 +203,10 @@ async fn holds(options: &Options) -> Result<Vec<Line>, Trouble> {
     for (store, url) in stores(options) {
         let server = Server::start(options, url)?;
         let door = Door::new(&server.facts, Http::One)?;
+        let open = several(&door, 16).await?;
         let mut clients = JoinSet::new();
         let start = now();
-        for (client, mut connection) in several(&door, 16).await?.into_iter().enumerate() {
+        for (client, mut connection) in open.into_iter().enumerate() {
             let facts = server.facts.clone();
             clients.spawn(async move {
                 let mut samples = Vec::new();

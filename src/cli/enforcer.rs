@@ -24,7 +24,7 @@ use super::exit;
 use super::fault::Fault;
 use crate::config::variables::Env;
 use crate::server::listen::{self, Bounds};
-use crate::server::{limits, rulebook};
+use crate::server::{approvals, limits, rulebook};
 use crate::stop::Signal;
 use crate::{config, stop, trace};
 
@@ -184,6 +184,10 @@ impl Args {
         app.tasks.spawn({
             let (app, look) = (app.clone(), Arc::clone(&look));
             async move { rulebook::watch(&app, sources, rulebook::INTERVAL, &look).await }
+        });
+        app.tasks.spawn({
+            let app = app.clone();
+            async move { approvals::keep_swept(&app).await }
         });
         let mut serving = tokio::spawn({
             let app = app.clone();

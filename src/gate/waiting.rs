@@ -125,8 +125,8 @@ pub struct Held {
     pub elicited: Option<u64>,
     /// The number of the question by which the person at the client has opened the hold's page.
     pub opened: Option<u64>,
-    /// Whether the person at the client has agreed.
-    pub agreed: bool,
+    /// What the person at the client has answered.
+    pub reply: Option<Reply>,
 }
 
 /// What earlier tries of the same call have brought.
@@ -219,7 +219,7 @@ impl Open {
 impl Held {
     /// A step-up that nobody at the client is asked about.
     pub fn new(hold: Hold, pending: Pending) -> Self {
-        Self { hold, pending, told: 0, elicited: None, opened: None, agreed: false }
+        Self { hold, pending, told: 0, elicited: None, opened: None, reply: None }
     }
 }
 

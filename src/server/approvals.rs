@@ -19,6 +19,8 @@
 mod api;
 mod claim;
 
+use std::time::Duration;
+
 use axum::Router;
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,7 +29,7 @@ pub(super) use self::claim::{Asked, Look, Wanted, ask, look, reply, withdraw};
 
 use super::bus::{Change, Topic};
 use super::store::{StoreError, approvals as rows};
-use super::{App, Tenant};
+use super::{App, Tenant, decisions};
 use crate::approval::{Answered, Approval, Assurance};
 use crate::gate::verdict::PolicyRef;
 
@@ -36,6 +38,9 @@ pub const LASTS: SignedDuration = SignedDuration::from_mins(15);
 
 /// How long ended approvals can be looked up.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// How often what has ended is swept.
+const SWEPT: Duration = Duration::from_secs(5);
 
 /// How many pending approvals are listed at once.
 const LISTED: u32 = 500;
@@ -167,8 +172,8 @@ pub async fn resolve(
     Ok(record)
 }
 
-/// Ends what is past its end and forgets what ended long ago. To be called every few seconds;
-/// nothing is answered differently where it is late. How many have ended.
+/// Ends what is past its end and forgets what ended long ago. Nothing is answered differently where
+/// this is late. How many have ended.
 ///
 /// # Errors
 ///
@@ -183,6 +188,19 @@ pub async fn sweep(app: &App) -> Result<usize, StoreError> {
         rows::prune(&app.store, before).await?;
     }
     Ok(ended.len())
+}
+
+/// Sweeps approvals and recent decisions every few seconds, until the enforcer is to end.
+pub async fn keep_swept(app: &App) {
+    while app.stop.run_until_cancelled(tokio::time::sleep(SWEPT)).await.is_some() {
+        let swept = async {
+            sweep(app).await?;
+            decisions::sweep(app).await
+        };
+        if let Err(error) = swept.await {
+            tracing::warn!(%error, "what has ended could not be swept");
+        }
+    }
 }
 
 /// Whether this answer may be given by this person in this way.

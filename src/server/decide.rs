@@ -23,11 +23,11 @@ mod question;
 mod ruling;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 pub use self::hold::Polls;
@@ -37,6 +37,7 @@ use self::answer::Answer;
 use self::question::Question;
 use self::ruling::Ruling;
 use super::approvals::{self, Wanted};
+use super::body::Sent;
 use super::caller::Caller;
 use super::{App, Fault};
 use crate::gate::verdict::Effect;
@@ -52,10 +53,14 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// Decides about one call.
-async fn enforce(State(app): State<App>, caller: Caller, body: Bytes) -> Result<Response, Fault> {
+async fn enforce(
+    State(app): State<App>,
+    caller: Caller,
+    Sent(body): Sent<Box<RawValue>>,
+) -> Result<Response, Fault> {
     let began = Instant::now();
     caller.must(|may| may.execute, "ask for decisions")?;
-    let question = Question::read(&body)?;
+    let question = Question::read(body.get())?;
     question.of(&caller)?;
     let book = app.rules.current();
     let verdict = app.judges.judge(&book, &question);

@@ -106,7 +106,7 @@ impl Metrics {
         self.latency.observe(took.as_secs_f64());
     }
 
-    /// Counts what came of approvals: `approved`, `denied`, `expired`.
+    /// Counts what came of approvals: `approved`, `denied`, `expired`, `spent`, `withdrawn`.
     pub fn approvals(&self, outcome: &'static str, count: usize) {
         self.approvals.get_or_create(&Outcome { outcome }).inc_by(count as u64);
     }

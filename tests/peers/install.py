@@ -15,6 +15,7 @@ import places
 
 NODE_AT_LEAST = 20
 PYTHON_AT_LEAST = (3, 11)
+SDK_PYTHON_AT_LEAST = (3, 12)
 
 
 def install() -> None:
@@ -24,6 +25,7 @@ def install() -> None:
     install_npm()
     for name in ("python-1", "python-2", "baton-w1", "baton-w2", "baton-w3"):
         install_python(name)
+    install_python("sdk", sdk_python())
     stage()
 
 
@@ -51,14 +53,27 @@ def install_npm() -> None:
     stamp.write()
 
 
-def install_python(name: str) -> None:
-    """Builds one virtual environment: of a line of the Python SDK, or of a generation of Baton's models."""
+def sdk_python() -> str:
+    """The interpreter that the SDK of enforcers needs: a newer one than the rest."""
+    if sys.version_info >= SDK_PYTHON_AT_LEAST:
+        return sys.executable
+    beside = sorted(Path.home().glob(".pyenv/versions/3.1[2-9].*/bin/python3"))
+    on_path = (shutil.which(f"python3.{minor}") for minor in range(SDK_PYTHON_AT_LEAST[1], 20))
+    found = next(filter(None, (*on_path, *map(str, beside))), None)
+    if found is None:
+        sys.exit("peers: the SDK of enforcers needs Python 3.12 or newer, and there is none on PATH or in ~/.pyenv")
+    return found
+
+
+def install_python(name: str, python: str = sys.executable) -> None:
+    """Builds one virtual environment: of a line of the Python SDK, of a generation of Baton's models, or of the SDK
+    of enforcers."""
     requirements = places.SUITE / f"requirements-{name.removeprefix('python-')}.txt"
     stamp = Stamp(name, [requirements])
     if stamp.current():
         return
     home = places.INSTALLED / name
-    run([sys.executable, "-m", "venv", "--clear", str(home)], places.INSTALLED)
+    run([python, "-m", "venv", "--clear", str(home)], places.INSTALLED)
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run([*pip, "--no-deps", "--requirement", str(requirements)], places.INSTALLED)
     stamp.write()

@@ -21,6 +21,11 @@ def baton(wire: str) -> Path:
     return INSTALLED / f"baton-{wire}" / "bin" / "python"
 
 
+def sdk() -> Path:
+    """The interpreter of the environment that holds the public SDK of enforcers."""
+    return INSTALLED / "sdk" / "bin" / "python"
+
+
 def schemas() -> Path | None:
     """Where the published JSON Schemas of all generations are, beside this repository; nobody needs them."""
     found = (above / "shared" / "data" / "baton" for above in REPOSITORY.parents)

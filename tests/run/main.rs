@@ -4,6 +4,7 @@
 #![cfg(unix)]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what broke by panicking")]
 
+mod approvals;
 mod credentials;
 #[path = "../fake/mod.rs"]
 mod fake;

@@ -6,7 +6,7 @@ use crate::fake::{FakeEnforcer, KEY, Script};
 use crate::sidecar::{Setup, answers, call, said};
 
 /// A sidecar that asks this enforcer, verified by its authority and by a pin.
-fn asking(fake: &FakeEnforcer) -> Setup {
+pub(crate) fn asking(fake: &FakeEnforcer) -> Setup {
     Setup::new()
         .flags(&[
             "--enforcer-url",
@@ -21,7 +21,7 @@ fn asking(fake: &FakeEnforcer) -> Setup {
         .variable("THOTH_TLS_PINNED_CERT_SHA256", &fake.leaf_pin().to_string())
 }
 
-fn decision(members: &serde_json::Value) -> Script {
+pub(crate) fn decision(members: &serde_json::Value) -> Script {
     Script::Answer(200, members.to_string())
 }
 

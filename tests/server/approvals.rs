@@ -1,9 +1,8 @@
 //! Approvals, from the hold to the claim.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use std::sync::{Arc, Barrier};
 
 use axum::http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
@@ -17,11 +16,14 @@ use thoth::server::Tenant;
 use thoth::server::approvals::{self, Refused};
 use thoth::server::bus::Topic;
 use thoth::server::caller::{Permissions, Scope};
+use thoth::server::store::Store;
+use tokio::sync::Barrier;
 
+use crate::database::Database;
 use crate::world::{RULES, World, question, with, word};
 
-/// How many replicas try at once, and how often each.
-const THREADS: usize = 4;
+/// How many enforcers try at once, and how often each.
+const REPLICAS: usize = 4;
 const TASKS: usize = 8;
 
 fn pay() -> Value {
@@ -76,9 +78,8 @@ async fn an_identical_question_attaches_and_goes_through_once_it_is_approved() {
 #[tokio::test]
 async fn a_denied_call_is_refused_until_it_expires() {
     static SKIP: AtomicI64 = AtomicI64::new(0);
-    let directory = tempfile::tempdir().unwrap();
     let later = || clock::now() + SignedDuration::from_secs(SKIP.load(Ordering::Relaxed));
-    let world = World::open(directory.path(), RULES, later).await;
+    let (world, _database) = World::at(later).await;
     let token = world.hold(&pay()).await;
     world.resolve(&world.pending().await, "deny").await;
 
@@ -96,9 +97,8 @@ async fn a_denied_call_is_refused_until_it_expires() {
 #[tokio::test]
 async fn what_nobody_answers_expires_and_so_does_an_answer_nobody_uses() {
     static SKIP: AtomicI64 = AtomicI64::new(0);
-    let directory = tempfile::tempdir().unwrap();
     let later = || clock::now() + SignedDuration::from_secs(SKIP.load(Ordering::Relaxed));
-    let world = World::open(directory.path(), RULES, later).await;
+    let (world, _database) = World::at(later).await;
     for swept in [false, true] {
         let skipped = SKIP.load(Ordering::Relaxed);
         let token = world.hold(&pay()).await;
@@ -189,65 +189,72 @@ async fn withdrawing_takes_nothing_from_another_session_and_nothing_back() {
     assert_eq!(decision(&world, &pay()).await, "BLOCK approval_denied", "a no is not withdrawn");
 }
 
-/// Does the same in as many threads, each with a runtime and connections of its own, as replicas do,
-/// and with several tasks in each; what each came to.
-fn at_once<F>(directory: &Path, work: impl Fn(Arc<World>, usize) -> F + Sync) -> Vec<String>
+/// Does the same as often as this at once, by several enforcers: with Postgres each has connections
+/// of its own, as replicas have. What each came to.
+async fn at_once<F>(
+    world: &World,
+    database: &Database,
+    work: impl Fn(Arc<World>, usize) -> F,
+) -> Vec<String>
 where
     F: Future<Output = String> + Send + 'static,
 {
-    let start = Barrier::new(THREADS);
-    let replica = |thread: usize| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let world = Arc::new(World::open(directory, RULES, clock::now).await);
-            start.wait();
-            let tasks = (0..TASKS)
-                .map(|task| tokio::spawn(work(Arc::clone(&world), thread * TASKS + task)));
-            let mut seen = Vec::new();
-            for task in tasks.collect::<Vec<_>>() {
-                seen.push(task.await.unwrap());
-            }
-            seen
-        })
-    };
-    std::thread::scope(|scope| {
-        let replica = &replica;
-        let threads: Vec<_> =
-            (0..THREADS).map(|thread| scope.spawn(move || replica(thread))).collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
-    })
+    let is_shared = database.url().starts_with("postgres");
+    let mut tasks = Vec::new();
+    let start = Arc::new(Barrier::new(REPLICAS * TASKS));
+    for replica in 0..REPLICAS {
+        let store = match is_shared {
+            true => Store::open(database.url()).await.unwrap(),
+            false => world.app.store.clone(),
+        };
+        let world = Arc::new(World::on(store, RULES, clock::now).await);
+        for task in 0..TASKS {
+            let work = work(Arc::clone(&world), replica * TASKS + task);
+            let start = Arc::clone(&start);
+            tasks.push(tokio::spawn(async move {
+                start.wait().await;
+                work.await
+            }));
+        }
+    }
+    let mut seen = Vec::new();
+    for task in tasks {
+        seen.push(task.await.unwrap());
+    }
+    seen
 }
 
 fn count(seen: &[String], word: &str) -> usize {
     seen.iter().filter(|seen| *seen == word).count()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_claims_at_once_one_is_spent() {
-    let (world, directory) = World::new().await;
+    let (world, database) = World::new().await;
     for _ in 0..3 {
         let mut tokens = Vec::new();
-        for _ in 0..THREADS * TASKS {
+        for _ in 0..REPLICAS * TASKS {
             tokens.push(world.hold(&pay()).await);
         }
         world.resolve(&world.pending().await, "approve").await;
-        let seen = at_once(directory.path(), |world, number| {
+        let seen = at_once(&world, &database, |world, number| {
             let token = tokens[number].clone();
             async move { world.look(&token).await }
         });
+        let seen = seen.await;
         assert_eq!(count(&seen, "ALLOW approved"), 1, "{seen:?}");
         assert_eq!(count(&seen, "BLOCK approval_used"), seen.len() - 1, "{seen:?}");
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_identical_questions_at_once_one_opens_a_record_and_one_spends_it() {
-    let (world, directory) = World::new().await;
+    let (world, database) = World::new().await;
     let ask = |world: Arc<World>, _| async move { decision(&world, &pay()).await };
-    let seen = at_once(directory.path(), ask);
+    let seen = at_once(&world, &database, ask).await;
     assert_eq!(count(&seen, "STEP_UP rule_matched"), seen.len(), "{seen:?}");
     world.resolve(&world.pending().await, "approve").await;
-    let seen = at_once(directory.path(), ask);
+    let seen = at_once(&world, &database, ask).await;
     assert_eq!(count(&seen, "ALLOW approved"), 1, "{seen:?}");
     assert_eq!(count(&seen, "STEP_UP rule_matched"), seen.len() - 1, "{seen:?}");
     world.pending().await;
@@ -302,9 +309,9 @@ async fn another_tenant_sees_and_uses_nothing() {
         (Method::GET, hold.clone(), 404),
         (Method::DELETE, hold.clone(), 204),
         (Method::POST, reply, 404),
-        (Method::GET, "/acme/thoth/approvals".to_owned(), 403),
-        (Method::GET, format!("/acme/thoth/approvals/{id}"), 403),
-        (Method::POST, format!("/acme/thoth/approvals/{id}/resolve"), 403),
+        (Method::GET, "/acme/thoth/approvals".to_owned(), 404),
+        (Method::GET, format!("/acme/thoth/approvals/{id}"), 404),
+        (Method::POST, format!("/acme/thoth/approvals/{id}/resolve"), 404),
         (Method::GET, format!("/other/thoth/approvals/{id}"), 404),
         (Method::POST, format!("/other/thoth/approvals/{id}/resolve"), 404),
     ] {
@@ -505,9 +512,10 @@ async fn bodies_of_holds_are_what_the_sdks_read() {
 
 #[tokio::test]
 async fn a_look_that_waits_hears_the_answer_from_here_and_from_another_replica() {
-    let (world, directory) = World::new().await;
+    let (world, _database) = World::new().await;
     let world = Arc::new(world);
-    let elsewhere = World::open(directory.path(), RULES, clock::now).await;
+    // What is told there is not heard here.
+    let elsewhere = World::on(world.app.store.clone(), RULES, clock::now).await;
     for resolver in [&*world, &elsewhere] {
         let token = world.hold(&pay()).await;
         let looking = tokio::spawn({
@@ -554,18 +562,17 @@ async fn what_approvers_see_is_scrubbed_and_bounded_and_what_is_bound_is_not() {
 
 #[tokio::test]
 async fn a_restart_in_the_middle_loses_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let world = World::open(directory.path(), RULES, clock::now).await;
+    let (world, database) = World::new().await;
     let token = world.hold(&pay()).await;
-    drop(world);
-    let world = World::open(directory.path(), RULES, clock::now).await;
+    world.end().await;
+    let world = World::open(&database).await;
     assert_eq!(world.look(&token).await, "STEP_UP");
     world.resolve(&world.pending().await, "approve").await;
-    drop(world);
-    let world = World::open(directory.path(), RULES, clock::now).await;
+    world.end().await;
+    let world = World::open(&database).await;
     assert_eq!(world.look(&token).await, "ALLOW approved");
-    drop(world);
-    let world = World::open(directory.path(), RULES, clock::now).await;
+    world.end().await;
+    let world = World::open(&database).await;
     assert_eq!(world.look(&token).await, "ALLOW approved");
     assert_eq!(decision(&world, &pay()).await, "STEP_UP rule_matched");
 }
@@ -643,8 +650,7 @@ fn simulated() -> Timestamp {
 #[test]
 fn the_store_goes_through_the_states_as_the_record_does() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let world = runtime.block_on(World::open(directory.path(), RULES, simulated));
+    let (world, _database) = runtime.block_on(World::at(simulated));
     let config = ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() };
     let number = AtomicU32::new(0);
     proptest!(config, |(steps in prop::collection::vec(step(), 1..12))| {

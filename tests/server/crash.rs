@@ -190,11 +190,11 @@ async fn an_enforcer_that_is_killed_loses_nothing_it_has_acknowledged() {
             assert!(peer.is_good(key).await.unwrap());
         }
         for hold in &all.approved {
-            assert_eq!(peer.look(&hold.token).await.unwrap(), "200 ALLOW", "{hold:?}");
+            assert_eq!(peer.look(&hold.token).await.unwrap(), "200 ALLOW approved", "{hold:?}");
         }
         for hold in &all.holds {
             assert!(peer.approve(&hold.approval).await.unwrap().is_success(), "{hold:?}");
-            assert_eq!(peer.look(&hold.token).await.unwrap(), "200 ALLOW", "{hold:?}");
+            assert_eq!(peer.look(&hold.token).await.unwrap(), "200 ALLOW approved", "{hold:?}");
         }
         process.kill().await;
     }

@@ -13,6 +13,7 @@ use thoth::config::settings::Tls;
 use thoth::machine::clock;
 use thoth::policy::{Pack, PolicySet};
 use thoth::server::caller::{Permissions, Scope};
+#[cfg(feature = "otlp")]
 use thoth::server::events::Forward;
 use thoth::server::keys::{self, NewKey};
 use thoth::server::listen::bounds::{Bounds, bounded};
@@ -42,8 +43,6 @@ pub(crate) struct Enforcer {
 pub(crate) struct Served {
     pub(crate) app: App,
     pub(crate) address: SocketAddr,
-    /// `https://127.0.0.1:PORT`
-    pub(crate) url: String,
     /// The certificate's pin.
     pub(crate) pin: String,
     /// The certificate, to be trusted.
@@ -73,6 +72,7 @@ impl Enforcer {
     }
 
     /// The same, which sends events on.
+    #[cfg(feature = "otlp")]
     pub(crate) async fn forwarding(forward: Forward) -> Self {
         Self::with(|parts| Parts { forward, ..parts }).await
     }
@@ -144,7 +144,6 @@ impl Enforcer {
         Served {
             app: self.app,
             address,
-            url: format!("https://{address}"),
             pin: own.identity.certificate.fingerprint.to_string(),
             ca: own.file,
             key,
@@ -195,16 +194,6 @@ impl Served {
     pub(crate) async fn get(&self, path: &str, head: &str) -> Answer {
         let request = format!("GET {path} HTTP/1.1\r\nhost: e\r\nconnection: close\r\n{head}\r\n");
         self.send(request).await
-    }
-
-    /// A POST of JSON with a key.
-    pub(crate) async fn post(&self, path: &str, key: &str, body: &str) -> Answer {
-        let length = body.len();
-        self.send(format!(
-            "POST {path} HTTP/1.1\r\nhost: e\r\nconnection: close\r\nx-api-key: {key}\r\n\
-             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-        ))
-        .await
     }
 }
 

@@ -125,7 +125,7 @@ async fn the_librarys_client_obeys_this_server() {
     assert_eq!(held, Directives::default());
 
     let foreign = client(&plain, "other", &key).register(&check_in.registration).await;
-    assert!(foreign.unwrap_err().to_string().contains("403"));
+    assert!(foreign.unwrap_err().to_string().contains("404"));
 }
 
 #[cfg(unix)]

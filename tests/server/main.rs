@@ -13,10 +13,14 @@ mod fleet;
 mod isolation;
 mod keys;
 mod live;
+#[cfg(target_os = "linux")]
+mod load;
 mod machines;
 mod plain;
 mod process;
+mod program;
 mod replicas;
+mod rules;
 #[cfg(unix)]
 #[path = "../run/sidecar.rs"]
 #[expect(dead_code, reason = "other tests use another part of it")]

@@ -231,9 +231,9 @@ async fn a_hold_made_on_one_replica_is_resolved_on_another_and_answered_on_all()
         let token = hold.token.clone();
         let waiting = tokio::spawn(async move { peer.look(&token).await.unwrap() });
         assert!(resolved.peer.approve(&hold.approval).await.unwrap().is_success());
-        assert_eq!(waiting.await.unwrap(), "200 ALLOW");
+        assert_eq!(waiting.await.unwrap(), "200 ALLOW approved");
         // The same claim, asked again anywhere, has the same answer.
-        assert_eq!(made.peer.look(&hold.token).await.unwrap(), "200 ALLOW");
+        assert_eq!(made.peer.look(&hold.token).await.unwrap(), "200 ALLOW approved");
     }
 }
 
@@ -250,7 +250,7 @@ async fn an_approval_that_two_replicas_claim_at_once_is_spent_once() {
             tokio::join!(one.peer.look(&first.token), two.peer.look(&second.token));
         let mut said = [at_one.unwrap(), at_two.unwrap()];
         said.sort();
-        assert_eq!(said, ["200 ALLOW", "200 BLOCK approval_used"]);
+        assert_eq!(said, ["200 ALLOW approved", "200 BLOCK approval_used"]);
     }
 }
 

@@ -1,21 +1,21 @@
 //! An enforcer with rules and a clock of the test's own, asked as a client asks.
 
-use std::path::Path;
-
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use thoth::machine::clock;
 use thoth::policy::{Policy, PolicySet};
 use thoth::server::caller::{Permissions, Scope};
 use thoth::server::keys::{self, NewKey};
+use thoth::server::listen::bounds::{Bounds, bounded};
 use thoth::server::rulebook::{Book, Rulebook};
 use thoth::server::store::Store;
-use thoth::server::{App, Parts, Tenant, router};
+use thoth::server::{App, Parts, Tenant};
 use tower::ServiceExt;
+
+use crate::database::Database;
 
 /// One tool for each effect.
 pub(crate) const RULES: &str = r#"
@@ -91,21 +91,37 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// One with these rules, in this directory.
-    pub(crate) async fn open(directory: &Path, rules: &str, clock: fn() -> Timestamp) -> Self {
-        let url = format!("sqlite:{}", directory.join("store.db").display());
-        let store = Store::open(&url).await.unwrap();
+    /// One with these rules, on this store, with a bus that nobody else hears.
+    pub(crate) async fn on(store: Store, rules: &str, clock: fn() -> Timestamp) -> Self {
         let rules = Rulebook::new(book(rules));
         let app = App::new(Parts { clock, ..Parts::of(store, rules) });
         let key = key(&app, "acme", Permissions::SIDECAR, Scope::Organization).await;
         let admin = key_named(&app, "acme", Permissions::ALL, Scope::Organization, "ann").await;
-        Self { router: router(app.clone()), app, key, admin }
+        Self { router: bounded(app.clone(), Bounds::default()), app, key, admin }
     }
 
-    /// One with the usual rules, and the directory it lives in.
-    pub(crate) async fn new() -> (Self, TempDir) {
-        let directory = tempfile::tempdir().unwrap();
-        (Self::open(directory.path(), RULES, clock::now).await, directory)
+    /// One in this database, with the usual rules.
+    pub(crate) async fn open(database: &Database) -> Self {
+        Self::on(Store::open(database.url()).await.unwrap(), RULES, clock::now).await
+    }
+
+    /// One with the usual rules, and its database.
+    pub(crate) async fn new() -> (Self, Database) {
+        Self::at(clock::now).await
+    }
+
+    /// The same by another clock.
+    pub(crate) async fn at(clock: fn() -> Timestamp) -> (Self, Database) {
+        let database = Database::new().await;
+        let store = Store::open(database.url()).await.unwrap();
+        (Self::on(store, RULES, clock).await, database)
+    }
+
+    /// Ends it, as a process ends.
+    pub(crate) async fn end(self) {
+        let store = self.app.store.clone();
+        drop(self);
+        store.close().await;
     }
 
     /// Another key of a tenant.
@@ -125,6 +141,7 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        let request = request.header("content-type", "application/json");
         let request = request.body(body.into()).unwrap();
         let answer = self.router.clone().oneshot(request).await.unwrap();
         let status = answer.status();
@@ -210,8 +227,7 @@ pub(crate) fn with(mut question: Value, members: &Value) -> Value {
 
 fn book(rules: &str) -> Book {
     let policy = Policy::parse("rules.toml", rules).unwrap();
-    let revision = policy.reference().sha256.clone().unwrap();
-    Book { set: PolicySet::new(vec![policy]).unwrap(), revision }
+    Book::new(PolicySet::new(vec![policy]).unwrap())
 }
 
 async fn key(app: &App, tenant: &str, permissions: Permissions, scope: Scope) -> String {

@@ -200,3 +200,107 @@ fn both_sides_reasons_are_kept_on_a_tie() {
     assert_eq!(ruling.verdict.grounds.rule_ids, ["theirs", "ours"]);
     assert_eq!(ruling.verdict.grounds.reason.as_deref(), Some("because"));
 }
+
+#[test]
+fn what_the_desk_says_is_weighed_like_a_persons_word() {
+    for (answer, expected) in [
+        // in the order of StepUp: return, wait, elicit, auto
+        ("allow", ["modified", "modified", "modified", "modified"]),
+        ("modify", ["modified", "modified", "modified", "modified"]),
+        ("step_up", ["step_up", "hold", "hold", "hold"]),
+        ("step_up!", ["step_up", "step_up", "step_up", "step_up"]),
+        ("defer", ["defer", "defer", "defer", "defer"]),
+        ("block", ["block", "block", "block", "block"]),
+    ] {
+        for (step_up, expected) in STEP_UPS.into_iter().zip(expected) {
+            let rules = Rules { step_up, ..Rules::default() };
+            let modified = Arguments::parse(r#"{"new":1}"#).unwrap();
+            let ruling = decide_at_desk(Ticket(1), rules, Some(modified.clone()), said(answer));
+            assert_eq!(outcome(&ruling), expected, "{answer} {step_up:?}");
+            if expected == "hold" {
+                assert_eq!(ruling.modified, Some(modified), "it is what would be sent");
+            }
+            let by = if expected == "modified" { Basis::Approved } else { Basis::Rules };
+            assert_eq!(ruling.basis, by, "{answer}");
+        }
+    }
+    let silent = Answer::Silent(Grounds::default());
+    assert_eq!(outcome(&decide_at_desk(Ticket(1), Rules::default(), None, silent)), "block");
+}
+
+const STEP_UPS: [StepUp; 4] = [StepUp::Return, StepUp::Wait, StepUp::Elicit, StepUp::Auto];
+
+#[test]
+fn what_becomes_of_a_call_with_a_hold() {
+    let form = Modes { form: true, url: false };
+    let both = Modes { form: true, url: true };
+    let paged = Hold { approval_url: Some("https://thoth.example/a".to_owned()), ..hold() };
+    for (asking, self_approval, hold, expected) in [
+        // in the order of StepUp: return, wait, elicit, auto
+        (Asking::May(Modes::NONE), Some(true), &paged, ["refuse", "wait", "refuse", "wait"]),
+        (Asking::May(form), Some(true), &paged, ["refuse", "wait", "form", "form"]),
+        (Asking::May(form), None, &paged, ["refuse", "wait", "refuse", "wait"]),
+        (Asking::May(form), Some(false), &paged, ["refuse", "wait", "refuse", "wait"]),
+        (Asking::May(both), Some(false), &paged, ["refuse", "wait", "page", "page"]),
+        (Asking::May(both), Some(false), &hold(), ["refuse", "wait", "refuse", "wait"]),
+        (Asking::Asked, Some(true), &paged, ["refuse", "wait", "refuse", "wait"]),
+        (Asking::Opened, None, &paged, ["refuse", "wait", "wait", "wait"]),
+    ] {
+        for (step_up, expected) in STEP_UPS.into_iter().zip(expected) {
+            let course = match step_up.course(asking, self_approval, hold) {
+                Course::Ask(Way::Form) => "form",
+                Course::Ask(Way::Page) => "page",
+                Course::Refuse => "refuse",
+                Course::Wait => "wait",
+            };
+            assert_eq!(course, expected, "{asking:?} {self_approval:?} {step_up:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_persons_approval_leaves_in_force() {
+    let with = |word: &str, self_approval| {
+        let verdict = verdict(word);
+        Verdict { grounds: Grounds { self_approval, ..verdict.grounds }, ..verdict }
+    };
+    for (word, self_approval, elsewhere, in_client) in [
+        // in the order of MODES: observe, progressive, step_up, block
+        ("allow", None, [false, false, false, false], [false, false, false, false]),
+        ("modify", None, [false, false, false, false], [false, false, false, false]),
+        ("step_up!", None, [false, false, false, true], [true, true, true, true]),
+        ("step_up!", Some(false), [false, false, false, true], [true, true, true, true]),
+        ("step_up!", Some(true), [false, false, false, true], [false, false, false, true]),
+        ("defer", Some(true), [true, true, true, true], [true, true, true, true]),
+        ("block", None, [true, true, false, true], [true, true, true, true]),
+    ] {
+        for (at, mode) in MODES.into_iter().enumerate() {
+            let row = format!("{word} {self_approval:?} {mode:?}");
+            let verdict = with(word, self_approval);
+            assert_eq!(outranks_approval(mode, &verdict, false), elsewhere[at], "{row}");
+            assert_eq!(outranks_approval(mode, &verdict, true), in_client[at], "{row}");
+        }
+    }
+}
+
+#[test]
+fn on_a_tie_both_must_let_whoever_calls_agree() {
+    let with = |self_approval| Verdict {
+        effect: Effect::StepUp(Some(hold())),
+        grounds: Grounds { self_approval, ..Grounds::default() },
+    };
+    let all = [None, Some(false), Some(true)];
+    for local in all {
+        for remote in all {
+            let opinions =
+                Opinions { local: Some(with(local)), remote: Some(Answer::Said(with(remote))) };
+            let found = decide(Ticket(1), Rules::default(), opinions);
+            let expected = match (local, remote) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), Some(true)) => Some(true),
+                _ => None,
+            };
+            assert_eq!(found.verdict.grounds.self_approval, expected, "{local:?} {remote:?}");
+        }
+    }
+}

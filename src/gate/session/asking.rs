@@ -34,8 +34,8 @@ pub(super) const MOST_OPEN: usize = 16;
 pub(super) const MOST_RETURNED: usize = 64;
 
 /// How long they are, where the hold does not say, and at most.
-const REMEMBERED: Duration = Duration::from_secs(15 * 60);
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const REMEMBERED: Duration = Duration::from_mins(15);
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// How many answers under names of thoth's family a call may bring. An honest client brings one.
 const MOST_ANSWERS: usize = 16;
@@ -48,7 +48,8 @@ pub(super) struct Elicitations {
     pub(super) greeted: Modes,
     /// The number of the last name that was made.
     made: u64,
-    open: BTreeMap<u64, (Ticket, Way)>,
+    /// Questions that the client has not answered.
+    pub(super) open: BTreeMap<u64, (Ticket, Way)>,
     /// Oldest first.
     returned: VecDeque<Returned>,
     /// What the server has asked back about approved calls, oldest first: the digest of its state.
@@ -162,14 +163,11 @@ impl Session {
         };
         held.elicited = None;
         match word {
-            Word::Agree => {
-                held.agreed = true;
-                let hold = held.hold.clone();
-                self.effects.push_back(Effect::Reply(hold, Reply::Approve));
-            }
-            Word::Deny => {
-                let hold = held.hold.clone();
-                self.effects.push_back(Effect::Reply(hold, Reply::Deny));
+            Word::Agree | Word::Deny => {
+                let reply = if word == Word::Agree { Reply::Approve } else { Reply::Deny };
+                held.reply = Some(reply);
+                let asked_about = held.hold.clone();
+                self.effects.push_back(Effect::Reply(asked_about, reply));
             }
             Word::Open => held.opened = Some(number),
             Word::Decline => self.let_go(ticket, now, recorder),
@@ -299,7 +297,7 @@ impl Session {
 }
 
 /// A call that its person at the client has denied.
-fn denied(grounds: Grounds) -> Verdict {
+pub(super) fn denied(grounds: Grounds) -> Verdict {
     let Grounds { rule_ids, control_ids, policy, .. } = grounds;
     let verdict = Verdict::block("approval_denied", "the person at the client denied it");
     Verdict { grounds: Grounds { rule_ids, control_ids, policy, ..verdict.grounds }, ..verdict }

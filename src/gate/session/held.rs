@@ -6,8 +6,11 @@ use super::super::answer;
 use super::super::decide::{self, Asking, Basis, Course, Decision, Opinions, Ruling};
 use super::super::message::elicitation::Modes;
 use super::super::record::{Recorder, Ticket};
-use super::super::verdict::{Answer, Effect as Verb, Grounds, Hold, Keeper, SteppedUp, Verdict};
+use super::super::verdict::{
+    Answer, Effect as Verb, Grounds, Hold, Keeper, Reply, SteppedUp, Verdict,
+};
 use super::super::waiting::{Grant, Held, Pending, Stage, Waiting, Words};
+use super::asking::denied;
 use super::calls::Case;
 use super::{Effect, Ending, Session};
 
@@ -51,15 +54,19 @@ impl Session {
     pub(super) fn waited(
         &mut self,
         mut case: Case,
-        Held { hold, pending, agreed, .. }: Held,
+        Held { hold, pending, reply, .. }: Held,
         newer: Option<Verdict>,
         answer: Answer,
         now: Instant,
         recorder: &mut impl Recorder,
     ) {
         let Pending { verdict, modified } = pending;
-        let in_client = agreed || matches!(case.earlier.words, Words::Agreed(_));
-        let ruling = decide::decide_held(case.ticket, hold.keeper, modified, answer);
+        let in_client = reply.is_some() || matches!(case.earlier.words, Words::Agreed(_));
+        let mut ruling = decide::decide_held(case.ticket, hold.keeper, modified, answer);
+        if reply == Some(Reply::Deny) && matches!(ruling.decision, Decision::Forward(_)) {
+            // Whoever sits there has said no, and would see it happen.
+            ruling = decide::given_up(hold.keeper, denied(verdict.grounds.clone()));
+        }
         case.earlier.grant = Some(Box::new(Grant::of(hold.keeper, &verdict.grounds)));
         let ruling = credited(ruling, &verdict.grounds);
         let ruling = self.unless_objected(case.ticket, ruling, newer, in_client);
@@ -98,19 +105,19 @@ impl Session {
             // Nobody is there to be asked any more.
             Ending::Draining { .. } | Ending::Closed { .. } | Ending::Over => Course::Refuse,
         };
-        let held = Held::new(hold, pending);
+        let step = Held::new(hold, pending);
         match course {
             Course::Refuse => {
-                let basis = Basis::of(held.hold.keeper);
-                self.refuse(*ticket, call, &held.pending.verdict, basis);
+                let basis = Basis::of(step.hold.keeper);
+                self.refuse(*ticket, call, &step.pending.verdict, basis);
             }
-            Course::Ask(way) if call.is_modern() => self.ask_back(case, held, way, now),
+            Course::Ask(way) if call.is_modern() => self.ask_back(case, step, way, now),
             Course::Ask(way) => {
                 let ticket = *ticket;
-                self.wait_for_person(case, held, now);
+                self.wait_for_person(case, step, now);
                 self.elicit(ticket, way);
             }
-            Course::Wait => self.wait_for_person(case, held, now),
+            Course::Wait => self.wait_for_person(case, step, now),
         }
     }
 
@@ -183,8 +190,9 @@ impl Session {
             return Modes::NONE;
         }
         match call.meta() {
-            // The answer to a task must be a task.
-            _ if call.is_modern() && call.is_task() => Modes::NONE,
+            // The answer to a task must be a task; and what the server has asked back is made again
+            // only once, so that its state would be lost.
+            _ if call.is_modern() && (call.is_task() || call.is_retry()) => Modes::NONE,
             Some(meta) if call.is_modern() => Modes::of_meta(&meta),
             _ => self.asking.greeted,
         }

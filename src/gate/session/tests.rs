@@ -28,6 +28,7 @@ impl Judge for ByName {
             "block" => Verb::Block,
             "step_up" | "self" | "other" => Verb::StepUp(None),
             "defer" => Verb::Defer(Some(Duration::from_secs(3))),
+            "later_self" | "later_other" if facts.calls.total() > 0 => Verb::StepUp(None),
             "modify" | "modify_step_up" if !facts.arguments.contains("new") => {
                 modify(r#"{"new":1}"#)
             }
@@ -40,8 +41,8 @@ impl Judge for ByName {
             _ => Verb::Allow,
         };
         let self_approval = match facts.tool {
-            "self" => Some(true),
-            "other" => Some(false),
+            "self" | "later_self" => Some(true),
+            "other" | "later_other" => Some(false),
             _ => None,
         };
         let rule_ids = if effect == Verb::Allow { vec![] } else { vec![facts.tool.to_owned()] };

@@ -1,7 +1,6 @@
 //! `GET /{tenant}/thoth/approvals`, one of them, and `POST …/{id}/resolve`: paths, members and words
 //! are those of the public Terraform provider.
 
-use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -12,8 +11,9 @@ use serde_json::value::RawValue;
 
 use super::{Record, Refused, one, resolve, rows};
 use crate::approval::{Answered, Assurance, State as Stands};
-use crate::server::caller::{Caller, Scope};
-use crate::server::{App, Fault};
+use crate::server::body::Sent;
+use crate::server::caller::Caller;
+use crate::server::{App, Fault, Tenant};
 
 /// How many are on one page at most, and where nothing else is asked for.
 const MOST: u32 = 200;
@@ -30,6 +30,7 @@ struct Wanted {
 
 /// A page of approvals.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the wire's")]
 struct Page {
     data: Vec<Shown>,
     total: u64,
@@ -98,7 +99,7 @@ async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Page>, Fault> {
     caller.must(|may| may.read, "list approvals")?;
-    own(&caller, &tenant)?;
+    let tenant = all_of(&caller, &tenant)?;
     let known = ["", "pending", "approved", "denied", "spent", "withdrawn", "expired"];
     if !known.contains(&&*wanted.status) {
         let known = known[1..].join(", ");
@@ -108,7 +109,7 @@ async fn list(
     let limit = wanted.per_page.unwrap_or(USUAL).clamp(1, MOST);
     let offset = (page - 1).saturating_mul(limit);
     let which = rows::Page { state: &wanted.status, offset, limit };
-    let (records, total) = rows::page(&app.store, &caller.tenant, which, app.now()).await?;
+    let (records, total) = rows::page(&app.store, tenant, which, app.now()).await?;
     let data = records.into_iter().map(Shown::from).collect();
     Ok(Json(Page { data, total, page, per_page: limit }))
 }
@@ -119,8 +120,8 @@ async fn show(
     Path((tenant, id)): Path<(String, String)>,
 ) -> Result<Json<Shown>, Fault> {
     caller.must(|may| may.read, "look at approvals")?;
-    own(&caller, &tenant)?;
-    let record = one(&app, &caller.tenant, &id).await?.ok_or(Refused::Unknown)?;
+    let tenant = all_of(&caller, &tenant)?;
+    let record = one(&app, tenant, &id).await?.ok_or(Refused::Unknown)?;
     Ok(Json(record.into()))
 }
 
@@ -128,11 +129,10 @@ async fn answer(
     State(app): State<App>,
     caller: Caller,
     Path((tenant, id)): Path<(String, String)>,
-    body: Bytes,
+    Sent(answer): Sent<Answer>,
 ) -> Result<Json<Shown>, Fault> {
     caller.must(|may| may.admin, "resolve approvals")?;
-    own(&caller, &tenant)?;
-    let answer = Answer::read(&body)?;
+    let tenant = all_of(&caller, &tenant)?;
     let approve = answer.approves()?;
     let answered = Answered {
         by: caller.key_id.clone(),
@@ -140,35 +140,19 @@ async fn answer(
         at: app.now(),
         note: answer.note,
     };
-    Ok(Json(resolve(&app, &caller.tenant, &id, approve, answered).await?.into()))
+    Ok(Json(resolve(&app, tenant, &id, approve, answered).await?.into()))
 }
 
-/// Refuses a key of another tenant, and one that is good for a part of it only.
-fn own(caller: &Caller, tenant: &str) -> Result<(), Fault> {
-    if caller.tenant.as_str() != tenant {
-        return Err(Fault::forbidden("this key is for another tenant"));
-    }
-    match caller.scope {
-        Scope::Organization => Ok(()),
-        Scope::Fleet(_) | Scope::Endpoint(_) | Scope::Agent(_) => {
-            Err(Fault::forbidden("approvals need a key for the whole organization"))
-        }
-    }
+/// The caller's tenant, where it is the one of the path and the key is good for all of it.
+fn all_of<'a>(caller: &'a Caller, tenant: &str) -> Result<&'a Tenant, Fault> {
+    let tenant = caller.at(tenant)?;
+    caller.for_organization()?;
+    Ok(tenant)
 }
 
 // === impl Answer ===
 
 impl Answer {
-    /// Reads a body.
-    ///
-    /// # Errors
-    ///
-    /// 400
-    pub(in crate::server) fn read(body: &[u8]) -> Result<Self, Fault> {
-        serde_json::from_slice(body)
-            .map_err(|_| Fault::malformed(r#"the body is {"decision": "approve" or "deny"}"#))
-    }
-
     /// Whether it is a yes.
     ///
     /// # Errors

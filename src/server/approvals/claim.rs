@@ -135,6 +135,7 @@ async fn attempt(
             let by = format!("question {}", Uuid::now_v7().simple());
             let is_mine = rows::spend(store, tenant, &record.id, &by, now).await?;
             if is_mine {
+                app.metrics.approvals("spent", 1);
                 tell(app, tenant, &record.id);
             }
             Ok(is_mine.then_some(Asked::Answered(record, told)))
@@ -172,10 +173,15 @@ pub(in crate::server) async fn look(
                 if !rows::spend(&app.store, tenant, id, &token_hash, now).await? {
                     continue;
                 }
+                app.metrics.approvals("spent", 1);
                 tell(app, tenant, id);
                 told
             }
-            told => told,
+            told @ (Told::Pending
+            | Told::Denied(_)
+            | Told::Used(_)
+            | Told::Withdrawn
+            | Told::Expired) => told,
         };
         return Ok(Some(Look { claim, told }));
     }
@@ -195,7 +201,9 @@ pub(in crate::server) async fn withdraw(
 ) -> Result<(), StoreError> {
     let now = app.now();
     if let Some(claim) = rows::claim(&app.store, tenant, &hash(token), now).await? {
-        rows::withdraw(&app.store, tenant, &claim, now).await?;
+        if rows::withdraw(&app.store, tenant, &claim, now).await? {
+            app.metrics.approvals("withdrawn", 1);
+        }
         tell(app, tenant, &claim.record.id);
     }
     Ok(())
@@ -230,7 +238,12 @@ pub(in crate::server) async fn reply(
     match &record.approval.state {
         State::Approved(_) | State::Spent(_) if approve => Ok(()),
         State::Denied(_) if !approve => Ok(()),
-        _ => Err(Refused::NotPending(record)),
+        State::Approved(_)
+        | State::Spent(_)
+        | State::Denied(_)
+        | State::Pending
+        | State::Withdrawn
+        | State::Expired => Err(Refused::NotPending(record)),
     }
 }
 

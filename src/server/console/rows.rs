@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use sqlx::{Any, QueryBuilder, Row as _};
+use sqlx::Row as _;
 
 use super::view::{Arguments, Counts, Decision, Endpoint, Health, Hold};
 use crate::approval::Answered;
@@ -119,19 +119,21 @@ async fn servers(
     tenant: &Tenant,
     endpoints: &[Endpoint],
 ) -> Result<HashMap<String, (usize, usize)>, StoreError> {
-    if endpoints.is_empty() {
+    // They are listed by name, so they are what lies between the first and the last.
+    let (Some(first), Some(last)) = (endpoints.first(), endpoints.last()) else {
         return Ok(HashMap::new());
-    }
-    let mut select =
-        QueryBuilder::<Any>::new("SELECT endpoint_id, report FROM endpoints WHERE tenant = ");
-    select.push_bind(tenant.as_str().to_owned()).push(" AND endpoint_id IN (");
-    let mut ids = select.separated(", ");
-    for endpoint in endpoints {
-        ids.push_bind(endpoint.id.clone());
-    }
-    select.push(")");
+    };
+    let rows = sqlx::query(
+        "SELECT endpoint_id, report FROM endpoints \
+         WHERE tenant = $1 AND endpoint_id BETWEEN $2 AND $3",
+    )
+    .bind(tenant.as_str())
+    .bind(&first.id)
+    .bind(&last.id)
+    .fetch_all(app.store.read())
+    .await?;
     let mut found = HashMap::new();
-    for row in select.build().fetch_all(app.store.read()).await? {
+    for row in rows {
         let report: String = row.try_get(1)?;
         if let Ok(Report { servers }) = serde_json::from_str(&report) {
             found.insert(row.try_get(0)?, (servers.governed.len(), servers.ungoverned.len()));

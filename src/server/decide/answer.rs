@@ -151,7 +151,11 @@ impl Answer {
             Asked::Answered(record, told) => {
                 let effect = match told {
                     Told::Approved(_) => Effect::Allow,
-                    _ => Effect::Block,
+                    Told::Pending
+                    | Told::Denied(_)
+                    | Told::Used(_)
+                    | Told::Withdrawn
+                    | Told::Expired => Effect::Block,
                 };
                 let code = told.reason_code().unwrap_or_default();
                 let answer = with(effect, code, told.reason().unwrap_or_default());

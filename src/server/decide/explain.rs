@@ -3,15 +3,16 @@
 //! The body is the question once more, with what was answered. It is judged once more, so that what
 //! is said is what the rules say, not what the caller says they did; nothing is recorded or held.
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::answer::violation;
 use super::question::Question;
 use super::ruling::Ruling;
 use crate::gate::verdict::Effect;
+use crate::server::body::Sent;
 use crate::server::caller::Caller;
 use crate::server::decisions::Word;
 use crate::server::{App, Fault};
@@ -34,10 +35,10 @@ struct Body<'a> {
 pub(super) async fn explain(
     State(app): State<App>,
     caller: Caller,
-    body: Bytes,
+    Sent(body): Sent<Box<RawValue>>,
 ) -> Result<Response, Fault> {
     caller.must(|may| may.execute, "ask for explanations")?;
-    let question = Question::read(&body)?;
+    let question = Question::read(body.get())?;
     question.of(&caller)?;
     let verdict = app.judges.judge(&app.rules.current(), &question);
     let Ruling { effect, grounds, .. } = Ruling::new(question.mode, verdict);

@@ -8,19 +8,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Serialize;
-
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::url;
 use crate::approval::record::Claim as Told;
 use crate::server::approvals::{self, Claim, Look};
+use crate::server::body::Sent;
 use crate::server::bus::{Change, Listener, Topic};
 use crate::server::caller::{Caller, Scope};
 use crate::server::{App, Fault, Tenant};
@@ -124,10 +123,10 @@ pub(super) async fn reply(
     State(app): State<App>,
     caller: Caller,
     Path(token): Path<String>,
-    body: Bytes,
+    Sent(answer): Sent<approvals::Answer>,
 ) -> Result<StatusCode, Fault> {
     caller.must(|may| may.execute, "answer holds inside the client")?;
-    let approve = approvals::Answer::read(&body)?.approves()?;
+    let approve = answer.approves()?;
     approvals::reply(&app, &caller.tenant, &token, approve).await?;
     Ok(StatusCode::NO_CONTENT)
 }

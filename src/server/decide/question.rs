@@ -52,8 +52,9 @@ impl<'a> Question<'a> {
     /// # Errors
     ///
     /// 400, saying which member is missing or cannot be read; never what it holds.
-    pub(super) fn read(body: &'a [u8]) -> Result<Self, Fault> {
-        let members = Members::read(body).map_err(|error| Fault::malformed(error.to_string()))?;
+    pub(super) fn read(body: &'a str) -> Result<Self, Fault> {
+        let members =
+            Members::read(body.as_bytes()).map_err(|error| Fault::malformed(error.to_string()))?;
         let metadata = object(&members, "metadata")?;
         let inner = |name| metadata.as_ref().map_or(Ok(None), |inner| optional(inner, name));
         let required = |name| optional(&members, name)?.ok_or_else(|| missing(name));

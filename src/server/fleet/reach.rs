@@ -14,17 +14,16 @@ pub struct Reach {
     pub endpoint: Option<String>,
 }
 
-/// Refuses a caller whose key belongs to another tenant than the path names. Whether there is one of
-/// that name cannot be told from the answer.
+/// Refuses a caller whose key belongs to another tenant than the path names.
 ///
 /// # Errors
 ///
-/// 403
+/// 404, the same whether there is such a tenant or not.
 pub fn at(caller: &Caller, tenant: &str) -> Result<(), Fault> {
     if caller.tenant.as_str() == tenant {
         Ok(())
     } else {
-        Err(Fault::forbidden("this key belongs to another tenant than the path names"))
+        Err(Fault::not_found("there is nothing at this address"))
     }
 }
 
@@ -40,7 +39,7 @@ impl Reach {
     ///
     /// # Errors
     ///
-    /// 403 for another tenant's address, and for a key of one agent: no endpoint is an agent's.
+    /// 404 for another tenant's address, 403 for a key of one agent: no endpoint is an agent's.
     pub fn of(caller: &Caller, tenant: &str) -> Result<Self, Fault> {
         at(caller, tenant)?;
         let whole = Self::whole(&caller.tenant);

@@ -9,6 +9,7 @@
 use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -71,6 +72,7 @@ struct Bounded {
     most: u64,
     left: u64,
     patience: Pin<Box<Sleep>>,
+    told: Arc<OnceLock<Cut>>,
 }
 
 /// The routes with everything around them.
@@ -94,10 +96,17 @@ async fn around(
     let allowance = Allowance::default();
     request.extensions_mut().insert(allowance.clone());
 
-    let mut response = match bound(request, family.longest_body(), bounds.body) {
+    let cut = Arc::default();
+    let mut response = match bound(request, family.longest_body(), bounds.body, &cut) {
         Ok(request) => answer(&app, bounds, family, request, next).await,
         Err(fault) => fault.into_response(),
     };
+    // Whichever way the handler reads bodies, and whatever it makes of one that ends too early.
+    if let Some(cut) = cut.get()
+        && response.status().is_client_error()
+    {
+        response = Fault::from(*cut).into_response();
+    }
     if is_bare(&response) {
         response = Fault::of_status(response.status()).into_response();
     }
@@ -146,7 +155,12 @@ async fn answer(
 }
 
 /// Bounds the body of a request; refuses one that says it is too long.
-fn bound(request: Request, most: u64, patience: Duration) -> Result<Request, Fault> {
+fn bound(
+    request: Request,
+    most: u64,
+    patience: Duration,
+    told: &Arc<OnceLock<Cut>>,
+) -> Result<Request, Fault> {
     if request.body().size_hint().lower() > most {
         return Err(Fault::too_long(most));
     }
@@ -155,7 +169,7 @@ fn bound(request: Request, most: u64, patience: Duration) -> Result<Request, Fau
     }
     Ok(request.map(|body| {
         let patience = Box::pin(tokio::time::sleep(patience));
-        Body::new(Bounded { body, most, left: most, patience })
+        Body::new(Bounded { body, most, left: most, patience, told: Arc::clone(told) })
     }))
 }
 
@@ -225,6 +239,14 @@ impl Cut {
 
 // === impl Bounded ===
 
+impl Bounded {
+    /// Ends here, and says why to whoever answers.
+    fn cut(&self, cut: Cut) -> BoxError {
+        let _ = self.told.set(cut); // it ends once
+        cut.into()
+    }
+}
+
 impl HttpBody for Bounded {
     type Data = Bytes;
     type Error = BoxError;
@@ -237,7 +259,8 @@ impl HttpBody for Bounded {
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(end) => return Poll::Ready(end.map(|end| end.map_err(Into::into))),
             Poll::Pending => {
-                return self.patience.as_mut().poll(cx).map(|()| Some(Err(Cut::TooSlow.into())));
+                let is_over = self.patience.as_mut().poll(cx);
+                return is_over.map(|()| Some(Err(self.cut(Cut::TooSlow))));
             }
         };
         let length = frame.data_ref().map_or(0, Bytes::len) as u64;
@@ -246,7 +269,7 @@ impl HttpBody for Bounded {
                 self.left = left;
                 Poll::Ready(Some(Ok(frame)))
             }
-            None => Poll::Ready(Some(Err(Cut::TooLong { most: self.most }.into()))),
+            None => Poll::Ready(Some(Err(self.cut(Cut::TooLong { most: self.most })))),
         }
     }
 

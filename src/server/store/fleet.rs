@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sqlx::any::AnyRow;
-use sqlx::{Any, AnyConnection, QueryBuilder, Row};
+use sqlx::{AnyConnection, Row};
 
 use super::{Store, StoreError, micros, time};
 use crate::server::Tenant;
@@ -16,10 +16,21 @@ use crate::server::fleet::reach::Reach;
 use crate::server::fleet::report::{EndpointId, Head, Registration};
 
 /// The columns of an [`Endpoint`], in the order in which [`endpoint`] reads them.
-const COLUMNS: &str = "endpoint_id, hostname, employee_email, fleet_id, environment, enrollment, \
-     proxy_version, details, labels, status, health, config_drifted, blocks_calls, last_seen, \
-     key_id, quarantined_at, quarantine_reason, quarantined_by, journal_conflict_at, \
-     journal_conflict, created_at, updated_at";
+macro_rules! columns {
+    () => {
+        "endpoint_id, hostname, employee_email, fleet_id, environment, enrollment, \
+         proxy_version, details, labels, status, health, config_drifted, blocks_calls, last_seen, \
+         key_id, quarantined_at, quarantine_reason, quarantined_by, journal_conflict_at, \
+         journal_conflict, created_at, updated_at"
+    };
+}
+
+/// What a key reaches, as `$1` to `$3`.
+macro_rules! within {
+    () => {
+        " WHERE tenant = $1 AND ($2 = '' OR fleet_id = $2) AND ($3 = '' OR endpoint_id = $3)"
+    };
+}
 
 /// What is asked for of the list of endpoints.
 #[derive(Clone, Debug, Default)]
@@ -232,35 +243,40 @@ pub(in crate::server) async fn list(
     reach: &Reach,
     filter: &Filter,
 ) -> Result<(Vec<Endpoint>, i64), StoreError> {
-    let wanted = |builder: &mut QueryBuilder<Any>| {
-        within(builder, reach);
-        if let Some(environment) = &filter.environment {
-            builder.push(" AND environment = ").push_bind(environment.clone());
-        }
-        if let Some(fleet) = &filter.fleet {
-            builder.push(" AND fleet_id = ").push_bind(fleet.clone());
-        }
-    };
-    let mut count = QueryBuilder::new("SELECT COUNT(*) FROM endpoints");
-    wanted(&mut count);
-    let total = count.build().fetch_one(store.read()).await?.try_get(0)?;
-    let mut select = QueryBuilder::new(format!("SELECT {COLUMNS} FROM endpoints"));
-    wanted(&mut select);
-    select.push(" ORDER BY endpoint_id LIMIT ").push_bind(filter.limit);
-    select.push(" OFFSET ").push_bind(filter.offset);
-    let rows = select.build().fetch_all(store.read()).await?;
+    let environment = filter.environment.as_deref().unwrap_or_default();
+    let fleet = filter.fleet.as_deref().unwrap_or_default();
+    let total = sqlx::query(concat!(
+        "SELECT COUNT(*) FROM endpoints",
+        within!(),
+        " AND ($4 = '' OR environment = $4) AND ($5 = '' OR fleet_id = $5)"
+    ))
+    .bind(reach.tenant.as_str())
+    .bind(reach.fleet_word())
+    .bind(reach.endpoint_word())
+    .bind(environment)
+    .bind(fleet)
+    .fetch_one(store.read())
+    .await?
+    .try_get(0)?;
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM endpoints",
+        within!(),
+        " AND ($4 = '' OR environment = $4) AND ($5 = '' OR fleet_id = $5) \
+          ORDER BY endpoint_id LIMIT $6 OFFSET $7"
+    ))
+    .bind(reach.tenant.as_str())
+    .bind(reach.fleet_word())
+    .bind(reach.endpoint_word())
+    .bind(environment)
+    .bind(fleet)
+    .bind(filter.limit)
+    .bind(filter.offset)
+    .fetch_all(store.read())
+    .await?;
     let endpoints = rows.iter().map(endpoint).collect::<Result<_, _>>()?;
     Ok((endpoints, total))
-}
-
-fn within(builder: &mut QueryBuilder<Any>, reach: &Reach) {
-    builder.push(" WHERE tenant = ").push_bind(reach.tenant.as_str().to_owned());
-    if let Some(fleet) = &reach.fleet {
-        builder.push(" AND fleet_id = ").push_bind(fleet.clone());
-    }
-    if let Some(endpoint) = &reach.endpoint {
-        builder.push(" AND endpoint_id = ").push_bind(endpoint.clone());
-    }
 }
 
 /// One endpoint, what it reported last, and its journals.
@@ -269,10 +285,20 @@ pub(in crate::server) async fn one(
     reach: &Reach,
     id: &EndpointId,
 ) -> Result<Option<(Endpoint, Value, Vec<Head>)>, StoreError> {
-    let mut select = QueryBuilder::new(format!("SELECT {COLUMNS}, report FROM endpoints"));
-    within(&mut select, reach);
-    select.push(" AND endpoint_id = ").push_bind(id.as_str().to_owned());
-    let Some(row) = select.build().fetch_optional(store.read()).await? else { return Ok(None) };
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        ", report FROM endpoints",
+        within!(),
+        " AND endpoint_id = $4"
+    ))
+    .bind(reach.tenant.as_str())
+    .bind(reach.fleet_word())
+    .bind(reach.endpoint_word())
+    .bind(id.as_str())
+    .fetch_optional(store.read())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
     let report = serde_json::from_str(&row.try_get::<String, _>("report")?).unwrap_or_default();
     let heads = sqlx::query(
         "SELECT session_id, agent_id, records, head, is_over FROM journal_heads \
@@ -430,7 +456,7 @@ fn settings_in(row: &AnyRow) -> Result<Settings, StoreError> {
     })
 }
 
-/// Reads [`COLUMNS`].
+/// Reads `columns!`.
 fn endpoint(row: &AnyRow) -> Result<Endpoint, StoreError> {
     let object = |column: usize| -> Result<Map<String, Value>, StoreError> {
         serde_json::from_str(&row.try_get::<String, _>(column)?)

@@ -4,8 +4,9 @@
 //!
 //! The first byte says what kind of session it is; each bit is one switch.
 //! Each line of the input is one thing that happens: `>` the client says the rest, `<` the server
-//! does, `a` to `e` the enforcer answers the oldest question, `w` a person does, `r` a report is made,
-//! `x` the journal breaks or mends, `.` time passes.
+//! does, `a` to `f` the enforcer or the desk answers the oldest question, `w` a person does, `r` a report
+//! is made, `x` the journal breaks or mends, `.` time passes. In a line of either side, `@0` to `@9` stand
+//! for the latest names that thoth has made: of its own requests, of what it asks back, and of states.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -28,6 +29,10 @@ impl Judge for Forbids {
     fn judge(&self, facts: &Facts<'_>) -> Verdict {
         match facts.tool {
             "forbidden" => Verdict::block("no", "no"),
+            "stepped" => Verdict {
+                effect: Verb::StepUp(None),
+                grounds: Grounds { self_approval: Some(true), ..Grounds::default() },
+            },
             _ => Verdict::allow(),
         }
     }
@@ -81,6 +86,18 @@ struct Paper {
     story: Story,
     /// Whether the session adds anything.
     adds: bool,
+    /// The names that thoth has made, the latest first.
+    names: Vec<(MadeFor, String)>,
+    /// Whether what is going on began with a line of the server.
+    from_server: bool,
+}
+
+/// What a name of thoth's own was made for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum MadeFor {
+    Input,
+    Request,
+    State,
 }
 
 impl Recorder for Paper {
@@ -113,12 +130,18 @@ impl Recorder for Paper {
 pub(crate) fn check(bytes: &[u8]) {
     let [flags, script @ ..] = bytes else { return };
     let rules = Rules {
-        step_up: if flags & 1 == 1 { StepUp::Wait } else { StepUp::Return },
+        step_up: match (flags & 1 == 1, flags & 16 == 16) {
+            (false, false) => StepUp::Return,
+            (true, false) => StepUp::Wait,
+            (false, true) => StepUp::Elicit,
+            (true, true) => StepUp::Auto,
+        },
         ..Rules::default()
     };
     let (remote, tells, adds) = (flags & 2 == 2, flags & 4 == 4, flags & 8 == 8);
-    let settings = Settings { remote, tells, rules, ..Settings::default() };
-    let mut session = Session::new(settings, Some(Box::new(Forbids)));
+    let desk = flags & 32 == 32;
+    let settings = Settings { remote, desk, tells, rules, ..Settings::default() };
+    let mut session = Session::new(settings, Some(Box::new(Forbids))).eliciting([5; 16]);
     if adds {
         session = session.adding(Box::new(Adds));
     }
@@ -132,9 +155,9 @@ pub(crate) fn check(bytes: &[u8]) {
     for step in script.split(|byte| *byte == b'\n') {
         let Some((what, rest)) = step.split_first() else { continue };
         let input = match what {
-            b'>' => line(rest).map(|line| Input::Client(Ok(line))),
-            b'<' => line(rest).map(|line| Input::Server(Ok(line))),
-            b'a'..=b'e' if !asked.is_empty() => Some(Input::Asked(asked.remove(0), answer(*what))),
+            b'>' => line(&named(rest, &paper)).map(|line| Input::Client(Ok(line))),
+            b'<' => line(&named(rest, &paper)).map(|line| Input::Server(Ok(line))),
+            b'a'..=b'f' if !asked.is_empty() => Some(Input::Asked(asked.remove(0), answer(*what))),
             b'w' if !waits.is_empty() => {
                 let verdict = rest.first().copied().unwrap_or(b'a');
                 Some(Input::Waited(waits.remove(0), answer(verdict)))
@@ -155,6 +178,7 @@ pub(crate) fn check(bytes: &[u8]) {
             b's' => Some(Input::Stop),
             _ => None,
         };
+        paper.from_server = *what == b'<';
         if let Some(input) = input {
             session.handle(input, now, &mut paper);
         }
@@ -177,12 +201,15 @@ fn settle(
             Effect::Ask(question) => asked.push(question.ticket),
             Effect::Wait(ticket, _) => waits.push(ticket),
             Effect::ToServer(line) => forwarded(line.as_wire(), paper),
-            Effect::ToClient(line) => assert!(line.ends_with(b"\n")),
+            Effect::ToClient(line) => {
+                assert!(line.ends_with(b"\n"));
+                remember(&line, paper);
+            }
+            Effect::Hold(stepped_up) => asked.push(stepped_up.question.ticket),
             Effect::CloseServer
             | Effect::EndServer
             | Effect::Note(_)
             | Effect::Record(_)
-            | Effect::Hold(_)
             | Effect::Release(_)
             | Effect::Reply(..)
             | Effect::Withdraw(_) => {}
@@ -194,6 +221,7 @@ fn settle(
 
 fn forwarded(wire: &[u8], paper: &mut Paper) {
     let text = std::str::from_utf8(wire).expect("what is forwarded is UTF-8");
+    own(text, paper);
     let value: Value = serde_json::from_str(text).expect("what is forwarded is JSON");
     if value["method"] != "tools/call" {
         return;
@@ -209,6 +237,62 @@ fn forwarded(wire: &[u8], paper: &mut Paper) {
     let left = paper.permits.get_mut(&(id, tool.to_owned())).expect("a decision is on record");
     assert!(*left > 0, "forwarded twice: {text}");
     *left -= 1;
+}
+
+/// Nothing of thoth's own goes to the server, used as what it was made for.
+fn own(text: &str, paper: &Paper) {
+    let value: Value = serde_json::from_str(text).expect("what is forwarded is JSON");
+    for (made_for, name) in &paper.names {
+        let is_said = |part: &Value| part.as_str().is_some_and(|text| text == name);
+        match made_for {
+            MadeFor::Request => {
+                assert!(!is_said(&value["id"]) || value["method"].is_string(), "{text}");
+            }
+            _ if value["method"] != "tools/call" => {}
+            MadeFor::State => assert!(!is_said(&value["params"]["requestState"]), "{text}"),
+            MadeFor::Input => {
+                assert_eq!(value["params"]["inputResponses"].get(name), None, "{text}");
+            }
+        }
+    }
+}
+
+/// The names that thoth has made in a line to the client.
+fn remember(line: &[u8], paper: &mut Paper) {
+    let is_servers = paper.from_server;
+    let Ok(value) = serde_json::from_slice::<Value>(line) else { return };
+    let asks = &value["result"]["inputRequests"];
+    let keys = asks.as_object().into_iter().flat_map(|asks| asks.keys().cloned());
+    let text = |part: &Value| part.as_str().map(str::to_owned);
+    let made = keys
+        .map(|key| (MadeFor::Input, key))
+        .chain(text(&value["result"]["requestState"]).map(|state| (MadeFor::State, state)))
+        .chain(text(&value["id"]).map(|id| (MadeFor::Request, id)));
+    for made in made {
+        // What the server has made up that looks like one is its own.
+        if made.1.starts_with("thoth-ask-") && !is_servers && !paper.names.contains(&made) {
+            paper.names.insert(0, made);
+        }
+    }
+    paper.names.truncate(64);
+}
+
+/// The line with the names it stands for.
+fn named(line: &[u8], paper: &Paper) -> Vec<u8> {
+    let mut named = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        let which = tail.first().filter(|digit| *first == b'@' && digit.is_ascii_digit());
+        match which.and_then(|digit| paper.names.get(usize::from(digit - b'0'))) {
+            Some((_, name)) => {
+                named.extend_from_slice(name.as_bytes());
+                rest = &tail[1..];
+            }
+            None => named.push(*first),
+        }
+    }
+    named
 }
 
 /// The id as it was spelled.
@@ -236,6 +320,17 @@ fn answer(which: u8) -> Answer {
             keeper: Keeper::Enforcer,
         })),
         b'd' => Verb::Modify(Arguments::parse("{\"new\":1}").expect("an object")),
+        b'f' => {
+            let hold = Hold {
+                token: "t".to_owned(),
+                approval_url: Some("https://thoth.example/a".to_owned()),
+                expires_at: None,
+                timeout: None,
+                keeper: Keeper::Sidecar,
+            };
+            let grounds = Grounds { self_approval: Some(true), ..Grounds::default() };
+            return Answer::Said(Verdict { effect: Verb::StepUp(Some(hold)), grounds });
+        }
         _ => return Answer::Silent(Grounds::default()),
     };
     Answer::Said(Verdict { effect, grounds: Grounds::default() })

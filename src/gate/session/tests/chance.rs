@@ -13,10 +13,20 @@ use super::*;
 /// What may happen, in any order, with ids that collide.
 #[derive(Clone, Debug)]
 enum Happening {
-    Call(u32, usize, usize),
+    Call {
+        id: u32,
+        tool: usize,
+        arguments: usize,
+        modern: bool,
+    },
     /// A request that is told, or one that is not.
     Request(u32, usize),
     Cancel(u32),
+    /// The person at the client answers one of the questions: in the era without handshake, by a call
+    /// with this id.
+    Person(u32, usize, usize),
+    /// The server makes a request under the name of one of the questions.
+    Guess(usize),
     Asked(usize, usize),
     Waited(usize, usize),
     Answered(u32, usize),
@@ -26,7 +36,8 @@ enum Happening {
     Time,
 }
 
-const TOOLS: [&str; 8] = ["allow", "block", "step_up", "defer", "modify", "once", "note", "note"];
+const TOOLS: [&str; 9] =
+    ["allow", "block", "step_up", "self", "defer", "modify", "once", "note", "note"];
 
 /// Some with a member that is added to tools, where anything is.
 const ARGUMENTS: [&str; 5] =
@@ -43,8 +54,27 @@ const ANSWERS: [&str; 5] = [
     r#""result":{"serverInfo":{}}"#,
 ];
 
+/// What a person may answer, and what is no answer.
+const WORDS: [&str; 6] = [
+    r#"{"action":"accept","content":{"approve":true}}"#,
+    r#"{"action":"accept","content":{"approve":true}}"#,
+    r#"{"action":"accept","content":{"approve":false}}"#,
+    r#"{"action":"decline"}"#,
+    r#"{"action":"cancel"}"#,
+    r#"{"roots":[]}"#,
+];
+
+/// A step-up that the person at the client may be asked about.
+fn asks() -> Answer {
+    let approval_url = Some("https://thoth.example/a/1".to_owned());
+    let effect = Verb::StepUp(Some(Hold { approval_url, ..hold() }));
+    let grounds = Grounds { self_approval: Some(true), ..Grounds::default() };
+    Answer::Said(Verdict { effect, grounds })
+}
+
 fn verdicts(which: usize) -> Answer {
     match which {
+        7 | 8 => asks(),
         0 => said(Verb::Allow),
         1 => said(Verb::Block),
         2 => said(Verb::StepUp(Some(hold()))),
@@ -57,12 +87,15 @@ fn verdicts(which: usize) -> Answer {
 
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     let one = prop_oneof![
-            5 => (0_u32..4, 0..TOOLS.len(), 0..ARGUMENTS.len())
-    .prop_map(|(id, tool, arguments)| Happening::Call(id, tool, arguments)),
+            5 => (0_u32..4, 0..TOOLS.len(), 0..ARGUMENTS.len(), any::<bool>())
+    .prop_map(|(id, tool, arguments, modern)| Happening::Call { id, tool, arguments, modern }),
+            4 => (0_u32..4, 0_usize..6, 0..WORDS.len())
+                .prop_map(|(id, which, word)| Happening::Person(id, which, word)),
+            1 => (0_usize..6).prop_map(Happening::Guess),
             2 => (0_u32..4, 0..REQUESTS.len()).prop_map(|(id, which)| Happening::Request(id, which)),
             1 => (0_u32..4).prop_map(Happening::Cancel),
-            4 => (0_usize..8, 0_usize..7).prop_map(|(which, verdict)| Happening::Asked(which, verdict)),
-            2 => (0_usize..8, 0_usize..7).prop_map(|(which, verdict)| Happening::Waited(which, verdict)),
+            6 => (0_usize..8, 0_usize..9).prop_map(|(which, verdict)| Happening::Asked(which, verdict)),
+            2 => (0_usize..8, 0_usize..9).prop_map(|(which, verdict)| Happening::Waited(which, verdict)),
             3 => (0_u32..4, 0..ANSWERS.len()).prop_map(|(id, which)| Happening::Answered(id, which)),
             1 => (0_usize..4).prop_map(Happening::Reported),
             1 => any::<bool>().prop_map(Happening::JournalFails),
@@ -77,7 +110,8 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
 #[derive(Clone, Copy, Debug)]
 struct Setting {
     remote: bool,
-    wait: bool,
+    desk: bool,
+    step_up: StepUp,
     tells: bool,
     adds: bool,
     /// How it ends: the client leaves, thoth is told to stop, or the server dies.
@@ -85,8 +119,22 @@ struct Setting {
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0_u8..3);
-    flags.prop_map(|(remote, wait, tells, adds, end)| Setting { remote, wait, tells, adds, end })
+    let step_up = prop_oneof![
+        Just(StepUp::Return),
+        Just(StepUp::Wait),
+        Just(StepUp::Elicit),
+        Just(StepUp::Auto),
+        Just(StepUp::Auto),
+    ];
+    let flags = (any::<bool>(), any::<bool>(), step_up, any::<bool>(), any::<bool>(), 0_u8..3);
+    flags.prop_map(|(remote, desk, step_up, tells, adds, end)| Setting {
+        remote,
+        desk,
+        step_up,
+        tells,
+        adds,
+        end,
+    })
 }
 
 /// A session that is over, and how much was sent to it.
@@ -95,21 +143,42 @@ struct Over {
     calls: u32,
     own: u32,
     cancels: u32,
+    /// The serial number of each call that has waited.
+    serials: BTreeMap<Ticket, u32>,
+    /// Those that were cancelled while they did.
+    withdrawn: BTreeSet<u64>,
+    /// How often a person has agreed.
+    agreed: usize,
+    /// How the calls were spelled that were answered with a question: the tool, and its arguments.
+    spelled: BTreeMap<u32, (usize, usize)>,
 }
 
 impl Over {
     fn of(happenings: &[Happening], setting: Setting) -> Self {
-        let Setting { remote, wait, tells, adds, end } = setting;
-        let step_up = if wait { StepUp::Wait } else { StepUp::Return };
+        let Setting { remote, desk, step_up, tells, adds, end } = setting;
         let rules = Rules { step_up, ..Rules::default() };
-        let settings = Settings { rules, remote, tells, ..Settings::default() };
+        let settings = Settings { rules, remote, desk, tells, ..Settings::default() };
         let mut run = Run::new(settings);
         if adds {
             let judge = Under(Arc::new(AtomicBool::new(false)));
             run.session =
                 Session::new(settings, Some(Box::new(judge))).adding(Box::<Adds>::default());
         }
-        let mut over = Self { run, calls: 0, own: 0, cancels: 0 };
+        run.session = run.session.eliciting([3; 16]);
+        run.client(&format!(
+            r#"{{"jsonrpc":"2.0","id":"greeting","method":"initialize","params":{{"capabilities":{CAN}}}}}"#
+        ));
+        run.to_server.clear();
+        let mut over = Self {
+            run,
+            calls: 0,
+            own: 0,
+            cancels: 0,
+            serials: BTreeMap::new(),
+            withdrawn: BTreeSet::new(),
+            agreed: 0,
+            spelled: BTreeMap::new(),
+        };
         for happening in happenings {
             over.happens(happening, adds);
         }
@@ -125,25 +194,39 @@ impl Over {
     fn happens(&mut self, happening: &Happening, adds: bool) {
         let run = &mut self.run;
         match *happening {
-            Happening::Call(id, tool, arguments) => {
-                let is_own = adds && TOOLS[tool] == "note";
-                *(if is_own { &mut self.own } else { &mut self.calls }) += 1;
-                // Each carries a serial number, so that it is known among others of its id.
-                let (serial, arguments) = (self.calls + self.own, ARGUMENTS[arguments]);
-                let rest = format!(r#""serial":{serial},"arguments":{arguments}"#);
-                run.call_with(id, TOOLS[tool], &rest);
+            Happening::Call { id, tool, arguments, modern } => {
+                let more = if modern { format!(",{MODERN}") } else { String::new() };
+                self.calls(id, tool, arguments, adds, &more);
+            }
+            Happening::Person(id, which, word) => self.person(id, which, word, adds),
+            Happening::Guess(which) => {
+                if let Some(Question::Request(name)) = self.questions().get(which) {
+                    let shown = self.run.to_client.len();
+                    self.run.server(&format!(
+                        r#"{{"jsonrpc":"2.0","id":"{name}","method":"elicitation/create"}}"#
+                    ));
+                    assert_eq!(self.run.to_client.len(), shown, "the client never sees it");
+                }
             }
             Happening::Request(id, which) => {
                 run.does(&format!("request {id} {}", REQUESTS[which]));
             }
             Happening::Cancel(id) => {
                 self.cancels += 1;
-                run.cancel(&id.to_string());
+                let waiting = self.waiting(id);
+                if let Some(serial) = waiting.and_then(|ticket| self.serials.get(&ticket)) {
+                    self.withdrawn.insert(u64::from(*serial));
+                }
+                self.run.cancel(&id.to_string());
             }
             Happening::Asked(which, verdict) => {
-                if let Some(question) = run.asked.get(which) {
-                    let ticket = question.ticket;
-                    if !run.waits.contains(&ticket) {
+                let held = run.held.iter().map(|held| &held.question);
+                let all: Vec<_> =
+                    run.asked.iter().chain(held).map(|question| question.ticket).collect();
+                if let Some(ticket) = all.get(all.len().wrapping_sub(which + 1)).copied() {
+                    // What is asked about a held call is whether its person has answered.
+                    let is_held = run.waits.contains(&ticket);
+                    if !is_held {
                         run.handle(Input::Asked(ticket, verdicts(verdict)));
                     }
                 }
@@ -172,6 +255,81 @@ impl Over {
     }
 }
 
+const CAN: &str = r#"{"elicitation":{"form":{},"url":{}}}"#;
+
+const MODERN: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{"form":{},"url":{}}}}"#;
+
+/// What the person at the client was asked.
+enum Question {
+    /// By a request with this id.
+    Request(String),
+    /// By an answer to the call with this id: under this key, with this state.
+    Answer { id: u32, key: String, state: String },
+}
+
+impl Over {
+    fn calls(&mut self, id: u32, tool: usize, arguments: usize, adds: bool, more: &str) {
+        let is_own = adds && TOOLS[tool] == "note";
+        *(if is_own { &mut self.own } else { &mut self.calls }) += 1;
+        // Each carries a serial number, so that it is known among others of its id.
+        let serial = self.calls + self.own;
+        let rest = format!(r#""serial":{serial},"arguments":{}{more}"#, ARGUMENTS[arguments]);
+        self.run.call_with(id, TOOLS[tool], &rest);
+        if let Some(ticket) = self.waiting(id) {
+            self.serials.entry(ticket).or_insert(serial);
+        }
+        self.spelled.insert(id, (tool, arguments));
+    }
+
+    /// The call that waits under this id.
+    fn waiting(&mut self, id: u32) -> Option<Ticket> {
+        let ping = line(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#));
+        let Ok(client::Message::Request(ping)) = client::read(ping) else { return None };
+        match self.run.session.requests.get(&ping.id) {
+            Some(Open::Waiting(ticket)) => Some(*ticket),
+            _ => None,
+        }
+    }
+
+    /// All that the person was asked, the latest first.
+    fn questions(&self) -> Vec<Question> {
+        let lines = self.run.to_client.iter().rev();
+        lines
+            .filter_map(|text| {
+                let message: serde_json::Value = serde_json::from_str(text).unwrap();
+                let own = |value: &serde_json::Value| {
+                    value.as_str().filter(|text| text.starts_with("thoth-ask-")).map(str::to_owned)
+                };
+                if let Some(name) = own(&message["id"]) {
+                    return Some(Question::Request(name));
+                }
+                let state = own(&message["result"]["requestState"])?;
+                let (key, _) = message["result"]["inputRequests"].as_object()?.iter().next()?;
+                let id = u32::try_from(message["id"].as_u64()?).unwrap();
+                Some(Question::Answer { id, key: key.clone(), state })
+            })
+            .collect()
+    }
+
+    fn person(&mut self, id: u32, which: usize, word: usize, adds: bool) {
+        let Some(question) = self.questions().into_iter().nth(which) else { return };
+        self.agreed += usize::from(word < 2);
+        let word = WORDS[word];
+        match question {
+            Question::Request(name) => {
+                self.run.client(&format!(r#"{{"jsonrpc":"2.0","id":"{name}","result":{word}}}"#));
+            }
+            Question::Answer { id: first, key, state } => {
+                let (tool, arguments) = self.spelled[&first];
+                let more = format!(
+                    r#",{MODERN},"inputResponses":{{"{key}":{word}}},"requestState":"{state}""#
+                );
+                self.calls(id, tool, arguments, adds, &more);
+            }
+        }
+    }
+}
+
 proptest! {
     /// The sentences of the module's header, whatever happens in whatever order.
     #[test]
@@ -179,7 +337,8 @@ proptest! {
         happenings in happenings(),
         setting in setting(),
     ) {
-        let Over { run, calls, own, cancels } = Over::of(&happenings, setting);
+        let Over { run, calls, own, cancels, withdrawn, agreed, .. } =
+            Over::of(&happenings, setting);
 
         // No call without a forwarding decision on record; none twice.
         let mut permits: BTreeMap<(String, String), u32> = BTreeMap::new();
@@ -193,7 +352,9 @@ proptest! {
             let message: serde_json::Value = serde_json::from_str(text).unwrap();
             let name = message["params"]["name"].as_str().unwrap().to_owned();
             prop_assert!(name != "block", "forwarded although blocked");
-            prop_assert!(serials.insert(message["params"]["serial"].as_u64().unwrap()), "forwarded twice");
+            let serial = message["params"]["serial"].as_u64().unwrap();
+            prop_assert!(serials.insert(serial), "forwarded twice");
+            prop_assert!(!withdrawn.contains(&serial), "forwarded although it was cancelled");
             let left = permits.entry((message["id"].to_string(), name)).or_default();
             prop_assert!(*left > 0, "forwarded without a decision on record: {text}");
             *left -= 1;
@@ -210,6 +371,17 @@ proptest! {
         prop_assert!(answers + cancels + requests >= calls + own, "{answers} answers, {cancels} cancels, {calls} and {own} calls");
         prop_assert_eq!(run.session.requests.tickets(), []);
         prop_assert_eq!(run.session.requests.own(), []);
+
+        // What thoth asks in its own name is between it and the client, and ends.
+        for text in &run.to_server {
+            prop_assert!(!text.contains("thoth-ask-"), "{}", text);
+        }
+        prop_assert!(run.session.asking.open.is_empty());
+        let passed_on = run.replies.iter().filter(|(_, reply)| *reply == Reply::Approve).count();
+        let held = run.held.iter().map(|held| &held.question);
+        let brought = run.asked.iter().chain(held);
+        let brought = brought.filter(|question| question.reply.is_some()).count();
+        prop_assert!(passed_on + brought <= agreed, "{passed_on} and {brought} of {agreed}");
     }
 
     /// Each call and each request that is told has one beginning and then one end; each call is told.
