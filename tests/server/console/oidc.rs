@@ -196,14 +196,21 @@ fn key(kid: &str, algorithm: Algorithm) -> ((String, Algorithm, EncodingKey), Va
         Algorithm::EdDSA => &rcgen::PKCS_ED25519,
         _ => &rcgen::PKCS_RSA_SHA256,
     };
-    let der = rcgen::KeyPair::generate_for(signature).unwrap().serialize_der();
+    let pair = rcgen::KeyPair::generate_for(signature).unwrap();
+    let der = pair.serialize_der();
     let key = match algorithm {
         Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_der(&der),
         Algorithm::EdDSA => EncodingKey::from_ed_der(&der),
         // RFC 5958 around RFC 8017: what is inside begins after 26 bytes, for keys of this size.
         _ => EncodingKey::from_rsa_der(&der[26..]),
     };
-    let mut shown = serde_json::to_value(Jwk::from_encoding_key(&key, algorithm).unwrap()).unwrap();
+    let mut shown = match algorithm {
+        // What is shown of other forms of these keys than the shortest the library cannot tell.
+        Algorithm::EdDSA => {
+            json!({"kty": "OKP", "crv": "Ed25519", "x": base64(pair.public_key_raw())})
+        }
+        _ => serde_json::to_value(Jwk::from_encoding_key(&key, algorithm).unwrap()).unwrap(),
+    };
     merge(&mut shown, &json!({"kid": kid, "use": "sig"}));
     ((kid.to_owned(), algorithm, key), shown)
 }
