@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sqlx::any::AnyRow;
-use sqlx::{Any, AnyConnection, QueryBuilder, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::{Store, StoreError, micros, time};
 use crate::server::Tenant;
@@ -20,6 +20,15 @@ const COLUMNS: &str = "endpoint_id, hostname, employee_email, fleet_id, environm
      proxy_version, details, labels, status, health, config_drifted, blocks_calls, last_seen, \
      key_id, quarantined_at, quarantine_reason, quarantined_by, journal_conflict_at, \
      journal_conflict, created_at, updated_at";
+
+/// The endpoints within a reach: tenant, fleet, endpoint.
+const WITHIN: &str = "FROM endpoints WHERE tenant = $1 AND ($2 = '' OR fleet_id = $2) \
+     AND ($3 = '' OR endpoint_id = $3)";
+
+/// Those of them that a [`Filter`] wants: environment, fleet.
+const WANTED: &str = "FROM endpoints WHERE tenant = $1 AND ($2 = '' OR fleet_id = $2) \
+     AND ($3 = '' OR endpoint_id = $3) AND ($4 = '' OR environment = $4) \
+     AND ($5 = '' OR fleet_id = $5)";
 
 /// What is asked for of the list of endpoints.
 #[derive(Clone, Debug, Default)]
@@ -232,35 +241,28 @@ pub(in crate::server) async fn list(
     reach: &Reach,
     filter: &Filter,
 ) -> Result<(Vec<Endpoint>, i64), StoreError> {
-    let wanted = |builder: &mut QueryBuilder<Any>| {
-        within(builder, reach);
-        if let Some(environment) = &filter.environment {
-            builder.push(" AND environment = ").push_bind(environment.clone());
-        }
-        if let Some(fleet) = &filter.fleet {
-            builder.push(" AND fleet_id = ").push_bind(fleet.clone());
-        }
-    };
-    let mut count = QueryBuilder::new("SELECT COUNT(*) FROM endpoints");
-    wanted(&mut count);
-    let total = count.build().fetch_one(store.read()).await?.try_get(0)?;
-    let mut select = QueryBuilder::new(format!("SELECT {COLUMNS} FROM endpoints"));
-    wanted(&mut select);
-    select.push(" ORDER BY endpoint_id LIMIT ").push_bind(filter.limit);
-    select.push(" OFFSET ").push_bind(filter.offset);
-    let rows = select.build().fetch_all(store.read()).await?;
+    let (environment, fleet) = (filter.environment.as_deref(), filter.fleet.as_deref());
+    let count = sqlx::query(AssertSqlSafe(format!("SELECT COUNT(*) {WANTED}")))
+        .bind(reach.tenant.as_str())
+        .bind(reach.fleet_word())
+        .bind(reach.endpoint_word())
+        .bind(environment.unwrap_or_default())
+        .bind(fleet.unwrap_or_default())
+        .fetch_one(store.read())
+        .await?;
+    let page = format!("SELECT {COLUMNS} {WANTED} ORDER BY endpoint_id LIMIT $6 OFFSET $7");
+    let rows = sqlx::query(AssertSqlSafe(page))
+        .bind(reach.tenant.as_str())
+        .bind(reach.fleet_word())
+        .bind(reach.endpoint_word())
+        .bind(environment.unwrap_or_default())
+        .bind(fleet.unwrap_or_default())
+        .bind(filter.limit)
+        .bind(filter.offset)
+        .fetch_all(store.read())
+        .await?;
     let endpoints = rows.iter().map(endpoint).collect::<Result<_, _>>()?;
-    Ok((endpoints, total))
-}
-
-fn within(builder: &mut QueryBuilder<Any>, reach: &Reach) {
-    builder.push(" WHERE tenant = ").push_bind(reach.tenant.as_str().to_owned());
-    if let Some(fleet) = &reach.fleet {
-        builder.push(" AND fleet_id = ").push_bind(fleet.clone());
-    }
-    if let Some(endpoint) = &reach.endpoint {
-        builder.push(" AND endpoint_id = ").push_bind(endpoint.clone());
-    }
+    Ok((endpoints, count.try_get(0)?))
 }
 
 /// One endpoint, what it reported last, and its journals.
@@ -269,10 +271,15 @@ pub(in crate::server) async fn one(
     reach: &Reach,
     id: &EndpointId,
 ) -> Result<Option<(Endpoint, Value, Vec<Head>)>, StoreError> {
-    let mut select = QueryBuilder::new(format!("SELECT {COLUMNS}, report FROM endpoints"));
-    within(&mut select, reach);
-    select.push(" AND endpoint_id = ").push_bind(id.as_str().to_owned());
-    let Some(row) = select.build().fetch_optional(store.read()).await? else { return Ok(None) };
+    let one = format!("SELECT {COLUMNS}, report {WITHIN} AND endpoint_id = $4");
+    let row = sqlx::query(AssertSqlSafe(one))
+        .bind(reach.tenant.as_str())
+        .bind(reach.fleet_word())
+        .bind(reach.endpoint_word())
+        .bind(id.as_str())
+        .fetch_optional(store.read())
+        .await?;
+    let Some(row) = row else { return Ok(None) };
     let report = serde_json::from_str(&row.try_get::<String, _>("report")?).unwrap_or_default();
     let heads = sqlx::query(
         "SELECT session_id, agent_id, records, head, is_over FROM journal_heads \
