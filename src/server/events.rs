@@ -34,7 +34,7 @@ use super::{App, Fault, Tenant, keys};
 /// and decisions do not wait for it.
 const LONG: usize = 16 * 1024;
 /// How often what is too old is forgotten, and losses are told.
-const SWEEP: std::time::Duration = std::time::Duration::from_secs(60);
+const SWEEP: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// How long events are kept.
 #[derive(Clone, Copy, Debug)]

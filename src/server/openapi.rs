@@ -1,4 +1,4 @@
-//! The OpenAPI document: what this server answers to, for programs. `docs/openapi.json`, as it is.
+//! The `OpenAPI` document: what this server answers to, for programs. `docs/openapi.json`, as it is.
 //!
 //! Written by hand. A test holds it against the routes in the source, and tries each of its operations
 //! with keys that must not do.

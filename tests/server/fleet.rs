@@ -240,12 +240,12 @@ async fn machines_are_counted_by_how_they_are() {
         .unwrap();
     fleet.orders(Method::POST, "/endpoints/well/quarantine", None).await;
 
-    let (status, stats) = fleet.says(Method::GET, "/endpoints/stats", None).await;
+    let (status, counts) = fleet.says(Method::GET, "/endpoints/stats", None).await;
     let expected = json!({
         "total": 5, "online": 2, "stale": 1, "at_risk": 2, "quarantined": 1, "managed": 4,
         "unmanaged": 1, "proxy_outdated": 2, "latest_version": own,
     });
-    assert_eq!((status, stats), (StatusCode::OK, expected));
+    assert_eq!((status, counts), (StatusCode::OK, expected));
     let settings = fleet::settings(&fleet.enforcer.app, &tenant).await.unwrap();
     let all = fleet::list(&fleet.enforcer.app, &tenant).await.unwrap();
     let standings: Vec<_> = all
@@ -263,8 +263,8 @@ async fn machines_are_counted_by_how_they_are() {
 
     let demanded = json!({"minimum_version": "99.0.0"});
     fleet.orders(Method::PUT, "/settings", Some(demanded)).await;
-    let (_, stats) = fleet.says(Method::GET, "/endpoints/stats", None).await;
-    assert_eq!(stats["proxy_outdated"], 5);
+    let (_, counts) = fleet.says(Method::GET, "/endpoints/stats", None).await;
+    assert_eq!(counts["proxy_outdated"], 5);
 }
 
 #[tokio::test]

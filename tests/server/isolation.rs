@@ -1,4 +1,4 @@
-//! Each operation of the OpenAPI document, tried with keys that must not do: another tenant's, none,
+//! Each operation of the `OpenAPI` document, tried with keys that must not do: another tenant's, none,
 //! and one of too few permissions. The document is held against the routes in the source, so that no
 //! route can be left out.
 

@@ -55,6 +55,7 @@ pub struct Amendment {
 }
 
 /// What is there is said, `null` included.
+#[expect(clippy::option_option, reason = "missing, null and a value are three things here")]
 fn said<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,
