@@ -270,9 +270,12 @@ fn sentence(tool: &str, verdict: &Verdict, basis: Basis) -> String {
 
 /// Where a person answers about a hold, as the end of a sentence.
 pub fn place(hold: &Hold) -> String {
-    let command = || match is_word(&hold.token) {
-        true => format!("with `thoth approvals approve {}`", hold.token),
-        false => "with `thoth approvals`".to_owned(),
+    let command = || {
+        if is_word(&hold.token) {
+            format!("with `thoth approvals approve {}`", hold.token)
+        } else {
+            "with `thoth approvals`".to_owned()
+        }
     };
     match (&hold.approval_url, hold.keeper) {
         (Some(url), Keeper::Enforcer) => format!(" at {url}"),

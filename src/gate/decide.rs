@@ -221,7 +221,11 @@ pub fn decide_at_desk(
         Effect::StepUp(Some(hold)) if rules.step_up != StepUp::Return => {
             Ruling { decision: Decision::Hold(hold.clone()), modified: pending, ..ruling }
         }
-        _ => ruling,
+        Effect::Allow
+        | Effect::Modify(_)
+        | Effect::StepUp(_)
+        | Effect::Defer(_)
+        | Effect::Block => ruling,
     }
 }
 
@@ -406,13 +410,11 @@ impl StepUp {
             Asking::Asked | Asking::Opened => None,
         };
         match (self, way) {
-            (Self::Return, _) => Course::Refuse,
-            (Self::Wait, _) => Course::Wait,
             (Self::Elicit | Self::Auto, Some(way)) => Course::Ask(way),
             // Whoever has opened the page is about to answer.
             (Self::Elicit, None) if asking == Asking::Opened => Course::Wait,
-            (Self::Elicit, None) => Course::Refuse,
-            (Self::Auto, None) => Course::Wait,
+            (Self::Return, _) | (Self::Elicit, None) => Course::Refuse,
+            (Self::Wait, _) | (Self::Auto, None) => Course::Wait,
         }
     }
 }

@@ -52,8 +52,8 @@ impl Secret {
             Kind::State => b"state",
         };
         let Digest(proof) = Digest::of([secret, kind, &number.to_be_bytes()]);
-        let proof: String = proof[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{FAMILY}{number}-{proof}")
+        let proof = proof[..16].iter().fold(0, |proof, byte| proof << 8 | u128::from(*byte));
+        format!("{FAMILY}{number}-{proof:032x}")
     }
 
     /// The number of a name that was made with this secret for this purpose.

@@ -139,8 +139,18 @@ struct Capabilities<'a> {
     elicitation: Option<&'a RawValue>,
 }
 
-/// An object with any members.
-type IgnoredObject = std::collections::BTreeMap<String, IgnoredAny>;
+/// An object with any members: what an array is not.
+#[derive(Deserialize)]
+#[serde(try_from = "&RawValue")]
+struct IgnoredObject;
+
+impl TryFrom<&RawValue> for IgnoredObject {
+    type Error = Foreign;
+
+    fn try_from(text: &RawValue) -> Result<Self, Foreign> {
+        if text.get().starts_with('{') { Ok(Self) } else { Err(Foreign) }
+    }
+}
 
 // === impl Question ===
 

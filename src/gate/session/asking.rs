@@ -74,8 +74,17 @@ struct Returned {
 pub(super) struct Retry {
     /// The number of the question, and its answer's text.
     ours: Option<(u64, Option<Bytes>)>,
-    /// Whether there is something for the server, and its state.
-    theirs: Option<Option<Box<str>>>,
+    /// What there is for the server.
+    theirs: Theirs,
+}
+
+/// What a call brings for the server.
+#[derive(Debug, Default)]
+enum Theirs {
+    #[default]
+    Nothing,
+    Answers,
+    State(Box<str>),
 }
 
 impl Session {
@@ -210,7 +219,7 @@ impl Session {
 
     /// Takes out of a call what is thoth's: answers to what it had asked back, and its state. The call
     /// is given back as it was where that fails.
-    pub(super) fn taken_back(&self, mut call: Call) -> Result<(Call, Retry), Call> {
+    pub(super) fn taken_back(&self, mut call: Call) -> Result<(Call, Retry), Box<Call>> {
         let mut retry = Retry::default();
         let Some(secret) = self.asking.secret.as_ref().filter(|_| call.is_retry()) else {
             return Ok((call, retry));
@@ -225,7 +234,7 @@ impl Session {
         let mut answer = None;
         let answers = call.answers_of_the_family();
         if answers.len() > MOST_ANSWERS {
-            return Err(call);
+            return Err(Box::new(call));
         }
         for (name, text) in answers {
             let asked = secret.number(Kind::Input, &name);
@@ -237,18 +246,21 @@ impl Session {
             }
             call = match call.without_answer(&name) {
                 Ok(without) => without,
-                Err(_) => return Err(call),
+                Err(_) => return Err(Box::new(call)),
             };
         }
         if number.is_some() || is_stale {
             call = match call.without_state() {
                 Ok(without) => without,
-                Err(_) => return Err(call),
+                Err(_) => return Err(Box::new(call)),
             };
         }
         retry.ours = number.map(|number| (number, answer));
         if call.is_retry() {
-            retry.theirs = Some(call.request_state().map(|state| Box::from(&*state)));
+            retry.theirs = match call.request_state() {
+                Some(state) => Theirs::State(Box::from(&*state)),
+                None => Theirs::Answers,
+            };
         }
         Ok((call, retry))
     }
@@ -269,8 +281,12 @@ impl Session {
             if let Some(returned) = at.and_then(|at| self.asking.returned.remove(at)) {
                 earlier.words = self.words(returned, answer)?;
             }
-        } else if let Some(state) = retry.theirs {
-            earlier.continues = self.continued(call, state.as_deref());
+        } else {
+            earlier.continues = match retry.theirs {
+                Theirs::Nothing => None,
+                Theirs::Answers => self.continued(call, None),
+                Theirs::State(state) => self.continued(call, Some(&state)),
+            };
         }
         Ok(earlier)
     }

@@ -17,6 +17,7 @@ use super::super::verdict::{
 use super::super::waiting::{
     Earlier, Forwarded, Grant, Judged, Open, Pending, Requested, Stage, Waiting, Words,
 };
+use super::continuing::approved;
 use super::{Effect, Session};
 
 /// A call on its way, taken out of wherever it waited.
@@ -192,7 +193,7 @@ impl Session {
         let ruling = self.granted(&case, ruling);
         if self.has_desk() && ruling.is_for_the_desk() {
             let Ruling { verdict, modified, .. } = ruling;
-            return self.to_the_desk(case, Pending { verdict, modified });
+            return self.ask_the_desk(case, Pending { verdict, modified });
         }
         self.ruled(case, ruling, now, recorder);
     }
@@ -243,7 +244,7 @@ impl Session {
     }
 
     fn forward(&mut self, case: Case, permit: Permit, now: Instant) {
-        let approved = self.approved(&case, &permit);
+        let approved = approved(&case, &permit);
         let Case { call, .. } = case;
         self.calls.add(call.tool());
         let forwarded = Forwarded {

@@ -26,21 +26,6 @@ const MOST_SAID: usize = 64;
 const LONGEST_SAID: usize = 64 * 1024;
 
 impl Session {
-    /// What to remember of a call that is forwarded, in case the server asks back.
-    pub(super) fn approved(&self, case: &Case, permit: &Permit) -> Option<Box<Continuation>> {
-        let Case { call, earlier, .. } = case;
-        if !call.is_modern() {
-            return None;
-        }
-        let grant = match (permit.basis(), &earlier.grant, &earlier.continues) {
-            (Basis::Approved, Some(grant), _) => (**grant).clone(),
-            (_, _, Some(continues)) => continues.grant.clone(),
-            (_, _, None) => return None,
-        };
-        let sent = sent(call, permit.arguments());
-        Some(Box::new(Continuation { grant, call: call.digest(), sent }))
-    }
-
     /// The server's answer to a forwarded call: whether it asks back, and in which state.
     pub(super) fn answered_back(&mut self, forwarded: &mut Forwarded, result: &[u8]) {
         let is_sidecar = || {
@@ -106,6 +91,21 @@ impl Session {
         }
         decide::decide_granted(case.ticket, ruling)
     }
+}
+
+/// What to remember of a call that is forwarded, in case the server asks back.
+pub(super) fn approved(case: &Case, permit: &Permit) -> Option<Box<Continuation>> {
+    let Case { call, earlier, .. } = case;
+    if !call.is_modern() {
+        return None;
+    }
+    let grant = match (permit.basis(), &earlier.grant, &earlier.continues) {
+        (Basis::Approved, Some(grant), _) => (**grant).clone(),
+        (_, _, Some(continues)) => continues.grant.clone(),
+        (_, _, None) => return None,
+    };
+    let sent = sent(call, permit.arguments());
+    Some(Box::new(Continuation { grant, call: call.digest(), sent }))
 }
 
 fn sent(call: &Call, modified: Option<&Arguments>) -> Digest {

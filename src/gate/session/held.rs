@@ -23,7 +23,7 @@ impl Session {
         self.settings.desk && self.ending == Ending::No
     }
 
-    pub(super) fn to_the_desk(&mut self, case: Case, pending: Pending) {
+    pub(super) fn ask_the_desk(&mut self, case: Case, pending: Pending) {
         let reply = case.earlier.words.reply_to(Keeper::Sidecar);
         let question = self.question(&case, pending.modified.as_ref(), reply);
         let grounds = pending.verdict.grounds.clone();
