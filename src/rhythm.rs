@@ -5,9 +5,9 @@ use std::time::Duration;
 /// The first wait after a failure.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest wait after a failure: a fleet is back within a minute of its peer.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// The longest `Retry-After` that is honoured: nobody keeps this machine silent for a day.
-const MOST_PATIENT: Duration = Duration::from_secs(15 * 60);
+const MOST_PATIENT: Duration = Duration::from_mins(15);
 
 /// The beat of one task that talks to a peer: the GovAPI, a collector.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +38,7 @@ impl Rhythm {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     #[test]
     fn an_interval_varies_by_a_tenth() {

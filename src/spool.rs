@@ -83,9 +83,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             bytes: 64 * 1024 * 1024,
-            age: Duration::from_secs(7 * 24 * 60 * 60),
+            age: Duration::from_hours(168),
             segment_bytes: 1024 * 1024,
-            segment_age: Duration::from_secs(60 * 60),
+            segment_age: Duration::from_hours(1),
         }
     }
 }

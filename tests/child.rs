@@ -29,7 +29,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe::{OpenOptions, Receiver};
 
 /// Longer than any test may take.
-const NEVER: Duration = Duration::from_secs(300);
+const NEVER: Duration = Duration::from_mins(5);
 const AT_ONCE: Duration = Duration::ZERO;
 
 /// A ladder of which no step may be reached.
@@ -39,7 +39,7 @@ const PATIENT: Ladder = Ladder { grace: NEVER, term: NEVER, drain: NEVER };
 const ROLE: &str = "THOTH_TEST_ROLE";
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_mins(1);
     tokio::time::timeout(limit, work).await.unwrap()
 }
 

@@ -27,7 +27,7 @@ use crate::friction::report::{Limits, Session, render};
 use crate::machine::clock;
 
 /// A session without an end in its journal that was silent for this long is over all the same.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_mins(2);
 
 /// Tell what happened in a session, and where its agent got stuck
 ///

@@ -17,7 +17,7 @@ use crate::machine::clock;
 use crate::secret::ApiKey;
 
 /// How often this machine reports, where nothing else is said.
-pub const HEARTBEAT: Duration = Duration::from_secs(60);
+pub const HEARTBEAT: Duration = Duration::from_mins(1);
 
 /// What this machine says of itself to whoever manages it.
 pub(super) fn endpoint(read: &mut Reader<'_>) -> Endpoint {

@@ -318,7 +318,7 @@ fn every_flag_arrives_where_it_belongs_and_goes_before_its_variable() {
     assert_eq!(config.environment, Environment::Dev);
     assert_eq!(config.denial, Denial::Result);
     assert_eq!(config.step_up, StepUp::Wait);
-    assert_eq!(config.step_up_wait, Duration::from_secs(60));
+    assert_eq!(config.step_up_wait, Duration::from_mins(1));
     assert_eq!(config.local_approvals, LocalApprovals::Auto);
     assert_eq!(config.max_message_bytes, 2048);
     let journal = config.journal;

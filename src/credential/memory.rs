@@ -14,7 +14,7 @@ use super::content::Content;
 use super::{Flaw, GRACE, Snapshot};
 
 /// What a command has printed is used for so long, where it does not say itself when it ends.
-const LASTS: Duration = Duration::from_secs(5 * 60);
+const LASTS: Duration = Duration::from_mins(5);
 /// A secret is replaced so long before its end, or halfway where it lives shorter than twice that.
 const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 

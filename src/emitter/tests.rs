@@ -166,7 +166,7 @@ fn to_file(home: &Path) -> Emitter {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 fn events(home: &Path) -> Vec<Value> {
@@ -244,7 +244,7 @@ fn happenings_are_told_without_being_asked_for() {
     let handle = emitter.handle();
     for call in 0..5 {
         handle.happened(begin(call));
-        assert_eq!(tells.recv_timeout(Duration::from_secs(60)), Ok(call));
+        assert_eq!(tells.recv_timeout(Duration::from_mins(1)), Ok(call));
     }
     emitter.close_blocking(soon());
 }

@@ -26,7 +26,7 @@ use crate::profile::{self, Unsafe};
 const LONGEST: u64 = 256 * 1024;
 
 /// A lock file that has not taken its name after this time never will.
-const STILLBORN: Duration = Duration::from_secs(60);
+const STILLBORN: Duration = Duration::from_mins(1);
 
 /// One running `thoth run`, as its file says.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -27,11 +27,11 @@ use crate::gate::verdict::{Effect, Grounds, Hold, Verdict};
 /// How often a hold is looked at where the enforcer does not say.
 pub(super) const INTERVAL: Duration = Duration::from_secs(2);
 /// How long a hold is waited for where the enforcer does not say.
-const KEPT_OPEN: Duration = Duration::from_secs(15 * 60);
+const KEPT_OPEN: Duration = Duration::from_mins(15);
 /// The shortest interval between two looks that an enforcer can ask for.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// No wait is longer, whoever asks for it.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(24);
 /// Trouble doubles the interval this many times at most.
 const DOUBLINGS: u32 = 3;
 /// After so many looks in a row at which the enforcer knew no such hold, there is none.

@@ -86,7 +86,7 @@ pub struct Waiting {
 #[derive(Debug)]
 pub enum Stage {
     /// The remote enforcer.
-    Enforcer(Judged),
+    Enforcer(Box<Judged>),
     /// This sidecar's own desk: whether it has an answer, or keeps a hold.
     Desk(Box<Pending>),
     /// A person.

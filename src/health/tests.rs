@@ -48,7 +48,7 @@ fn fresh() -> Facts {
         enforcer: None,
         outage: Outage::Block,
         govapi: None,
-        heartbeat: Duration::from_secs(60),
+        heartbeat: Duration::from_mins(1),
         friction: Friction { mode: "off", sinks: Vec::new(), spools: Vec::new() },
         state: State::default(),
         credentials: Vec::new(),

@@ -74,13 +74,12 @@ async fn recognised(app: &App, hash: [u8; 32], peer: Neighbour) -> Result<Caller
         app.metrics.store_failed();
         Fault::from(&error)
     })?;
-    match found {
-        Some(found) => Ok(app.callers.remember(lookup, found)),
-        None => {
-            app.callers.forget(&hash);
-            app.callers.failed(peer);
-            Err(Fault::unauthenticated())
-        }
+    if let Some(found) = found {
+        Ok(app.callers.remember(&lookup, found))
+    } else {
+        app.callers.forget(&hash);
+        app.callers.failed(peer);
+        Err(Fault::unauthenticated())
     }
 }
 

@@ -145,7 +145,7 @@ impl Metrics {
         self.reloads.get_or_create(&Outcome { outcome }).inc();
     }
 
-    /// All of it in the text format of Prometheus (OpenMetrics 1.0).
+    /// All of it in the text format of Prometheus (`OpenMetrics` 1.0).
     pub fn text(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry)

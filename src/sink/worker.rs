@@ -19,7 +19,7 @@ use crate::spool::Writer;
 
 /// After so long without an event, a sink's thread looks after what lies about. As long as a segment
 /// of a spool is open ([`crate::spool::Limits::default`]), so that nobody else has to wait for it.
-const QUIET: Duration = Duration::from_secs(60 * 60);
+const QUIET: Duration = Duration::from_hours(1);
 
 /// Where events are written.
 pub(super) trait Medium: Send + 'static {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::profile;
 
 /// A lock file that has not taken its name after this time never will.
-const STILLBORN: Duration = Duration::from_secs(60);
+const STILLBORN: Duration = Duration::from_mins(1);
 
 /// What a segment is called, in the order of age.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -14,7 +14,7 @@ use thoth::friction::client::ABANDONED;
 #[expect(dead_code, reason = "its `main` is for `cargo run`")]
 mod example;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Where the program below tells to.
 const PLACE: &str = "events.jsonl";

@@ -23,7 +23,7 @@ fn waiting(fake: &FakeEnforcer, longest: Duration) -> Enforcer {
 /// What waiting comes to, and after how many looks.
 async fn wait(looks: &[Script]) -> (String, usize) {
     let fake = FakeEnforcer::start().await.holding(looks.to_vec());
-    let answer = waiting(&fake, Duration::from_secs(60)).wait(hold("h")).await;
+    let answer = waiting(&fake, Duration::from_mins(1)).wait(hold("h")).await;
     (in_short(&answer), fake.seen().len())
 }
 
@@ -60,7 +60,7 @@ async fn a_person_may_approve_with_other_arguments() {
         200,
         r#"{"resolved":true,"resolution":"MODIFY","modified_tool_args":{"a": 1}}"#,
     )]);
-    let answer = waiting(&fake, Duration::from_secs(60)).wait(hold("h")).await;
+    let answer = waiting(&fake, Duration::from_mins(1)).wait(hold("h")).await;
     let Answer::Said(Verdict { effect: Effect::Modify(arguments), .. }) = answer else {
         panic!("{answer:?}");
     };
@@ -105,7 +105,7 @@ async fn what_another_look_cannot_mend_ends_the_wait() {
 #[tokio::test]
 async fn a_look_is_a_get_with_the_key_and_an_encoded_token() {
     let fake = FakeEnforcer::start().await.holding([answer(200, APPROVED)]);
-    waiting(&fake, Duration::from_secs(60)).wait(hold("a/b?c d.e")).await;
+    waiting(&fake, Duration::from_mins(1)).wait(hold("a/b?c d.e")).await;
     let seen = &fake.seen()[0];
     assert_eq!(seen.method, "GET");
     assert_eq!(seen.path, "/v1/enforce/hold/a%2Fb%3Fc%20d.e");
@@ -139,13 +139,13 @@ async fn a_hold_that_has_expired_is_looked_at_once_more_and_then_over() {
     // The fake's clock stands at noon.
     let past = Hold { expires_at: Some("2026-11-21T11:59:00Z".to_owned()), ..hold("h") };
     let fake = FakeEnforcer::start().await.holding([answer(200, APPROVED)]);
-    let enforcer = waiting(&fake, Duration::from_secs(60));
+    let enforcer = waiting(&fake, Duration::from_mins(1));
     assert_eq!(in_short(&enforcer.wait(past).await), "said allow ");
 
     let fake = FakeEnforcer::start()
         .await
         .holding([answer(200, r#"{"resolved":false,"expires_at":"2026-11-21T12:00:00Z"}"#)]);
-    let enforcer = waiting(&fake, Duration::from_secs(60));
+    let enforcer = waiting(&fake, Duration::from_mins(1));
     let answer = enforcer.wait(hold("h")).await;
     assert_eq!(in_short(&answer), "said step_up hold_expired");
     assert_eq!(fake.seen().len(), 1);
@@ -176,7 +176,7 @@ async fn an_enforcer_that_hangs_does_not_prolong_the_wait() {
 #[tokio::test]
 async fn dropping_the_wait_stops_the_looking() {
     let fake = FakeEnforcer::start().await.holding([answer(200, PENDING)]);
-    let enforcer = waiting(&fake, Duration::from_secs(60));
+    let enforcer = waiting(&fake, Duration::from_mins(1));
     tokio::select! {
         answer = enforcer.wait(hold("h")) => panic!("{answer:?}"),
         () = fake.until_seen(3) => {}
@@ -192,7 +192,7 @@ async fn dropping_the_wait_stops_the_looking() {
 async fn a_look_is_kept_until_somebody_answers() {
     let fake = FakeEnforcer::start().await.keeping_holds();
     // Were it let go, the next one would be due in an hour.
-    let enforcer = fake.enforcer().looking_every(Duration::from_secs(3600));
+    let enforcer = fake.enforcer().looking_every(Duration::from_hours(1));
     for (token, resolution, expected) in
         [("a", "ALLOW", "said allow "), ("b", "DENY", "said block "), ("c", "DEFER", "said defer ")]
     {
@@ -212,7 +212,7 @@ async fn a_look_is_kept_until_somebody_answers() {
 async fn looks_that_are_kept_leave_room_for_questions() {
     const WAITING: usize = 70;
     let fake = FakeEnforcer::start().await.keeping_holds();
-    let enforcer = fake.enforcer().looking_every(Duration::from_secs(3600));
+    let enforcer = fake.enforcer().looking_every(Duration::from_hours(1));
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..WAITING {
         let enforcer = enforcer.clone();

@@ -309,7 +309,7 @@ pub(crate) fn enforcer(
     settings: &settings::Enforcer,
     tls: &Tls,
 ) -> Result<Enforcer, EnforcerError> {
-    patient(settings, tls, Duration::from_secs(60))
+    patient(settings, tls, Duration::from_mins(1))
 }
 
 /// The same, for calls that wait at most so long for a person.

@@ -15,7 +15,7 @@ use super::server::{self, Kind};
 use super::stream::Stream;
 
 /// Longer than anything here takes.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 const ALLOW_ALL: &str = "[policy]\nid = \"all\"\nversion = 1\ndefault = \"allow\"\n";
 

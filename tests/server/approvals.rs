@@ -117,7 +117,9 @@ async fn what_nobody_answers_expires_and_so_does_an_answer_nobody_uses() {
             let told: BTreeSet<String> = [changes.recv().await, changes.recv().await]
                 .map(|change| match change.unwrap().topic {
                     Topic::Approval(id) => id,
-                    other => panic!("{other:?}"),
+                    other @ (Topic::Decisions | Topic::Endpoint(_) | Topic::Key(_)) => {
+                        panic!("{other:?}")
+                    }
                 })
                 .into();
             assert_eq!(told, BTreeSet::from([find("pay"), find("mail")]));
@@ -203,9 +205,10 @@ where
     let mut tasks = Vec::new();
     let start = Arc::new(Barrier::new(REPLICAS * TASKS));
     for replica in 0..REPLICAS {
-        let store = match is_shared {
-            true => Store::open(database.url()).await.unwrap(),
-            false => world.app.store.clone(),
+        let store = if is_shared {
+            Store::open(database.url()).await.unwrap()
+        } else {
+            world.app.store.clone()
         };
         let world = Arc::new(World::on(store, RULES, clock::now).await);
         for task in 0..TASKS {

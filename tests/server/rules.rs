@@ -23,7 +23,7 @@ async fn until(app: &App, is_so: impl Fn(&Rulebook) -> bool) {
             sleep(Duration::from_millis(1)).await;
         }
     };
-    timeout(Duration::from_secs(60), waiting).await.unwrap();
+    timeout(Duration::from_mins(1), waiting).await.unwrap();
 }
 
 fn ids(rules: &Rulebook) -> Vec<String> {

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn events(count: u128) -> Vec<Event> {
     (0..count).map(|number| event(Uuid::from_u128(number))).collect()

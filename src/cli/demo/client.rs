@@ -214,7 +214,7 @@ mod tests {
     /// A client whose server has said all its lines beforehand, and then hangs up.
     fn scripted(said: &'static str) -> Client<Vec<u8>> {
         let (lines, _reader) = lines(said.as_bytes());
-        Client::new(Vec::new(), lines, Duration::from_secs(60))
+        Client::new(Vec::new(), lines, Duration::from_mins(1))
     }
 
     fn sent<W: AsRef<[u8]>>(client: &Client<W>) -> &str {

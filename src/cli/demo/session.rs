@@ -298,7 +298,7 @@ mod tests {
             )
             .as_bytes(),
         );
-        let mut client = Client::new(Vec::new(), said, Duration::from_secs(60));
+        let mut client = Client::new(Vec::new(), said, Duration::from_mins(1));
         let tools = [Tool {
             name: "read".to_owned(),
             input_schema: json!({}),

@@ -23,7 +23,7 @@ pub(super) const AGENT: &str = "demo";
 pub(super) const ENVIRONMENT: &str = "dev";
 
 /// The longest an answer may take. A first `npx` downloads the server before it starts.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The longest the sidecar may take to end. It gives its server 1.6 s.
 const FAREWELL: Duration = Duration::from_secs(10);

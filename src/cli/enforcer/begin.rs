@@ -126,16 +126,13 @@ pub(super) async fn begin(args: &Args, env: &Env) -> Result<Begun, Fault> {
     let url = store_url(args, &directory).map_err(bad)?;
     let store = Store::open(&url).await;
     let store = store.map_err(|error| Fault::new(code_of(&error), error))?;
-    let keys = match key_file {
-        Some(file) => {
-            file.adopt(&store, now).await.map_err(Fault::of(exit::UNAVAILABLE))?;
-            None
-        }
-        None => {
-            let own = |role| outset::own_key(&store, &directory, &tenant, role, now);
-            let admin = own(Role::Admin).await.map_err(Fault::of(exit::CONFIGURATION))?;
-            Some((own(Role::Sidecar).await.map_err(Fault::of(exit::CONFIGURATION))?, admin))
-        }
+    let keys = if let Some(file) = key_file {
+        file.adopt(&store, now).await.map_err(Fault::of(exit::UNAVAILABLE))?;
+        None
+    } else {
+        let own = |role| outset::own_key(&store, &directory, &tenant, role, now);
+        let admin = own(Role::Admin).await.map_err(Fault::of(exit::CONFIGURATION))?;
+        Some((own(Role::Sidecar).await.map_err(Fault::of(exit::CONFIGURATION))?, admin))
     };
     let public_url = public.unwrap_or_else(|| format!("https://{}", reachable(address)));
     let forward = forward(args, env, &directory)?;
@@ -143,21 +140,14 @@ pub(super) async fn begin(args: &Args, env: &Env) -> Result<Begun, Fault> {
     let (recorder, writer) = Recorder::start(store.clone(), bus.clone());
     let app = App::new(Parts {
         callers: Callers::new(&bus),
-        store,
-        rules,
         bus,
         limits: args.rate_limit.0.map_or_else(Limits::off, Limits::per_second),
-        metrics: Default::default(),
-        judges: Default::default(),
-        polls: Default::default(),
         decisions: recorder,
-        beats: Default::default(),
         forward,
         clock: clock::now,
         public_url,
         settings,
-        stop: Default::default(),
-        tasks: Default::default(),
+        ..Parts::of(store, rules)
     });
     app.tasks.spawn(relay.run(app.stop.clone()));
     app.tasks.spawn(fleet::keep(app.clone(), app.stop.clone()));
@@ -290,12 +280,11 @@ fn public_url(text: &str) -> Result<String, Unusable> {
 
 /// The store's address: as it was given, or a file of the enforcer's own.
 fn store_url(args: &Args, directory: &Path) -> Result<String, Unusable> {
-    match &args.store {
-        Some(url) => Ok(url.clone()),
-        None => {
-            let path = directory.join("store.db");
-            path.to_str().map(|path| format!("sqlite:{path}")).ok_or(Unusable::Store)
-        }
+    if let Some(url) = &args.store {
+        Ok(url.clone())
+    } else {
+        let path = directory.join("store.db");
+        path.to_str().map(|path| format!("sqlite:{path}")).ok_or(Unusable::Store)
     }
 }
 

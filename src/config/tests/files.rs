@@ -131,7 +131,7 @@ fn values_of_every_kind_arrive() {
     assert_eq!(config.denial, Denial::Result);
     assert_eq!(config.max_message_bytes, 2048);
     assert!(config.journal.best_effort);
-    assert_eq!(config.step_up_wait, Duration::from_secs(60));
+    assert_eq!(config.step_up_wait, Duration::from_mins(1));
     let enforcer = config.enforcer.unwrap();
     assert_eq!(enforcer.context.metadata.as_deref(), Some(r#"{"a": [1.0]}"#));
 }

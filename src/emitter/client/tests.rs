@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 fn file(home: &Path) -> String {
     format!("file://{}", home.join("e.jsonl").display())

@@ -354,7 +354,7 @@ mod tests {
                     token: "h/1".to_owned(),
                     approval_url: Some("https://acme.example/a?b=1".to_owned()),
                     expires_at: Some("2026-11-21T10:00:00Z".to_owned()),
-                    timeout: Some(Duration::from_secs(60)),
+                    timeout: Some(Duration::from_mins(1)),
                     keeper: Keeper::Enforcer,
                 })),
                 grounds: Grounds {

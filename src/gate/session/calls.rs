@@ -79,7 +79,7 @@ impl Session {
         let reply = case.earlier.words.reply_to(Keeper::Enforcer);
         let question = self.question(&case, modified.as_ref(), reply);
         self.effects.push_back(Effect::Ask(question));
-        self.wait(case, Stage::Enforcer(Judged { verdict: local, modified }));
+        self.wait(case, Stage::Enforcer(Box::new(Judged { verdict: local, modified })));
     }
 
     /// What is asked about a call, and about what would be sent in place of its arguments.
@@ -151,7 +151,7 @@ impl Session {
         };
         let newer = objection.or(overtaken);
         match stage {
-            Stage::Enforcer(judged) => self.asked(case, judged, newer, answer, now, recorder),
+            Stage::Enforcer(judged) => self.asked(case, *judged, newer, answer, now, recorder),
             Stage::Desk(pending) => self.desk_said(case, *pending, newer, answer, now, recorder),
             Stage::Held(held) => self.waited(case, *held, newer, answer, now, recorder),
         }

@@ -25,16 +25,14 @@ struct ByName;
 impl Judge for ByName {
     fn judge(&self, facts: &Facts<'_>) -> Verdict {
         let effect = match facts.tool {
-            "block" => Verb::Block,
-            "step_up" | "self" | "other" => Verb::StepUp(None),
             "defer" => Verb::Defer(Some(Duration::from_secs(3))),
             "later_self" | "later_other" if facts.calls.total() > 0 => Verb::StepUp(None),
             "modify" | "modify_step_up" if !facts.arguments.contains("new") => {
                 modify(r#"{"new":1}"#)
             }
-            "modify_step_up" => Verb::StepUp(None),
             "once_step_up" if facts.calls.count("once_step_up") == 0 => Verb::StepUp(None),
-            "once_step_up" => Verb::Block,
+            "step_up" | "self" | "other" | "modify_step_up" => Verb::StepUp(None),
+            "block" | "once_step_up" => Verb::Block,
             "annotated" if facts.annotations.is_none() => Verb::Block,
             "once" if facts.calls.count("once") > 0 => Verb::Block,
             _ if facts.arguments.contains("forbidden") => Verb::Block,
@@ -46,7 +44,7 @@ impl Judge for ByName {
             _ => None,
         };
         let rule_ids = if effect == Verb::Allow { vec![] } else { vec![facts.tool.to_owned()] };
-        Verdict { effect, grounds: Grounds { self_approval, rule_ids, ..Grounds::default() } }
+        Verdict { effect, grounds: Grounds { rule_ids, self_approval, ..Grounds::default() } }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::server::listen::Neighbour;
 /// For how long a key that was found good is not looked for again.
 pub const FRESH: Duration = Duration::from_secs(2);
 /// For how long it is remembered that it was.
-const REMEMBERED: Duration = Duration::from_secs(600);
+const REMEMBERED: Duration = Duration::from_mins(10);
 /// How many keys are remembered.
 const MOST: usize = 16_384;
 
@@ -79,7 +79,7 @@ impl Callers {
     }
 
     /// Remembers what a lookup has found, unless a key has changed while it was under way.
-    pub(super) fn remember(&self, lookup: Lookup, found: Found) -> Caller {
+    pub(super) fn remember(&self, lookup: &Lookup, found: Found) -> Caller {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.hear();
         if known.generation == lookup.generation {

@@ -151,7 +151,7 @@ pub(super) fn still_allows(app: &App, person: &Person) -> bool {
             .oidc
             .as_ref()
             .is_some_and(|oidc| Allowed::new(&oidc.allowed).admits(&person.name)),
-        _ => true,
+        Assurance::Elicitation | Assurance::Terminal | Assurance::ApiKey | Assurance::Link => true,
     }
 }
 
@@ -276,7 +276,9 @@ impl Provider {
                         format!("it did not take the code: {}", told.error().as_ref())
                     }
                     oauth2::RequestTokenError::Request(error) => error.to_string(),
-                    _ => "its answer to the code cannot be read".to_owned(),
+                    oauth2::RequestTokenError::Parse(..) | oauth2::RequestTokenError::Other(_) => {
+                        "its answer to the code cannot be read".to_owned()
+                    }
                 })
             })?;
         Ok(answer.extra_fields().id_token.clone())

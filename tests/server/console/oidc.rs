@@ -483,7 +483,7 @@ async fn the_clients_secret_goes_where_the_provider_takes_it() {
         let secret = Some(ApiKey::parse("s3cret").unwrap());
         let enforcer = enforcer(Oidc { client_secret: secret, ..provider.settings() }).await;
         provider.change(|memory| {
-            memory.description = json!({"token_endpoint_auth_methods_supported": methods})
+            memory.description = json!({"token_endpoint_auth_methods_supported": methods});
         });
         assert!(try_once(&provider, &enforcer).await.1);
         assert_eq!(provider.memory.lock().unwrap().secret_by, Some(by));
