@@ -34,7 +34,9 @@ async fn a_body_that_says_it_is_huge_is_refused_unread() {
     for (path, most) in [
         ("/v1/enforce", 4 << 20),
         ("/v1/events/batch", 8 << 20),
-        ("/default/thoth/endpoints", 1 << 20),
+        ("/default/thoth/endpoints", 2 << 20),
+        ("/default/thoth/tool-inventory", 2 << 20),
+        ("/tool-inventory", 2 << 20),
         ("/default/thoth/api-keys", 64 << 10),
     ] {
         let answer = served.send(post(path, &served.admin, most + 1)).await;
