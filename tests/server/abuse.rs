@@ -68,6 +68,15 @@ async fn a_slow_body_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_body_that_nobody_may_send_is_not_waited_for() {
+    let served = Served::new().await;
+    for path in ["/v1/enforce", "/v1/events/batch", "/v0/events", "/default/thoth/endpoints"] {
+        let answer = served.send(post(path, "none", 100)).await;
+        assert_eq!((answer.status, &*answer.code()), (401, "unauthenticated"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_slow_head_is_not_waited_for() {
     let served = Served::within(Bounds { head: SHORT, ..Bounds::default() }).await;
     let mut stream = served.connect().await;

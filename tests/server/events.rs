@@ -1,12 +1,15 @@
 //! Events taken in and passed on.
 
+use std::num::NonZeroU32;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use thoth::server::Tenant;
 use thoth::server::caller::{Permissions, Scope};
 use thoth::server::events::{self, Recent, Retention};
+use thoth::server::limits::Limits;
+use thoth::server::{Parts, Tenant};
 use tower::ServiceExt as _;
 
 use crate::live::Enforcer;
@@ -171,6 +174,38 @@ async fn the_ingest_token_stands_in_for_a_key_that_may_not_write() {
         let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         assert_eq!(status, expected, "{key:?} {token:?} {body:?}");
     }
+}
+
+/// The status of a request with this token and no key.
+async fn by_token(enforcer: &Enforcer, token: &str) -> u16 {
+    let request = Request::post(BATCH).header("x-thoth-event-ingest-token", token);
+    let request = request.body(Body::from("[]")).unwrap();
+    enforcer.router.clone().oneshot(request).await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn who_guesses_ingest_tokens_is_slowed_down_and_slows_down_nobody_known() {
+    let intake = Intake::new().await;
+    assert_eq!(by_token(&intake.enforcer, &intake.key).await, 202);
+    let mut last = 0;
+    for guess in 0..40 {
+        last = by_token(&intake.enforcer, &guess.to_string()).await;
+    }
+    assert_eq!(last, 429);
+    assert_eq!(by_token(&intake.enforcer, &intake.key).await, 202);
+}
+
+#[tokio::test]
+async fn an_ingest_token_has_the_limit_of_its_key() {
+    let limits = Limits::per_second(NonZeroU32::MIN);
+    let enforcer = Enforcer::with(|parts| Parts { limits, ..parts }).await;
+    let key = enforcer.key("acme", WRITE).await;
+    let mut seen = Vec::new();
+    while seen.last() != Some(&429) {
+        assert!(seen.len() < 10_000, "nobody is stopped");
+        seen.push(by_token(&enforcer, &key).await);
+    }
+    assert!(seen.len() > 2 && seen[0] == 202, "{seen:?}");
 }
 
 #[tokio::test]
