@@ -25,7 +25,7 @@ use axum::Router;
 use jiff::{SignedDuration, Timestamp};
 
 pub(super) use self::api::Answer;
-pub(super) use self::claim::{Asked, Look, Wanted, ask, look, reply, withdraw};
+pub(super) use self::claim::{Asked, Look, Wanted, ask, claimed, look, reply, withdraw};
 
 use super::bus::{Change, Topic};
 use super::store::{StoreError, approvals as rows};
