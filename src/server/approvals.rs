@@ -198,7 +198,9 @@ pub async fn keep_swept(app: &App) {
             decisions::sweep(app).await
         };
         if let Err(error) = swept.await {
-            tracing::warn!(%error, "what has ended could not be swept");
+            app.metrics.store_failed();
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "what has ended could not be swept");
         }
     }
 }
