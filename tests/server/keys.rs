@@ -98,6 +98,8 @@ async fn a_key_that_cannot_be_made_is_told_why() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{wanted} {body}");
         assert_eq!(body["error"]["code"], "malformed_request", "{wanted}");
     }
+    let (_, list) = enforcer.send(Method::GET, KEYS, Some(&admin), None).await;
+    assert_eq!(list["api_keys"].as_array().unwrap().len(), 1, "none was made: {list}");
 }
 
 #[tokio::test]
