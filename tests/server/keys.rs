@@ -196,6 +196,16 @@ async fn a_file_of_keys_is_put_in_place_again_and_again() {
     let other = keys::find(store, "another-key-of-the-same-deployment", now).await.unwrap();
     assert_eq!(other.unwrap().permissions.words(), "admin");
 
+    // An end that the file says comes, and goes when it says none.
+    let ended = file(&format!(
+        r#"[{{"tenant": "acme", "key": "{key}", "permissions": ["execute"],
+            "expires_at": "2026-01-01T00:00:00Z"}}]"#
+    ));
+    KeyFile::read(ended.path()).unwrap().adopt(store, now).await.unwrap();
+    assert!(keys::find(store, key, now).await.unwrap().is_none());
+    KeyFile::read(json.path()).unwrap().adopt(store, now).await.unwrap();
+    assert!(keys::find(store, key, now).await.unwrap().is_some());
+
     // Revoked stays revoked, and nobody's key becomes another tenant's.
     let admin = enforcer.key("acme", Permissions::ALL).await;
     let id = keys::find(store, key, now).await.unwrap().unwrap().key_id;
