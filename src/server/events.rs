@@ -85,7 +85,7 @@ pub async fn recent(app: &App, tenant: &Tenant, most: u32) -> Result<Vec<Recent>
     rows::recent(&app.store, tenant, most).await
 }
 
-/// Forgets what is too old or too much. How many events.
+/// Forgets what is too old or too much. How many events. Cancel safe.
 ///
 /// # Errors
 ///
@@ -99,7 +99,7 @@ pub async fn sweep(app: &App, retention: &Retention) -> Result<u64, StoreError> 
 pub async fn keep(app: App, retention: Retention, stop: CancellationToken) {
     let mut lost = 0;
     while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
-        if let Err(error) = sweep(&app, &retention).await {
+        if let Some(Err(error)) = stop.run_until_cancelled(sweep(&app, &retention)).await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "old events are not forgotten yet");
         }

@@ -240,6 +240,26 @@ async fn what_is_too_old_or_too_much_goes_and_nothing_else() {
     assert_eq!(names(intake.kept().await), ["e4", "e3"]);
 }
 
+#[tokio::test]
+async fn very_much_that_is_too_old_goes_from_every_tenant() {
+    let intake = Intake::new().await;
+    let app = &intake.enforcer.app;
+    let other = intake.enforcer.key("other", WRITE).await;
+    let event_of = |number: usize| json!({"event_id": number.to_string(), "event_type": "X"});
+    let many: Vec<_> = (0..1000).map(event_of).collect();
+    for key in [&intake.key, &other] {
+        let body = Some(json!(many));
+        let (status, _) = intake.enforcer.send(Method::POST, BATCH, Some(key), body).await;
+        assert_eq!(status, StatusCode::ACCEPTED);
+    }
+    let aged = sqlx::query("UPDATE events SET received_at = 1").execute(app.store.write());
+    assert_eq!(aged.await.unwrap().rows_affected(), 2000);
+    intake.send(BATCH, json!([event("new")])).await;
+    assert_eq!(events::sweep(app, &Retention::default()).await.unwrap(), 2000);
+    let kept = intake.kept().await;
+    assert_eq!(kept.into_iter().map(|one| one.event_id).collect::<Vec<_>>(), ["new"]);
+}
+
 #[cfg(not(feature = "otlp"))]
 #[test]
 fn a_build_that_cannot_send_on_says_so() {
