@@ -197,7 +197,7 @@ pub async fn keep_swept(app: &App) {
             sweep(app).await?;
             decisions::sweep(app).await
         };
-        if let Err(error) = swept.await {
+        if let Some(Err(error)) = app.stop.run_until_cancelled(swept).await {
             app.metrics.store_failed();
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "what has ended could not be swept");
