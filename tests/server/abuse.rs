@@ -225,6 +225,8 @@ async fn every_fault_has_the_same_shape_and_every_answer_the_same_guards() {
         (Method::DELETE, "/healthz", 405, "method_not_allowed"),
         (Method::PUT, "/default/thoth/api-keys", 405, "method_not_allowed"),
         (Method::GET, "/other/thoth/api-keys", 404, "not_found"),
+        (Method::GET, "/default/thoth/approvals/a%00b", 400, "malformed_request"),
+        (Method::GET, "/default/thoth/endpoints?env=%00", 400, "malformed_request"),
         (Method::POST, "/default/thoth/api-keys", 415, "unsupported_media_type"),
     ] {
         let (found, body) = enforcer.send(method.clone(), path, Some(&key), None).await;
