@@ -18,13 +18,14 @@ use std::thread::available_parallelism;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use self::begin::{Begun, begin};
 use super::exit;
 use super::fault::Fault;
 use crate::config::variables::Env;
 use crate::server::listen::{self, Bounds};
-use crate::server::{approvals, limits, rulebook};
+use crate::server::{approvals, fleet, limits, rulebook};
 use crate::stop::Signal;
 use crate::{config, stop, trace};
 
@@ -189,10 +190,14 @@ impl Args {
             let app = app.clone();
             async move { approvals::keep_swept(&app).await }
         });
+        // Told once no request is left that could check an endpoint in.
+        let answered = CancellationToken::new();
+        app.tasks.spawn(fleet::keep(app.clone(), answered.clone()));
         let mut serving = tokio::spawn({
             let app = app.clone();
             async move {
                 listen::serve(listener, acceptor, &app, bounds).await;
+                answered.cancel();
                 app.decisions.close();
                 app.tasks.close();
                 app.forward.close(Instant::now() + bounds.farewell).await;

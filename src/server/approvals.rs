@@ -25,7 +25,7 @@ use axum::Router;
 use jiff::{SignedDuration, Timestamp};
 
 pub(super) use self::api::Answer;
-pub(super) use self::claim::{Asked, Look, Wanted, ask, look, reply, withdraw};
+pub(super) use self::claim::{Asked, Look, Wanted, ask, claimed, look, reply, withdraw};
 
 use super::bus::{Change, Topic};
 use super::store::{StoreError, approvals as rows};
@@ -197,8 +197,10 @@ pub async fn keep_swept(app: &App) {
             sweep(app).await?;
             decisions::sweep(app).await
         };
-        if let Err(error) = swept.await {
-            tracing::warn!(%error, "what has ended could not be swept");
+        if let Some(Err(error)) = app.stop.run_until_cancelled(swept).await {
+            app.metrics.store_failed();
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "what has ended could not be swept");
         }
     }
 }

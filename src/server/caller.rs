@@ -49,14 +49,7 @@ impl FromRequestParts<App> for Caller {
     /// Counts the request against the key's limit.
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
         let key = presented(&parts.headers).ok_or_else(Fault::unauthenticated)?;
-        let hash = Sha256::digest(key.as_bytes()).into();
-        // Without a connection there is one neighbour: tests of the router.
-        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let peer = parts.extensions.get::<Peer>().map_or(nobody, |Peer(peer)| peer.ip());
-        let caller = recognised(app, hash, peer.into()).await?;
-        let told = parts.extensions.get::<Allowance>().cloned().unwrap_or_default();
-        app.limits.check(&caller.key_id, Family::of(&parts.uri), &told)?;
-        Ok(caller)
+        Self::with_key(key, parts, app).await
     }
 }
 
@@ -100,6 +93,23 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
 // === impl Caller ===
 
 impl Caller {
+    /// Whoever has this key, which a request brought. Counts the request against the key's limit, and
+    /// a key that is none against its neighbour.
+    ///
+    /// # Errors
+    ///
+    /// 401, 429, and 503 where the store is away
+    pub(super) async fn with_key(key: &str, parts: &Parts, app: &App) -> Result<Self, Fault> {
+        let hash = Sha256::digest(key.as_bytes()).into();
+        // Without a connection there is one neighbour: tests of the router.
+        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let peer = parts.extensions.get::<Peer>().map_or(nobody, |Peer(peer)| peer.ip());
+        let caller = recognised(app, hash, peer.into()).await?;
+        let told = parts.extensions.get::<Allowance>().cloned().unwrap_or_default();
+        app.limits.check(&caller.key_id, Family::of(&parts.uri), &told)?;
+        Ok(caller)
+    }
+
     /// Refuses a caller that may not do this.
     ///
     /// # Errors

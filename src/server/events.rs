@@ -14,8 +14,9 @@ mod forward;
 pub mod intake;
 
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::routing::post;
 use axum::{Json, Router};
 use jiff::{SignedDuration, Timestamp};
@@ -28,7 +29,7 @@ pub use self::forward::{Forward, ForwardError};
 use self::intake::{MOST, Refused, Taken};
 use super::caller::{Caller, Scope};
 use super::store::{StoreError, events as rows};
-use super::{App, Fault, Tenant, keys};
+use super::{App, Fault, Tenant};
 
 /// From how many bytes on a request is read on a thread of its own: scrubbing it takes milliseconds,
 /// and decisions do not wait for it.
@@ -84,7 +85,7 @@ pub async fn recent(app: &App, tenant: &Tenant, most: u32) -> Result<Vec<Recent>
     rows::recent(&app.store, tenant, most).await
 }
 
-/// Forgets what is too old or too much. How many events.
+/// Forgets what is too old or too much. How many events. Cancel safe.
 ///
 /// # Errors
 ///
@@ -98,7 +99,7 @@ pub async fn sweep(app: &App, retention: &Retention) -> Result<u64, StoreError> 
 pub async fn keep(app: App, retention: Retention, stop: CancellationToken) {
     let mut lost = 0;
     while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
-        if let Err(error) = sweep(&app, &retention).await {
+        if let Some(Err(error)) = stop.run_until_cancelled(sweep(&app, &retention)).await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "old events are not forgotten yet");
         }
@@ -125,13 +126,14 @@ impl Default for Retention {
 
 // === Taking in ===
 
+/// Whoever may send events: by key, or by the token that SDKs send beside it.
+struct Sender(Caller);
+
 async fn batch(
     State(app): State<App>,
-    caller: Result<Caller, Fault>,
-    headers: HeaderMap,
+    Sender(caller): Sender,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Fault> {
-    let caller = writer(&app, caller, &headers).await?;
     let read = {
         let caller = caller.clone();
         let is_long = body.len() > LONG;
@@ -165,11 +167,9 @@ async fn batch(
 
 async fn one(
     State(app): State<App>,
-    caller: Result<Caller, Fault>,
-    headers: HeaderMap,
+    Sender(caller): Sender,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Fault> {
-    let caller = writer(&app, caller, &headers).await?;
     let read = {
         let tenant = caller.tenant.clone();
         let is_long = body.len() > LONG;
@@ -189,25 +189,26 @@ async fn one(
     Ok((status, Json(json!({"event_id": taken.event_id}))))
 }
 
-/// Whoever may send events: by key, or by the token that SDKs send beside it.
-async fn writer(
-    app: &App,
-    caller: Result<Caller, Fault>,
-    headers: &HeaderMap,
-) -> Result<Caller, Fault> {
-    let may_write = |caller: &Caller| caller.must(|may| may.write, "send events");
-    let refusal = match &caller {
-        Ok(caller) => may_write(caller).err(),
-        Err(fault) => Some(fault.clone()),
-    };
-    let Some(refusal) = refusal else { return caller };
-    let token = headers.get("x-thoth-event-ingest-token").and_then(|token| token.to_str().ok());
-    let Some(token) = token else { return Err(refusal) };
-    let found = keys::find(&app.store, token.trim(), app.now()).await?;
-    let is_foreign = |found: &Caller| caller.as_ref().is_ok_and(|by| by.tenant != found.tenant);
-    match found {
-        Some(found) if may_write(&found).is_ok() && !is_foreign(&found) => Ok(found),
-        Some(_) | None => Err(refusal),
+impl FromRequestParts<App> for Sender {
+    type Rejection = Fault;
+
+    /// The token is looked for, and counted, as a key is.
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        let may_write = |caller: &Caller| caller.must(|may| may.write, "send events");
+        let caller = Caller::from_request_parts(parts, app).await;
+        let refusal = match &caller {
+            Ok(caller) => may_write(caller).err(),
+            Err(fault) => Some(fault.clone()),
+        };
+        let Some(refusal) = refusal else { return caller.map(Self) };
+        let token = parts.headers.get("x-thoth-event-ingest-token");
+        let Some(token) = token.and_then(|token| token.to_str().ok()) else { return Err(refusal) };
+        let is_foreign = |found: &Caller| caller.as_ref().is_ok_and(|by| by.tenant != found.tenant);
+        match Caller::with_key(token.trim(), parts, app).await {
+            Ok(found) if may_write(&found).is_ok() && !is_foreign(&found) => Ok(Self(found)),
+            Err(fault) if fault.status() != StatusCode::UNAUTHORIZED => Err(fault),
+            Ok(_) | Err(_) => Err(refusal),
+        }
     }
 }
 

@@ -113,7 +113,7 @@ pub async fn quarantine(
 }
 
 /// Writes check-ins once a second, and forgets old journals' heads, until it is stopped; then writes
-/// what is left. For one task of the process.
+/// what is left. For one task of the process, to be stopped once the last request was answered.
 pub async fn keep(app: App, stop: CancellationToken) {
     let mut beats = 0_u32;
     loop {

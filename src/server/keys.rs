@@ -118,7 +118,8 @@ pub async fn adopt(
          created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
          ON CONFLICT (hash) DO UPDATE SET name = excluded.name, \
          scope_level = excluded.scope_level, scope_target = excluded.scope_target, \
-         permissions = excluded.permissions WHERE api_keys.tenant = excluded.tenant",
+         permissions = excluded.permissions, expires_at = excluded.expires_at \
+         WHERE api_keys.tenant = excluded.tenant",
     )
     .bind(hex::encode(hash))
     .bind(&id)

@@ -34,7 +34,9 @@ async fn a_body_that_says_it_is_huge_is_refused_unread() {
     for (path, most) in [
         ("/v1/enforce", 4 << 20),
         ("/v1/events/batch", 8 << 20),
-        ("/default/thoth/endpoints", 1 << 20),
+        ("/default/thoth/endpoints", 2 << 20),
+        ("/default/thoth/tool-inventory", 2 << 20),
+        ("/tool-inventory", 2 << 20),
         ("/default/thoth/api-keys", 64 << 10),
     ] {
         let answer = served.send(post(path, &served.admin, most + 1)).await;
@@ -65,6 +67,15 @@ async fn a_slow_body_is_not_waited_for() {
     let served = Served::within(Bounds { body: SHORT, ..Bounds::default() }).await;
     let answer = served.send(post("/default/thoth/api-keys", &served.admin, 100) + "{").await;
     assert_eq!((answer.status, &*answer.code()), (408, "too_slow"));
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_may_send_is_not_waited_for() {
+    let served = Served::new().await;
+    for path in ["/v1/enforce", "/v1/events/batch", "/v0/events", "/default/thoth/endpoints"] {
+        let answer = served.send(post(path, "none", 100)).await;
+        assert_eq!((answer.status, &*answer.code()), (401, "unauthenticated"), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -216,6 +227,8 @@ async fn every_fault_has_the_same_shape_and_every_answer_the_same_guards() {
         (Method::DELETE, "/healthz", 405, "method_not_allowed"),
         (Method::PUT, "/default/thoth/api-keys", 405, "method_not_allowed"),
         (Method::GET, "/other/thoth/api-keys", 404, "not_found"),
+        (Method::GET, "/default/thoth/approvals/a%00b", 400, "malformed_request"),
+        (Method::GET, "/default/thoth/endpoints?env=%00", 400, "malformed_request"),
         (Method::POST, "/default/thoth/api-keys", 415, "unsupported_media_type"),
     ] {
         let (found, body) = enforcer.send(method.clone(), path, Some(&key), None).await;

@@ -375,6 +375,29 @@ async fn only_keys_that_may_look_at_and_answer_approvals() {
 }
 
 #[tokio::test]
+async fn a_key_of_another_agent_touches_no_hold() {
+    let (world, _directory) = World::new().await;
+    let other = Scope::Agent("other".to_owned());
+    let key = world.key("acme", Permissions::SIDECAR, other).await;
+    let headers = [("x-api-key", key.as_str())];
+    let token = world.hold(&question("mail", &json!({}))).await;
+    let hold = format!("/v1/enforce/hold/{token}");
+    let reply = format!("{hold}/reply");
+    for (method, path, expected) in
+        [(Method::GET, &hold, 404), (Method::DELETE, &hold, 204), (Method::POST, &reply, 404)]
+    {
+        let yes = r#"{"decision":"approve"}"#;
+        let (status, _) = world.send(method.clone(), path, &headers, yes).await;
+        assert_eq!(status.as_u16(), expected, "{method} {path}");
+    }
+    assert_eq!(world.look(&token).await, "STEP_UP", "nothing has happened to it");
+    world.resolve(&world.pending().await, "approve").await;
+    assert_eq!(world.send(Method::GET, &hold, &headers, "").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(world.approvals("approved").await["total"], 1, "it is not used up");
+    assert_eq!(world.look(&token).await, "ALLOW approved");
+}
+
+#[tokio::test]
 async fn other_rules_ask_anew() {
     let (world, _directory) = World::new().await;
     let token = world.hold(&pay()).await;

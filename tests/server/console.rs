@@ -610,6 +610,27 @@ async fn a_burst_of_changes_is_one_word_and_a_stream_ends_with_its_session() {
 }
 
 #[tokio::test]
+async fn machines_show_their_servers_whoever_needs_somebody_first() {
+    let enforcer = enforcer().await;
+    let key = enforcer.key("acme", Permissions::SIDECAR).await;
+    for (id, is_drifted, governed) in [("a", false, 1), ("b", true, 2)] {
+        let servers = json!({"governed": vec!["x"; governed], "ungoverned": ["y"]});
+        let told = json!({"config_drifted": is_drifted, "servers": servers});
+        for (path, body) in [
+            ("/acme/thoth/endpoints".to_owned(), json!({"endpoint_id": id, "hostname": id})),
+            (format!("/acme/thoth/endpoints/{id}/checkin"), told),
+        ] {
+            let (status, said) = enforcer.send(Method::POST, &path, Some(&key), Some(body)).await;
+            assert_eq!(status, StatusCode::OK, "{said}");
+        }
+    }
+    let page = person(&enforcer).await.get("/console/endpoints").await.text;
+    for servers in ["1 governed", "2 governed", "1 ungoverned"] {
+        assert!(page.contains(servers), "no {servers} in {page}");
+    }
+}
+
+#[tokio::test]
 async fn no_more_streams_are_open_than_there_are_places() {
     let enforcer = enforcer().await;
     let mut browser = person(&enforcer).await;

@@ -1,12 +1,15 @@
 //! Events taken in and passed on.
 
+use std::num::NonZeroU32;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use thoth::server::Tenant;
 use thoth::server::caller::{Permissions, Scope};
 use thoth::server::events::{self, Recent, Retention};
+use thoth::server::limits::Limits;
+use thoth::server::{Parts, Tenant};
 use tower::ServiceExt as _;
 
 use crate::live::Enforcer;
@@ -173,6 +176,38 @@ async fn the_ingest_token_stands_in_for_a_key_that_may_not_write() {
     }
 }
 
+/// The status of a request with this token and no key.
+async fn by_token(enforcer: &Enforcer, token: &str) -> u16 {
+    let request = Request::post(BATCH).header("x-thoth-event-ingest-token", token);
+    let request = request.body(Body::from("[]")).unwrap();
+    enforcer.router.clone().oneshot(request).await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn who_guesses_ingest_tokens_is_slowed_down_and_slows_down_nobody_known() {
+    let intake = Intake::new().await;
+    assert_eq!(by_token(&intake.enforcer, &intake.key).await, 202);
+    let mut last = 0;
+    for guess in 0..40 {
+        last = by_token(&intake.enforcer, &guess.to_string()).await;
+    }
+    assert_eq!(last, 429);
+    assert_eq!(by_token(&intake.enforcer, &intake.key).await, 202);
+}
+
+#[tokio::test]
+async fn an_ingest_token_has_the_limit_of_its_key() {
+    let limits = Limits::per_second(NonZeroU32::MIN);
+    let enforcer = Enforcer::with(|parts| Parts { limits, ..parts }).await;
+    let key = enforcer.key("acme", WRITE).await;
+    let mut seen = Vec::new();
+    while seen.last() != Some(&429) {
+        assert!(seen.len() < 10_000, "nobody is stopped");
+        seen.push(by_token(&enforcer, &key).await);
+    }
+    assert!(seen.len() > 2 && seen[0] == 202, "{seen:?}");
+}
+
 #[tokio::test]
 async fn a_key_of_one_agent_speaks_for_no_other() {
     let intake = Intake::new().await;
@@ -203,6 +238,26 @@ async fn what_is_too_old_or_too_much_goes_and_nothing_else() {
     let age = SignedDuration::from_hours(1);
     assert_eq!(events::sweep(app, &Retention { age, ..week }).await.unwrap(), 1);
     assert_eq!(names(intake.kept().await), ["e4", "e3"]);
+}
+
+#[tokio::test]
+async fn very_much_that_is_too_old_goes_from_every_tenant() {
+    let intake = Intake::new().await;
+    let app = &intake.enforcer.app;
+    let other = intake.enforcer.key("other", WRITE).await;
+    let event_of = |number: usize| json!({"event_id": number.to_string(), "event_type": "X"});
+    let many: Vec<_> = (0..1000).map(event_of).collect();
+    for key in [&intake.key, &other] {
+        let body = Some(json!(many));
+        let (status, _) = intake.enforcer.send(Method::POST, BATCH, Some(key), body).await;
+        assert_eq!(status, StatusCode::ACCEPTED);
+    }
+    let aged = sqlx::query("UPDATE events SET received_at = 1").execute(app.store.write());
+    assert_eq!(aged.await.unwrap().rows_affected(), 2000);
+    intake.send(BATCH, json!([event("new")])).await;
+    assert_eq!(events::sweep(app, &Retention::default()).await.unwrap(), 2000);
+    let kept = intake.kept().await;
+    assert_eq!(kept.into_iter().map(|one| one.event_id).collect::<Vec<_>>(), ["new"]);
 }
 
 #[cfg(not(feature = "otlp"))]

@@ -98,6 +98,8 @@ async fn a_key_that_cannot_be_made_is_told_why() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{wanted} {body}");
         assert_eq!(body["error"]["code"], "malformed_request", "{wanted}");
     }
+    let (_, list) = enforcer.send(Method::GET, KEYS, Some(&admin), None).await;
+    assert_eq!(list["api_keys"].as_array().unwrap().len(), 1, "none was made: {list}");
 }
 
 #[tokio::test]
@@ -193,6 +195,16 @@ async fn a_file_of_keys_is_put_in_place_again_and_again() {
     }
     let other = keys::find(store, "another-key-of-the-same-deployment", now).await.unwrap();
     assert_eq!(other.unwrap().permissions.words(), "admin");
+
+    // An end that the file says comes, and goes when it says none.
+    let ended = file(&format!(
+        r#"[{{"tenant": "acme", "key": "{key}", "permissions": ["execute"],
+            "expires_at": "2026-01-01T00:00:00Z"}}]"#
+    ));
+    KeyFile::read(ended.path()).unwrap().adopt(store, now).await.unwrap();
+    assert!(keys::find(store, key, now).await.unwrap().is_none());
+    KeyFile::read(json.path()).unwrap().adopt(store, now).await.unwrap();
+    assert!(keys::find(store, key, now).await.unwrap().is_some());
 
     // Revoked stays revoked, and nobody's key becomes another tenant's.
     let admin = enforcer.key("acme", Permissions::ALL).await;

@@ -3,16 +3,14 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use hyper::Uri;
 use tokio::net::TcpListener;
-use tokio::time::sleep;
 
 use super::Args;
 use super::told::Told;
 use crate::cli::exit;
-use crate::cli::fault::{Fault, chain};
+use crate::cli::fault::Fault;
 use crate::config;
 use crate::config::ambient::Ambient;
 use crate::config::settings::Tls;
@@ -23,7 +21,7 @@ use crate::secret::{ApiKey, NotAKey};
 use crate::server::bus::Bus;
 use crate::server::caller::Callers;
 use crate::server::console;
-use crate::server::decisions::{self, Recorder, Writer};
+use crate::server::decisions::{Recorder, Writer};
 use crate::server::events::{self, Forward};
 use crate::server::keys::KeyFile;
 use crate::server::limits::Limits;
@@ -32,11 +30,7 @@ use crate::server::rulebook::{Rulebook, Sources};
 use crate::server::settings::{Oidc, Settings};
 use crate::server::store::{Store, StoreError};
 use crate::server::{App, Parts, Tenant};
-use crate::server::{approvals, fleet};
 use crate::tls::serve::{Acceptor, Identity, NotAnIdentity};
-
-/// How often what is over is looked for.
-const SWEEP: Duration = Duration::from_secs(5);
 
 /// The longest PEM file or secret that is read, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -150,26 +144,10 @@ pub(super) async fn begin(args: &Args, env: &Env) -> Result<Begun, Fault> {
         ..Parts::of(store, rules)
     });
     app.tasks.spawn(relay.run(app.stop.clone()));
-    app.tasks.spawn(fleet::keep(app.clone(), app.stop.clone()));
     app.tasks.spawn(events::keep(app.clone(), events::Retention::default(), app.stop.clone()));
-    app.tasks.spawn(sweep(app.clone()));
     let link = console::link(&app, &tenant).await.map_err(Fault::of(exit::UNAVAILABLE))?;
     let told = Told::new(&app, address, &tenant, &identity, bundle, keys).with_console(Some(link));
     Ok(Begun { app, writer, listener, acceptor, sources, told })
-}
-
-/// Ends approvals that are over, and forgets old decisions, until the enforcer ends.
-async fn sweep(app: App) {
-    while app.stop.run_until_cancelled(sleep(SWEEP)).await.is_some() {
-        let swept = match approvals::sweep(&app).await {
-            Ok(_) => decisions::sweep(&app).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = swept {
-            app.metrics.store_failed();
-            tracing::warn!(error = chain(&error), "what is over is not swept yet");
-        }
-    }
 }
 
 /// Where events are sent on to.

@@ -145,6 +145,20 @@ async fn attempt(
     }
 }
 
+/// What the claim with this token is on; `None` for a token nobody knows. Changes nothing.
+///
+/// # Errors
+///
+/// [`StoreError`]
+pub(in crate::server) async fn claimed(
+    app: &App,
+    tenant: &Tenant,
+    token: &str,
+) -> Result<Option<Record>, StoreError> {
+    let claim = rows::claim(&app.store, tenant, &hash(token), app.now()).await?;
+    Ok(claim.map(|claim| claim.record))
+}
+
 /// Where the claim with this token stands; `None` for a token nobody knows. An approval that is
 /// seen here is spent by it.
 ///

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use sqlx::Row as _;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::view::{Arguments, Counts, Decision, Endpoint, Health, Hold};
 use crate::approval::Answered;
@@ -119,19 +119,20 @@ async fn servers(
     tenant: &Tenant,
     endpoints: &[Endpoint],
 ) -> Result<HashMap<String, (usize, usize)>, StoreError> {
-    // They are listed by name, so they are what lies between the first and the last.
-    let (Some(first), Some(last)) = (endpoints.first(), endpoints.last()) else {
+    if endpoints.is_empty() {
         return Ok(HashMap::new());
-    };
-    let rows = sqlx::query(
-        "SELECT endpoint_id, report FROM endpoints \
-         WHERE tenant = $1 AND endpoint_id BETWEEN $2 AND $3",
-    )
-    .bind(tenant.as_str())
-    .bind(&first.id)
-    .bind(&last.id)
-    .fetch_all(app.store.read())
-    .await?;
+    }
+    // Numbers only are put into the text.
+    let places: Vec<_> = (2..).take(endpoints.len()).map(|place| format!("${place}")).collect();
+    let statement = format!(
+        "SELECT endpoint_id, report FROM endpoints WHERE tenant = $1 AND endpoint_id IN ({})",
+        places.join(", ")
+    );
+    let mut query = sqlx::query(AssertSqlSafe(statement)).bind(tenant.as_str());
+    for endpoint in endpoints {
+        query = query.bind(endpoint.id.as_str());
+    }
+    let rows = query.fetch_all(app.store.read()).await?;
     let mut found = HashMap::new();
     for row in rows {
         let report: String = row.try_get(1)?;

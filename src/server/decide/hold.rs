@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::answer::url;
 use crate::approval::record::Claim as Told;
-use crate::server::approvals::{self, Claim, Look};
+use crate::server::approvals::{self, Look};
 use crate::server::body::Sent;
 use crate::server::bus::{Change, Listener, Topic};
 use crate::server::caller::{Caller, Scope};
@@ -87,6 +87,9 @@ pub(super) async fn look(
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
     caller.must(|may| may.execute, "look at holds")?;
+    if !is_within(&app, &caller, &token).await? {
+        return Err(unknown());
+    }
     let wait = preferred(&headers);
     let place = if wait.is_zero() { None } else { app.polls.enter(&caller.tenant) };
     let deadline = Instant::now() + place.as_ref().map_or(Duration::ZERO, |_| wait);
@@ -94,7 +97,6 @@ pub(super) async fn look(
     let mut changes = place.as_ref().map(|_| app.bus.listen());
     loop {
         let look = approvals::look(&app, &caller.tenant, &token).await?.ok_or_else(unknown)?;
-        of(&caller, &look.claim)?;
         match (&look.told, &mut changes) {
             (Told::Pending, Some(changes)) if Instant::now() < deadline => {
                 let until = deadline.min(Instant::now() + LOOK_AGAIN);
@@ -114,7 +116,9 @@ pub(super) async fn withdraw(
     Path(token): Path<String>,
 ) -> Result<StatusCode, Fault> {
     caller.must(|may| may.execute, "withdraw holds")?;
-    approvals::withdraw(&app, &caller.tenant, &token).await?;
+    if is_within(&app, &caller, &token).await? {
+        approvals::withdraw(&app, &caller.tenant, &token).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -127,6 +131,9 @@ pub(super) async fn reply(
 ) -> Result<StatusCode, Fault> {
     caller.must(|may| may.execute, "answer holds inside the client")?;
     let approve = answer.approves()?;
+    if !is_within(&app, &caller, &token).await? {
+        return Err(unknown());
+    }
     approvals::reply(&app, &caller.tenant, &token, approve).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -135,11 +142,15 @@ fn unknown() -> Fault {
     Fault::not_found("there is no such hold")
 }
 
-/// Refuses a key that is good for another agent. Endpoints and fleets are not known of a hold.
-fn of(caller: &Caller, claim: &Claim) -> Result<(), Fault> {
+/// Whether the key is good for the agent of this hold. Asked first: to look at an approval uses it up.
+/// Endpoints and fleets are not known of a hold.
+async fn is_within(app: &App, caller: &Caller, token: &str) -> Result<bool, Fault> {
     match &caller.scope {
-        Scope::Agent(agent) if *agent != claim.record.agent => Err(unknown()),
-        Scope::Organization | Scope::Fleet(_) | Scope::Endpoint(_) | Scope::Agent(_) => Ok(()),
+        Scope::Agent(agent) => {
+            let record = approvals::claimed(app, &caller.tenant, token).await?;
+            Ok(record.is_some_and(|record| record.agent == *agent))
+        }
+        Scope::Organization | Scope::Fleet(_) | Scope::Endpoint(_) => Ok(true),
     }
 }
 

@@ -64,8 +64,8 @@ async fn create(
     if !caller.permissions.cover(new.permissions) {
         return Err(Fault::forbidden("a key cannot make one that may do more than itself"));
     }
-    let Issued { id, key } = super::issue(&app.store, tenant, &new, now).await?;
     let reason = wanted.jit_reason.as_deref().map(bounded).transpose()?;
+    let Issued { id, key } = super::issue(&app.store, tenant, &new, now).await?;
     tracing::info!(
         tenant = tenant.as_str(),
         key = id,

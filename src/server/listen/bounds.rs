@@ -154,13 +154,18 @@ async fn answer(
     timed.await
 }
 
-/// Bounds the body of a request; refuses one that says it is too long.
+/// Bounds the body of a request; refuses one that says it is too long, and one for a name with a NUL
+/// in it: nothing has such a name, and Postgres fails where it is asked.
 fn bound(
     request: Request,
     most: u64,
     patience: Duration,
     told: &Arc<OnceLock<Cut>>,
 ) -> Result<Request, Fault> {
+    let address = [Some(request.uri().path()), request.uri().query()];
+    if address.into_iter().flatten().any(|part| part.contains("%00")) {
+        return Err(Fault::malformed("no name holds a NUL"));
+    }
     if request.body().size_hint().lower() > most {
         return Err(Fault::too_long(most));
     }

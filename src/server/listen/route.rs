@@ -33,18 +33,19 @@ impl Family {
             (Some("v1"), Some("events"), Some("batch")) | (Some("v0"), Some("events"), None) => {
                 Self::Events
             }
-            (Some(_), Some("thoth"), Some("endpoints" | "tool-inventory")) => Self::Fleet,
+            (Some("tool-inventory"), None, None)
+            | (Some(_), Some("thoth"), Some("endpoints" | "tool-inventory")) => Self::Fleet,
             _ => Self::Other,
         }
     }
 
     /// The longest body, in bytes. A question holds a call's arguments; a report of tools holds up
-    /// to a hundred schemas.
+    /// to a hundred schemas: 1 MiB of them from a sidecar, and what JSON adds.
     pub fn longest_body(self) -> u64 {
         match self {
             Self::Enforce => 4 << 20,
             Self::Events => 8 << 20,
-            Self::Fleet => 1 << 20,
+            Self::Fleet => 2 << 20,
             Self::Hold | Self::Other => 64 << 10,
         }
     }
@@ -68,6 +69,8 @@ mod tests {
             ("/acme/thoth/endpoints", Family::Fleet),
             ("/acme/thoth/endpoints/e/checkin", Family::Fleet),
             ("/acme/thoth/tool-inventory", Family::Fleet),
+            ("/tool-inventory", Family::Fleet),
+            ("/tool-inventory/x", Family::Other),
             ("/acme/thoth/api-keys", Family::Other),
             ("/v1/thoth/endpoints", Family::Fleet),
             ("/console", Family::Other),

@@ -65,7 +65,9 @@ async fn metrics(State(app): State<App>, _: Onlooker) -> impl IntoResponse {
 }
 
 async fn pending(app: &App) -> Result<i64, sqlx::Error> {
-    let statement = "SELECT COUNT(*) FROM approvals WHERE state = 'pending' AND expires_at > $1";
+    // What is pending is live: said so that what ended long ago is not read.
+    let statement = "SELECT COUNT(*) FROM approvals \
+         WHERE live = 1 AND expires_at > $1 AND state = 'pending'";
     let query = sqlx::query_scalar(statement).bind(micros(app.now()));
     query.fetch_one(app.store.read()).await
 }

@@ -19,6 +19,8 @@ const COLUMN_COUNT: usize = 18;
 
 /// How many rows one statement inserts: few different statements, so that each is prepared once.
 const SIZES: [usize; 4] = [128, 32, 8, 1];
+/// How many rows one statement deletes of those that are too old.
+const AT_ONCE: u32 = 500;
 
 /// Writes a batch, all or none of it.
 pub(in crate::server) async fn insert(
@@ -95,13 +97,23 @@ pub(in crate::server) async fn keep(
     Ok(())
 }
 
-/// Deletes the decisions made before a time, of all tenants.
+/// Deletes the decisions made before a time, of all tenants; some at once, so that nobody waits long.
+///
+/// Cancel safe: each statement stands for itself.
 pub(in crate::server) async fn forget(store: &Store, before: Timestamp) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM decisions WHERE at < $1")
+    loop {
+        let gone = sqlx::query(
+            "DELETE FROM decisions WHERE id IN (SELECT id FROM decisions \
+             WHERE at < $1 ORDER BY at LIMIT $2)",
+        )
         .bind(micros(before))
+        .bind(i64::from(AT_ONCE))
         .execute(store.write())
         .await?;
-    Ok(())
+        if gone.rows_affected() < u64::from(AT_ONCE) {
+            return Ok(());
+        }
+    }
 }
 
 fn decided(row: &AnyRow) -> Result<Decided, StoreError> {

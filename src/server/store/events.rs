@@ -8,6 +8,9 @@ use crate::server::Tenant;
 use crate::server::events::intake::Taken;
 use crate::server::events::{Recent, Retention};
 
+/// How many events one statement forgets: who writes meanwhile waits for no more than that.
+const AT_ONCE: u32 = 500;
+
 /// Stores events, all or none. For each whether it is new.
 pub(in crate::server) async fn add(
     store: &Store,
@@ -75,28 +78,64 @@ pub(in crate::server) async fn recent(
 }
 
 /// Forgets what is too old, and of what is too much the oldest. How many events.
+///
+/// Cancel safe: each statement stands for itself.
 pub(in crate::server) async fn sweep(
     store: &Store,
     retention: &Retention,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let before = now.checked_sub(retention.age).unwrap_or(Timestamp::MIN);
-    let tenants = sqlx::query("SELECT DISTINCT tenant FROM events").fetch_all(store.read()).await?;
-    let mut gone = 0;
-    for row in tenants {
-        let tenant: String = row.try_get(0)?;
+    let too_old = micros(now.checked_sub(retention.age).unwrap_or(Timestamp::MIN));
+    let (mut gone, mut last) = (0, String::new());
+    // One after the other along the index: to list all tenants would be to read all events.
+    while let Some(tenant) = tenant_after(store, &last).await? {
         // Where the count's last one stands, all before it go; those of its microsecond may stay.
-        let done = sqlx::query(
-            "DELETE FROM events WHERE tenant = $1 AND (received_at < $2 OR received_at < \
-             (SELECT received_at FROM events WHERE tenant = $1 \
-             ORDER BY received_at DESC LIMIT 1 OFFSET $3))",
-        )
-        .bind(&tenant)
-        .bind(micros(before))
-        .bind(i64::from(retention.most.saturating_sub(1)))
-        .execute(store.write())
-        .await?;
-        gone += done.rows_affected();
+        let too_much = nth(store, &tenant, retention.most).await?;
+        let before = too_much.map_or(too_old, |too_much| too_much.max(too_old));
+        loop {
+            let done = forget(store, &tenant, before).await?;
+            gone += done;
+            if done < u64::from(AT_ONCE) {
+                break;
+            }
+        }
+        last = tenant;
     }
     Ok(gone)
+}
+
+/// The first tenant after this one that has events.
+async fn tenant_after(store: &Store, tenant: &str) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query("SELECT tenant FROM events WHERE tenant > $1 ORDER BY tenant LIMIT 1")
+        .bind(tenant)
+        .fetch_optional(store.read())
+        .await?;
+    row.map(|row| Ok(row.try_get(0)?)).transpose()
+}
+
+/// When the last one of this many came, counted from the newest.
+async fn nth(store: &Store, tenant: &str, count: u32) -> Result<Option<i64>, StoreError> {
+    let row = sqlx::query(
+        "SELECT received_at FROM events WHERE tenant = $1 \
+         ORDER BY received_at DESC LIMIT 1 OFFSET $2",
+    )
+    .bind(tenant)
+    .bind(i64::from(count.saturating_sub(1)))
+    .fetch_optional(store.read())
+    .await?;
+    row.map(|row| Ok(row.try_get(0)?)).transpose()
+}
+
+/// Forgets some of the events that came before this time. How many.
+async fn forget(store: &Store, tenant: &str, before: i64) -> Result<u64, StoreError> {
+    let done = sqlx::query(
+        "DELETE FROM events WHERE tenant = $1 AND event_id IN (SELECT event_id FROM events \
+         WHERE tenant = $1 AND received_at < $2 ORDER BY received_at LIMIT $3)",
+    )
+    .bind(tenant)
+    .bind(before)
+    .bind(i64::from(AT_ONCE))
+    .execute(store.write())
+    .await?;
+    Ok(done.rows_affected())
 }

@@ -35,7 +35,7 @@ CREATE TABLE approvals (
 CREATE UNIQUE INDEX approvals_live ON approvals (tenant, user_id, environment, call_hash)
     WHERE live = 1;
 CREATE INDEX approvals_of_tenant ON approvals (tenant, created_at);
-CREATE INDEX approvals_ending ON approvals (expires_at);
+CREATE INDEX approvals_ending ON approvals (live, expires_at);
 
 -- Claims: one for each question that attached to an approval. `token_hash` is the SHA-256 of the hold
 -- token, hexadecimal; the token itself is nowhere.
