@@ -41,7 +41,8 @@ impl Session {
         now: Instant,
         recorder: &mut impl Recorder,
     ) {
-        let in_client = matches!(case.earlier.words, Words::Agreed(_));
+        let in_client = matches!(case.earlier.words, Words::Agreed(_))
+            || is_beyond_the_desk(newer.as_ref(), &verdict.grounds);
         let rules = self.settings.rules;
         let ruling = decide::decide_at_desk(case.ticket, rules, modified, answer);
         case.earlier.grant = Some(Box::new(Grant::of(Keeper::Sidecar, &verdict.grounds)));
@@ -61,7 +62,10 @@ impl Session {
         recorder: &mut impl Recorder,
     ) {
         let Pending { verdict, modified } = pending;
-        let in_client = reply.is_some() || matches!(case.earlier.words, Words::Agreed(_));
+        let in_client = reply.is_some()
+            || matches!(case.earlier.words, Words::Agreed(_))
+            || hold.keeper == Keeper::Sidecar
+                && is_beyond_the_desk(newer.as_ref(), &verdict.grounds);
         let mut ruling = decide::decide_held(case.ticket, hold.keeper, modified, answer);
         if reply == Some(Reply::Deny) && matches!(ruling.decision, Decision::Forward(_)) {
             // Whoever sits there has said no, and would see it happen.
@@ -197,6 +201,12 @@ impl Session {
             _ => self.asking.greeted,
         }
     }
+}
+
+/// Whether the desk might not have been asked about what the rules say by now, since they say
+/// something else about who may answer: then its yes counts for no more than one inside the client.
+fn is_beyond_the_desk(newer: Option<&Verdict>, stepped_up: &Grounds) -> bool {
+    newer.is_some_and(|newer| newer.grounds.self_approval != stepped_up.self_approval)
 }
 
 /// Names the rules that asked for a person, where whoever answered names none. What whoever made the

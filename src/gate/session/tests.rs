@@ -26,7 +26,7 @@ impl Judge for ByName {
     fn judge(&self, facts: &Facts<'_>) -> Verdict {
         let effect = match facts.tool {
             "block" => Verb::Block,
-            "step_up" | "self" | "other" => Verb::StepUp(None),
+            "step_up" | "self" | "other" | "then_other" => Verb::StepUp(None),
             "defer" => Verb::Defer(Some(Duration::from_secs(3))),
             "later_self" | "later_other" if facts.calls.total() > 0 => Verb::StepUp(None),
             "modify" | "modify_step_up" if !facts.arguments.contains("new") => {
@@ -43,6 +43,7 @@ impl Judge for ByName {
         let self_approval = match facts.tool {
             "self" | "later_self" => Some(true),
             "other" | "later_other" => Some(false),
+            "then_other" if facts.calls.total() > 0 => Some(false),
             _ => None,
         };
         let rule_ids = if effect == Verb::Allow { vec![] } else { vec![facts.tool.to_owned()] };

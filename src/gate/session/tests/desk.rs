@@ -181,6 +181,30 @@ fn a_call_that_was_overtaken_on_its_way_is_judged_again() {
 }
 
 #[test]
+fn the_desk_satisfies_no_rule_that_it_would_not_be_asked_about() {
+    for (tool, forwarded) in [("step_up", true), ("self", true), ("then_other", false)] {
+        for waits in [false, true] {
+            let mut run = Run::new(with(StepUp::Wait));
+            run.call(1, tool);
+            let ticket = run.held[0].question.ticket;
+            if waits {
+                run.desk_says(Verb::StepUp(Some(kept())));
+            }
+            run.call(2, "allow");
+            let answer = said(Verb::Allow);
+            let input =
+                if waits { Input::Waited(ticket, answer) } else { Input::Asked(ticket, answer) };
+            run.handle(input);
+            let found = run.to_server.iter().any(|text| text.contains(tool));
+            assert_eq!(found, forwarded, "{tool} {waits}");
+            if !forwarded {
+                assert_eq!(run.last_code(), Some(-32_002), "{tool} {waits}");
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_is_asked_of_the_desk_at_the_end() {
     let mut run = Run::new(Settings { remote: true, ..with(StepUp::Wait) });
     run.call(1, "step_up");
