@@ -149,6 +149,18 @@ fn an_answer_counts_for_the_call_that_was_asked_about_and_once() {
 }
 
 #[test]
+fn a_call_that_is_cancelled_once_its_person_has_agreed_takes_the_approval_along() {
+    let (mut run, asked) = Run::with_question(StepUp::Elicit);
+    run.modern(2, FORM, &asked.with(AGREE));
+    let ticket = run.asked.last().unwrap().ticket;
+    run.cancel("2");
+    assert_eq!(run.withdrawn, [ticket]);
+    assert_eq!(run.released, [hold()]);
+    run.handle(Input::Asked(ticket, said(Verb::Allow)));
+    assert!(run.to_server.is_empty());
+}
+
+#[test]
 fn a_person_who_does_not_agree_ends_it() {
     for body in [DISAGREE, DECLINE] {
         let (mut run, asked) = Run::with_question(StepUp::Auto);
