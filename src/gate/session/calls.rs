@@ -232,7 +232,10 @@ impl Session {
                 self.hold(case, hold, Pending { verdict, modified: pending }, now);
             }
             Decision::Refuse => self.refuse(case.ticket, &case.call, &verdict, basis),
-            Decision::Forward(_) | Decision::Hold(_) => {
+            unwritten @ (Decision::Forward(_) | Decision::Hold(_)) => {
+                if let Decision::Hold(hold) = unwritten {
+                    self.effects.push_back(Effect::Release(hold));
+                }
                 // Fail closed: what is not on record does not happen.
                 let verdict = Verdict::block(
                     "journal_unavailable",

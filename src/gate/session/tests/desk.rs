@@ -242,6 +242,17 @@ fn a_cancelled_call_is_withdrawn_and_a_late_yes_executes_nothing() {
 }
 
 #[test]
+fn a_hold_that_is_not_on_record_is_let_go() {
+    let mut run = Run::new(with(StepUp::Wait));
+    run.call(1, "step_up");
+    run.paper.broken = true;
+    run.desk_says(Verb::StepUp(Some(kept())));
+    assert_eq!(run.released, [kept()]);
+    assert!(run.waits.is_empty() && run.to_server.is_empty());
+    assert_eq!(run.last()["error"]["data"]["reason_code"], "journal_unavailable");
+}
+
+#[test]
 fn the_end_of_a_session_withdraws_no_approval() {
     for end in [Input::ClientClosed, Input::Stop, Input::ServerClosed] {
         let mut run = Run::new(with(StepUp::Wait));
