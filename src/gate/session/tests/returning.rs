@@ -486,6 +486,7 @@ fn only_what_the_server_said_about_this_very_call_continues_it() {
         ("another tool", "b", same, THEIRS, stepped()),
         ("other arguments", "a", r#"{"path":"/srv/y","n":1.50}"#, THEIRS, stepped()),
         ("another rule", "a", same, THEIRS, other_rule()),
+        ("no rule is named", "a", same, THEIRS, said(Verb::StepUp(Some(hold())))),
         ("blocked by now", "a", same, THEIRS, said(Verb::Block)),
         ("put off by now", "a", same, THEIRS, said(Verb::Defer(None))),
         ("an outage", "a", same, THEIRS, Answer::Silent(Grounds::default())),
