@@ -472,6 +472,18 @@ fn a_server_that_keeps_no_state_may_ask_back_too() {
 }
 
 #[test]
+fn a_state_like_a_sidecars_is_remembered_only_while_it_is_short() {
+    for (length, passes) in [(100, true), (70_000, false)] {
+        let state = format!("thoth-ask-{}", "9".repeat(length));
+        let mut run = continuing(Some(&state));
+        run.modern(3, FORM, &format!(r#""requestState":"{state}""#));
+        run.enforcer(said(Verb::Allow));
+        assert_eq!(run.to_server.len(), 2);
+        assert_eq!(run.to_server[1].contains(&state), passes, "{length}");
+    }
+}
+
+#[test]
 fn only_what_the_server_said_about_this_very_call_continues_it() {
     let same = r#"{"path":"/srv/x","n":1.50}"#;
     let stepped = || stepped_up(hold(), Some(true));
