@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::answer;
 use super::super::decide::{self, Asking, Basis, Course, Decision, Opinions, Ruling};
 use super::super::message::elicitation::Modes;
+use super::super::plain::excerpt;
 use super::super::record::{Recorder, Ticket};
 use super::super::verdict::{
     Answer, Effect as Verb, Grounds, Hold, Keeper, Reply, SteppedUp, Verdict,
@@ -16,6 +17,9 @@ use super::{Effect, Ending, Session};
 
 /// How often a client with a progress token is told that its call is held.
 const PROGRESS: Duration = Duration::from_secs(5);
+
+/// How much of the tool's name it is told each time, in bytes.
+const TOOL_SHOWN: usize = 128;
 
 impl Session {
     /// Whether the desk may be asked: there is one, and somebody to tell what it says.
@@ -181,8 +185,9 @@ impl Session {
             return;
         };
         held.told += 1;
+        let tool = excerpt(call.tool(), TOOL_SHOWN);
         let message =
-            format!("`{}` waits for a person's approval{}", call.tool(), answer::place(&held.hold));
+            format!("`{tool}` waits for a person's approval{}", answer::place(&held.hold));
         let line = answer::progress(token, held.told, &message);
         self.requests.tell_again(ticket, now + PROGRESS);
         self.send_client(line);

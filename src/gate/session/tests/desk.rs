@@ -281,6 +281,15 @@ fn an_order_that_comes_while_the_desk_is_asked_counts() {
 }
 
 #[test]
+fn a_long_name_is_not_told_again_and_again() {
+    let mut run = Run::remote();
+    run.call_with(1, &"x".repeat(10_000), r#""_meta":{"progressToken":"p"}"#);
+    run.handle(Input::Asked(run.asked[0].ticket, said(Verb::StepUp(Some(hold())))));
+    let told = run.last()["params"]["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("waits for a person") && told.len() < 400, "{}", told.len());
+}
+
+#[test]
 fn a_model_is_told_who_approves_and_what_to_do_then() {
     let token = "tok_1-a.B".to_owned();
     let url = || Some("https://thoth.example/a/1".to_owned());
