@@ -281,6 +281,24 @@ fn an_order_that_comes_while_the_desk_is_asked_counts() {
 }
 
 #[test]
+fn whoever_may_ask_anew_is_not_told_to_give_up() {
+    for (code, gives_up) in
+        [("approval_denied", true), ("approval_used", false), ("approval_expired", false)]
+    {
+        let mut run = Run::new(with(StepUp::Wait));
+        run.call(1, "step_up");
+        run.desk_says(Verb::StepUp(Some(kept())));
+        let verdict = Verdict::block(code, "because");
+        run.handle(Input::Waited(run.waits[0], Answer::Said(verdict)));
+        let last = run.last();
+        let message = last["error"]["message"].as_str().unwrap();
+        assert_eq!(message.contains("Do not call it again"), gives_up, "{message}");
+        assert!(message.contains("because"), "{message}");
+        assert_eq!(last["error"]["code"], -32_001);
+    }
+}
+
+#[test]
 fn a_long_name_is_not_told_again_and_again() {
     let mut run = Run::remote();
     run.call_with(1, &"x".repeat(10_000), r#""_meta":{"progressToken":"p"}"#);
