@@ -20,6 +20,7 @@
 
 use jiff::Timestamp;
 
+use crate::gate::plain::is_active;
 use crate::gate::verdict::Reply;
 
 /// Where an approval stands.
@@ -221,7 +222,9 @@ impl Answered {
     fn told(&self, did: &str) -> String {
         let Self { by, assurance, at, note } = self;
         let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-        format!("{did} by {by} ({}) at {at:.0}{note}", assurance.word())
+        let told = format!("{did} by {by} ({}) at {at:.0}{note}", assurance.word());
+        // Models read it, and people in terminals.
+        told.chars().map(|character| if is_active(character) { ' ' } else { character }).collect()
     }
 }
 

@@ -26,6 +26,7 @@ use self::enforcer::{Keeper, Trouble};
 use self::waiting::{NotOne, Place, Waiting, pick};
 use super::exit;
 use super::fault::{Fault, chain};
+use super::printable::Printable;
 use crate::config::flags::RunFlags;
 use crate::config::layers::Layers;
 use crate::config::settings::Config;
@@ -329,7 +330,8 @@ impl AnswerTo {
             (Ok(chosen), _) => Ok(chosen),
             (Err(NotOne::None { .. }), Some(trouble)) => {
                 let code = trouble.exit_code();
-                Err(Fault::new(code, Unanswered::Enforcer { id: self.id.clone(), trouble }))
+                let id = Printable(&self.id).to_string();
+                Err(Fault::new(code, Unanswered::Enforcer { id, trouble }))
             }
             (Err(not_one), _) => Err(Fault::new(exit::NO, Unanswered::NotOne(not_one))),
         }
@@ -418,7 +420,7 @@ impl Keepers {
         decision: Decision,
         answer: &AnswerTo,
     ) -> Result<(), Fault> {
-        let (id, note) = (chosen.id.clone(), answer.note.clone());
+        let (id, note) = (Printable(&chosen.id).to_string(), answer.note.clone());
         match (&chosen.place, &self.enforcer) {
             (Place::Enforcer, Some(enforcer)) => {
                 enforcer.resolve(&chosen.id, decision, note).await.map_err(|trouble| {

@@ -186,10 +186,10 @@ impl Book {
         }
     }
 
-    /// Forgets a record that nobody was told of.
+    /// Forgets a record that nobody was told of. One that others were told of stays theirs.
     pub(super) fn forget(&mut self, token: &str) {
         if let Some((id, _)) = parts(token) {
-            self.records.retain(|record| record.id != id);
+            self.records.retain(|record| record.id != id || record.claims > 1);
         }
     }
 

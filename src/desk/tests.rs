@@ -258,7 +258,11 @@ async fn where_no_socket_can_be_made_only_the_client_is_asked() {
     let desk = desk(home.path());
     let alone = said(desk.hold(stepped_up("{}", None)).await);
     assert_eq!(alone.effect, Effect::StepUp(None));
-    held(&desk, stepped_up("{}", Some(true))).await;
+    let hold = held(&desk, stepped_up("{}", Some(true))).await;
+    // A rule that the client may not answer for takes nothing from a call that waits for it.
+    let alone = said(desk.hold(stepped_up("{}", None)).await);
+    assert_eq!(alone.effect, Effect::StepUp(None));
+    assert_eq!(desk.0.shared.book().claim(&hold.token, clock()), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -261,11 +261,19 @@ fn sentence(tool: &str, verdict: &Verdict, basis: Basis) -> String {
         Effect::Allow | Effect::Modify(_) | Effect::Block if basis == Basis::Ordered => {
             format!("`{tool}` was not run{why}. No call is, until that is over; tell the user.")
         }
+        Effect::Block if asks_anew(&verdict.grounds) => {
+            format!("`{tool}` was not run: {by} asks for a person's approval first{why}.")
+        }
         Effect::Allow | Effect::Modify(_) | Effect::Block => format!(
             "`{tool}` was blocked by {by}{why}. Do not call it again with these arguments; \
              find another way or tell the user."
         ),
     }
+}
+
+/// Whether nobody has said no: the same call, made again, is a new request for approval.
+fn asks_anew(grounds: &Grounds) -> bool {
+    matches!(grounds.reason_code.as_deref(), Some("approval_expired" | "approval_used"))
 }
 
 /// Where a person answers about a hold, as the end of a sentence.

@@ -247,10 +247,11 @@ impl Grant {
     }
 
     /// Whether it is good for a step-up for these reasons: the same rules of the same policy, or some
-    /// of them.
+    /// of them. Where no rule is named, as for a policy's default, none was.
     pub fn covers(&self, keeper: Keeper, grounds: &Grounds) -> bool {
         self.keeper == keeper
             && self.policy == grounds.policy
+            && self.rule_ids.is_empty() == grounds.rule_ids.is_empty()
             && grounds.rule_ids.iter().all(|rule| self.rule_ids.contains(rule))
     }
 }

@@ -214,6 +214,15 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+#[test]
+fn what_is_written_beside_an_answer_acts_on_nothing() {
+    let note = Some("fine\n\u{1b}[2J\u{202e}by me".to_owned());
+    let claim = Claim::Approved(Answered { note, ..by("ada\r", 10) });
+    let reason = claim.reason().unwrap();
+    assert!(reason.starts_with("approved by ada  (terminal) at "), "{reason}");
+    assert!(reason.ends_with(": fine  [2J by me"), "{reason}");
+}
+
 proptest! {
     /// Times may go back: clocks are set.
     #[test]

@@ -18,7 +18,7 @@ use crate::config::settings::{Config, Tls};
 use crate::credential::{Credential, NoCredential};
 use crate::desk::wire::Decision;
 use crate::enforcer::EnforcerError;
-use crate::friction::report::text::cut;
+use crate::friction::report::text::{cut, visible};
 use crate::friction::scrub::Scrubber;
 use crate::https::{Limits, Line, Outcome, Reply, base, segment};
 use crate::machine::clock;
@@ -53,9 +53,9 @@ pub(super) enum Unusable {
 /// Why the enforcer did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
-    #[error("{0}")]
+    #[error("{}", visible(.0))]
     Lost(String),
-    #[error("the enforcer is not trusted: {0}")]
+    #[error("the enforcer is not trusted: {}", visible(.0))]
     Distrusted(String),
     #[error("there is no key to ask the enforcer with")]
     NoKey(#[source] NoCredential),
@@ -106,8 +106,7 @@ struct Complaint {
 }
 
 fn said(message: Option<&str>) -> String {
-    let message =
-        message.map(|message| crate::friction::report::text::visible(message).into_owned());
+    let message = message.map(visible);
     message.map(|message| format!(": {}", cut(&message, SENTENCE))).unwrap_or_default()
 }
 

@@ -93,3 +93,13 @@ fn the_json_says_who_keeps_it_and_keeps_numbers_as_they_are() {
     assert!(text.starts_with(r#"{"keeper":"sidecar","session_id":"s","id":"a""#), "{text}");
     assert!(text.contains(r#""arguments":{"n":1.50e3}"#), "{text}");
 }
+
+#[test]
+fn trouble_says_nothing_that_a_terminal_would_act_on() {
+    let evil = || "a\u{1b}[2J\u{202e}b".to_owned();
+    for trouble in [Trouble::Lost(evil()), Trouble::Distrusted(evil())] {
+        let told = trouble.to_string();
+        assert!(!told.chars().any(crate::gate::plain::is_active), "{told}");
+        assert!(told.ends_with('b'), "{told}");
+    }
+}

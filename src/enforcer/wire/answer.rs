@@ -75,11 +75,14 @@ pub(super) fn verdict(word: Word, members: &Members<'_>, expected: Expected<'_>)
         Word::Allow => Effect::Allow,
         Word::Block => Effect::Block,
         Word::Defer => {
-            grounds.reason = grounds.reason.or_else(|| members.text("defer_reason"));
+            grounds.reason =
+                grounds.reason.or_else(|| members.text("defer_reason").map(|text| plain(&text)));
             Effect::Defer(members.seconds("defer_timeout_seconds"))
         }
         Word::Modify => {
-            grounds.reason = grounds.reason.or_else(|| members.text("modification_reason"));
+            grounds.reason = grounds
+                .reason
+                .or_else(|| members.text("modification_reason").map(|text| plain(&text)));
             match arguments(members) {
                 Some(arguments) => Effect::Modify(arguments),
                 None => {
@@ -112,25 +115,23 @@ pub(super) fn unknown(grounds: Grounds) -> Verdict {
 
 /// Everything an answer says about its reasons.
 pub(super) fn grounds(members: &Members<'_>, expected: Expected<'_>) -> Grounds {
+    let text = |name| members.text(name).map(|text| plain(&text));
+    let texts =
+        |name| -> Vec<String> { members.texts(name).iter().map(|text| plain(text)).collect() };
     let version = || {
         let number = |name| members.number(name).map(|number| number.to_string());
-        members
-            .text("pack_version")
+        text("pack_version")
             .or_else(|| number("pack_version"))
             .or_else(|| number("rule_version"))
             .unwrap_or_default()
     };
     Grounds {
-        reason: members.text("reason").map(|text| plain(&text)),
-        reason_code: members.text("decision_reason_code"),
-        violation_id: members.text("violation_id"),
-        rule_ids: members.texts("matched_rule_ids"),
-        control_ids: members.texts("matched_control_ids"),
-        policy: members.text("pack_id").map(|id| PolicyRef {
-            id,
-            version: version(),
-            sha256: None,
-        }),
+        reason: text("reason"),
+        reason_code: text("decision_reason_code"),
+        violation_id: text("violation_id"),
+        rule_ids: texts("matched_rule_ids"),
+        control_ids: texts("matched_control_ids"),
+        policy: text("pack_id").map(|id| PolicyRef { id, version: version(), sha256: None }),
         risk_score: members.number("risk_score"),
         trace_id: Some(expected.trace.to_owned()),
         self_approval: members.flag("self_approval"),
@@ -186,7 +187,7 @@ fn hold(members: &Members<'_>) -> Option<Hold> {
     Some(Hold {
         token,
         approval_url: members.text("approval_url").filter(is_link),
-        expires_at: members.text("expires_at"),
+        expires_at: members.text("expires_at").map(|text| plain(&text)),
         timeout: members.seconds("step_up_timeout_seconds"),
         keeper: Keeper::Enforcer,
     })
@@ -388,6 +389,34 @@ mod tests {
         ] {
             let body = format!(r#"{{"decision":"STEP_UP","hold_token":"h"{member}}}"#);
             assert_eq!(read(&body).grounds.self_approval, expected, "{member}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_told_on_acts_on_what_it_is_printed_on() {
+        let evil = "a\u{1b}[2J\nb";
+        let body = serde_json::json!({
+            "decision": "STEP_UP", "hold_token": "h", "expires_at": evil,
+            "reason": evil, "decision_reason_code": evil, "violation_id": evil,
+            "pack_id": evil, "pack_version": evil,
+            "matched_rule_ids": [evil], "matched_control_ids": [evil],
+        });
+        let verdict = read(&body.to_string());
+        let told = Some("a [2J b".to_owned());
+        let Effect::StepUp(Some(hold)) = verdict.effect else { panic!("a step-up") };
+        let Grounds { reason, reason_code, violation_id, rule_ids, control_ids, policy, .. } =
+            verdict.grounds;
+        let PolicyRef { id, version, .. } = policy.unwrap();
+        for text in [reason, reason_code, violation_id, hold.expires_at, Some(id), Some(version)] {
+            assert_eq!(text, told);
+        }
+        assert_eq!(rule_ids, ["a [2J b"]);
+        assert_eq!(control_ids, ["a [2J b"]);
+        for (decision, member) in [("DEFER", "defer_reason"), ("MODIFY", "modification_reason")] {
+            let body = serde_json::json!({
+                "decision": decision, "modified_tool_args": {"a": 1}, member: evil,
+            });
+            assert_eq!(read(&body.to_string()).grounds.reason, told, "{decision}");
         }
     }
 

@@ -232,7 +232,10 @@ impl Session {
                 self.hold(case, hold, Pending { verdict, modified: pending }, now);
             }
             Decision::Refuse => self.refuse(case.ticket, &case.call, &verdict, basis),
-            Decision::Forward(_) | Decision::Hold(_) => {
+            unwritten @ (Decision::Forward(_) | Decision::Hold(_)) => {
+                if let Decision::Hold(hold) = unwritten {
+                    self.effects.push_back(Effect::Release(hold));
+                }
                 // Fail closed: what is not on record does not happen.
                 let verdict = Verdict::block(
                     "journal_unavailable",
@@ -276,9 +279,18 @@ impl Session {
                 self.effects.push_back(Effect::Withdraw(ticket));
                 if let Some(waiting) = self.take_waiting(ticket) {
                     self.outcome(ticket, &waiting.call, waiting.since, End::Withdrawn, now);
-                    if let Stage::Held(held) = waiting.stage {
-                        self.effects.push_back(Effect::Release(held.hold));
-                    }
+                    let hold = match (waiting.stage, waiting.earlier.words) {
+                        (Stage::Held(held), _) => Some(held.hold),
+                        // Its keeper may have learnt by now that its person agrees.
+                        (Stage::Enforcer(_) | Stage::Desk(_), Words::Agreed(agreed)) => {
+                            Some(agreed.0)
+                        }
+                        (
+                            Stage::Enforcer(_) | Stage::Desk(_),
+                            Words::Unasked | Words::Silence | Words::Opened,
+                        ) => None,
+                    };
+                    self.effects.extend(hold.map(Effect::Release));
                 }
                 self.tell_call_end(ticket, || Ended::Cancelled);
             }

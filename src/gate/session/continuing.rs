@@ -44,7 +44,8 @@ impl Session {
             }
             continuing.push_back((of_state(state.as_deref()), *continuation));
         }
-        if let Some(state) = state.filter(|state| state.starts_with(FAMILY)) {
+        let is_kept = |state: &String| state.starts_with(FAMILY) && state.len() <= LONGEST_SAID;
+        if let Some(state) = state.filter(is_kept) {
             let said = &mut self.asking.said;
             if said.len() == MOST_SAID {
                 said.pop_front();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::answer;
 use super::super::decide::{self, Asking, Basis, Course, Decision, Opinions, Ruling};
 use super::super::message::elicitation::Modes;
+use super::super::plain::excerpt;
 use super::super::record::{Recorder, Ticket};
 use super::super::verdict::{
     Answer, Effect as Verb, Grounds, Hold, Keeper, Reply, SteppedUp, Verdict,
@@ -16,6 +17,9 @@ use super::{Effect, Ending, Session};
 
 /// How often a client with a progress token is told that its call is held.
 const PROGRESS: Duration = Duration::from_secs(5);
+
+/// How much of the tool's name it is told each time, in bytes.
+const TOOL_SHOWN: usize = 128;
 
 impl Session {
     /// Whether the desk may be asked: there is one, and somebody to tell what it says.
@@ -41,7 +45,8 @@ impl Session {
         now: Instant,
         recorder: &mut impl Recorder,
     ) {
-        let in_client = matches!(case.earlier.words, Words::Agreed(_));
+        let in_client = matches!(case.earlier.words, Words::Agreed(_))
+            || is_beyond_the_desk(newer.as_ref(), &verdict.grounds);
         let rules = self.settings.rules;
         let ruling = decide::decide_at_desk(case.ticket, rules, modified, answer);
         case.earlier.grant = Some(Box::new(Grant::of(Keeper::Sidecar, &verdict.grounds)));
@@ -61,7 +66,10 @@ impl Session {
         recorder: &mut impl Recorder,
     ) {
         let Pending { verdict, modified } = pending;
-        let in_client = reply.is_some() || matches!(case.earlier.words, Words::Agreed(_));
+        let in_client = reply.is_some()
+            || matches!(case.earlier.words, Words::Agreed(_))
+            || hold.keeper == Keeper::Sidecar
+                && is_beyond_the_desk(newer.as_ref(), &verdict.grounds);
         let mut ruling = decide::decide_held(case.ticket, hold.keeper, modified, answer);
         if reply == Some(Reply::Deny) && matches!(ruling.decision, Decision::Forward(_)) {
             // Whoever sits there has said no, and would see it happen.
@@ -177,8 +185,9 @@ impl Session {
             return;
         };
         held.told += 1;
+        let tool = excerpt(call.tool(), TOOL_SHOWN);
         let message =
-            format!("`{}` waits for a person's approval{}", call.tool(), answer::place(&held.hold));
+            format!("`{tool}` waits for a person's approval{}", answer::place(&held.hold));
         let line = answer::progress(token, held.told, &message);
         self.requests.tell_again(ticket, now + PROGRESS);
         self.send_client(line);
@@ -197,6 +206,12 @@ impl Session {
             _ => self.asking.greeted,
         }
     }
+}
+
+/// Whether the desk might not have been asked about what the rules say by now, since they say
+/// something else about who may answer: then its yes counts for no more than one inside the client.
+fn is_beyond_the_desk(newer: Option<&Verdict>, stepped_up: &Grounds) -> bool {
+    newer.is_some_and(|newer| newer.grounds.self_approval != stepped_up.self_approval)
 }
 
 /// Names the rules that asked for a person, where whoever answered names none. What whoever made the

@@ -31,7 +31,7 @@ impl Judge for ByName {
                 modify(r#"{"new":1}"#)
             }
             "once_step_up" if facts.calls.count("once_step_up") == 0 => Verb::StepUp(None),
-            "step_up" | "self" | "other" | "modify_step_up" => Verb::StepUp(None),
+            "step_up" | "self" | "other" | "then_other" | "modify_step_up" => Verb::StepUp(None),
             "block" | "once_step_up" => Verb::Block,
             "annotated" if facts.annotations.is_none() => Verb::Block,
             "once" if facts.calls.count("once") > 0 => Verb::Block,
@@ -41,6 +41,7 @@ impl Judge for ByName {
         let self_approval = match facts.tool {
             "self" | "later_self" => Some(true),
             "other" | "later_other" => Some(false),
+            "then_other" if facts.calls.total() > 0 => Some(false),
             _ => None,
         };
         let rule_ids = if effect == Verb::Allow { vec![] } else { vec![facts.tool.to_owned()] };

@@ -181,6 +181,30 @@ fn a_call_that_was_overtaken_on_its_way_is_judged_again() {
 }
 
 #[test]
+fn the_desk_satisfies_no_rule_that_it_would_not_be_asked_about() {
+    for (tool, forwarded) in [("step_up", true), ("self", true), ("then_other", false)] {
+        for waits in [false, true] {
+            let mut run = Run::new(with(StepUp::Wait));
+            run.call(1, tool);
+            let ticket = run.held[0].question.ticket;
+            if waits {
+                run.desk_says(Verb::StepUp(Some(kept())));
+            }
+            run.call(2, "allow");
+            let answer = said(Verb::Allow);
+            let input =
+                if waits { Input::Waited(ticket, answer) } else { Input::Asked(ticket, answer) };
+            run.handle(input);
+            let found = run.to_server.iter().any(|text| text.contains(tool));
+            assert_eq!(found, forwarded, "{tool} {waits}");
+            if !forwarded {
+                assert_eq!(run.last_code(), Some(-32_002), "{tool} {waits}");
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_is_asked_of_the_desk_at_the_end() {
     let mut run = Run::new(Settings { remote: true, ..with(StepUp::Wait) });
     run.call(1, "step_up");
@@ -218,6 +242,17 @@ fn a_cancelled_call_is_withdrawn_and_a_late_yes_executes_nothing() {
 }
 
 #[test]
+fn a_hold_that_is_not_on_record_is_let_go() {
+    let mut run = Run::new(with(StepUp::Wait));
+    run.call(1, "step_up");
+    run.paper.broken = true;
+    run.desk_says(Verb::StepUp(Some(kept())));
+    assert_eq!(run.released, [kept()]);
+    assert!(run.waits.is_empty() && run.to_server.is_empty());
+    assert_eq!(run.last()["error"]["data"]["reason_code"], "journal_unavailable");
+}
+
+#[test]
 fn the_end_of_a_session_withdraws_no_approval() {
     for end in [Input::ClientClosed, Input::Stop, Input::ServerClosed] {
         let mut run = Run::new(with(StepUp::Wait));
@@ -243,6 +278,33 @@ fn an_order_that_comes_while_the_desk_is_asked_counts() {
     run.desk_says(Verb::Allow);
     assert!(run.to_server.is_empty());
     assert_eq!(run.last()["error"]["data"]["reason_code"], "endpoint_quarantined");
+}
+
+#[test]
+fn whoever_may_ask_anew_is_not_told_to_give_up() {
+    for (code, gives_up) in
+        [("approval_denied", true), ("approval_used", false), ("approval_expired", false)]
+    {
+        let mut run = Run::new(with(StepUp::Wait));
+        run.call(1, "step_up");
+        run.desk_says(Verb::StepUp(Some(kept())));
+        let verdict = Verdict::block(code, "because");
+        run.handle(Input::Waited(run.waits[0], Answer::Said(verdict)));
+        let last = run.last();
+        let message = last["error"]["message"].as_str().unwrap();
+        assert_eq!(message.contains("Do not call it again"), gives_up, "{message}");
+        assert!(message.contains("because"), "{message}");
+        assert_eq!(last["error"]["code"], -32_001);
+    }
+}
+
+#[test]
+fn a_long_name_is_not_told_again_and_again() {
+    let mut run = Run::remote();
+    run.call_with(1, &"x".repeat(10_000), r#""_meta":{"progressToken":"p"}"#);
+    run.handle(Input::Asked(run.asked[0].ticket, said(Verb::StepUp(Some(hold())))));
+    let told = run.last()["params"]["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("waits for a person") && told.len() < 400, "{}", told.len());
 }
 
 #[test]

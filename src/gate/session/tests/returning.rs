@@ -149,6 +149,18 @@ fn an_answer_counts_for_the_call_that_was_asked_about_and_once() {
 }
 
 #[test]
+fn a_call_that_is_cancelled_once_its_person_has_agreed_takes_the_approval_along() {
+    let (mut run, asked) = Run::with_question(StepUp::Elicit);
+    run.modern(2, FORM, &asked.with(AGREE));
+    let ticket = run.asked.last().unwrap().ticket;
+    run.cancel("2");
+    assert_eq!(run.withdrawn, [ticket]);
+    assert_eq!(run.released, [hold()]);
+    run.handle(Input::Asked(ticket, said(Verb::Allow)));
+    assert!(run.to_server.is_empty());
+}
+
+#[test]
 fn a_person_who_does_not_agree_ends_it() {
     for body in [DISAGREE, DECLINE] {
         let (mut run, asked) = Run::with_question(StepUp::Auto);
@@ -460,6 +472,18 @@ fn a_server_that_keeps_no_state_may_ask_back_too() {
 }
 
 #[test]
+fn a_state_like_a_sidecars_is_remembered_only_while_it_is_short() {
+    for (length, passes) in [(100, true), (70_000, false)] {
+        let state = format!("thoth-ask-{}", "9".repeat(length));
+        let mut run = continuing(Some(&state));
+        run.modern(3, FORM, &format!(r#""requestState":"{state}""#));
+        run.enforcer(said(Verb::Allow));
+        assert_eq!(run.to_server.len(), 2);
+        assert_eq!(run.to_server[1].contains(&state), passes, "{length}");
+    }
+}
+
+#[test]
 fn only_what_the_server_said_about_this_very_call_continues_it() {
     let same = r#"{"path":"/srv/x","n":1.50}"#;
     let stepped = || stepped_up(hold(), Some(true));
@@ -474,6 +498,7 @@ fn only_what_the_server_said_about_this_very_call_continues_it() {
         ("another tool", "b", same, THEIRS, stepped()),
         ("other arguments", "a", r#"{"path":"/srv/y","n":1.50}"#, THEIRS, stepped()),
         ("another rule", "a", same, THEIRS, other_rule()),
+        ("no rule is named", "a", same, THEIRS, said(Verb::StepUp(Some(hold())))),
         ("blocked by now", "a", same, THEIRS, said(Verb::Block)),
         ("put off by now", "a", same, THEIRS, said(Verb::Defer(None))),
         ("an outage", "a", same, THEIRS, Answer::Silent(Grounds::default())),
