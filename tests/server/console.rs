@@ -13,6 +13,7 @@ use crate::live::Enforcer;
 use thoth::approval::{Assurance, State};
 use thoth::machine::clock;
 use thoth::policy::{Policy, PolicySet};
+use thoth::server::bus::{Change, Topic};
 use thoth::server::caller::Permissions;
 use thoth::server::rulebook::Book;
 use thoth::server::{Tenant, approvals, console};
@@ -586,9 +587,7 @@ async fn a_burst_of_changes_is_one_word_and_a_stream_ends_with_its_session() {
     let mut stream = browser.stream("/console/live").await;
     stream.next().await;
     stream.next().await;
-    let tell =
-        |topic| enforcer.app.bus.tell(thoth::server::bus::Change { tenant: tenant(), topic });
-    use thoth::server::bus::Topic;
+    let tell = |topic| enforcer.app.bus.tell(Change { tenant: tenant(), topic });
     tell(Topic::Decisions);
     assert_eq!(stream.next().await.unwrap(), "event: changed\ndata: decisions\n\n");
     for _ in 0..50 {

@@ -69,8 +69,9 @@ impl Acme {
         let token = world.hold(&question("mail", &json!({"to": MARK}))).await;
         let approval = world.pending().await;
         let issued = String::new();
-        let mut acme = Self { world, approval, token, issued, _database: database };
-        acme.issued = acme.does("createApiKey").await["id"].as_str().unwrap().to_owned();
+        let acme = Self { world, approval, token, issued, _database: database };
+        let key = acme.does("createApiKey").await;
+        let acme = Self { issued: key["id"].as_str().unwrap().to_owned(), ..acme };
         for id in ["registerEndpoint", "checkIn", "quarantineEndpoint", "changeSettings"] {
             acme.does(id).await;
         }

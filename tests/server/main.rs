@@ -1,6 +1,7 @@
 //! The reference enforcer, over its own router and over real TLS.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what broke by panicking")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test is about some of the variants")]
 
 mod abuse;
 mod approvals;

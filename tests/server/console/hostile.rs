@@ -86,7 +86,8 @@ async fn nothing_in_an_address_becomes_markup_or_a_way_out() {
     let mut stranger = Browser::new(enforcer.router.clone());
     let mut inside = person(&enforcer).await;
     for attack in ATTACKS {
-        let escaped: String = attack.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escaped: Vec<_> = attack.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escaped = escaped.concat();
         for path in [
             format!("/console/login?to={escaped}"),
             format!("/console/login?to=/console/{escaped}"),
