@@ -22,6 +22,8 @@ use super::{App, Fault, Tenant};
 
 /// How many tools one report holds.
 const AT_ONCE: usize = 100;
+/// How many tools one page of the list holds at most: each may have a schema of [`LONGEST_SCHEMA`].
+const LISTED: i64 = 100;
 /// How many tools are kept for one tenant.
 const MOST: i64 = 50_000;
 /// The longest name, in bytes.
@@ -175,6 +177,7 @@ async fn show_own(
 
 async fn shown(app: &App, caller: &Caller, wanted: Wanted) -> Result<Json<Value>, Fault> {
     let (page, per_page) = page(wanted.page, wanted.per_page)?;
+    let per_page = per_page.min(LISTED);
     let agent = match &caller.scope {
         Scope::Agent(agent) => Some(agent.as_str()),
         Scope::Organization | Scope::Fleet(_) | Scope::Endpoint(_) => wanted.agent_id.as_deref(),

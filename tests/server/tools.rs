@@ -46,6 +46,24 @@ async fn tools_are_reported_in_parts_and_replaced_by_name() {
 }
 
 #[tokio::test]
+async fn a_page_holds_a_hundred_tools_whatever_is_asked_for() {
+    let enforcer = Enforcer::new().await;
+    let key = enforcer.key("acme", Permissions::SIDECAR).await;
+    let tools: Vec<_> = (0..100).map(|number| json!({"name": format!("t{number}")})).collect();
+    for agent in ["a", "b"] {
+        let body = Some(json!({"agent_id": agent, "tools": tools}));
+        let (status, said) = enforcer.send(Method::POST, OWN, Some(&key), body).await;
+        assert_eq!(status, StatusCode::OK, "{said}");
+    }
+    for query in ["", "?per_page=1000", "?page=2&per_page=1000"] {
+        let path = format!("{OWN}{query}");
+        let page = enforcer.send(Method::GET, &path, Some(&key), None).await.1;
+        assert_eq!(page["data"].as_array().unwrap().len(), 100, "{query}");
+        assert_eq!((&page["per_page"], &page["total"]), (&json!(100), &json!(200)), "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_report_is_bounded_and_its_agents_own() {
     let enforcer = Enforcer::new().await;
     let key = enforcer.key("acme", Permissions::SIDECAR).await;

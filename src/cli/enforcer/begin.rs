@@ -184,7 +184,8 @@ fn settings(args: &Args, tenant: Tenant) -> Result<Settings, Unusable> {
         client_secret,
         allowed: args.oidc_allow.clone(),
     });
-    let are_metrics_open = args.listen.ip().is_loopback();
+    // Where it has an address of its own, somebody on this machine passes others' requests on.
+    let are_metrics_open = args.listen.ip().is_loopback() && args.public_url.is_none();
     Ok(Settings { tenant, otlp: args.otlp.clone(), oidc, are_metrics_open })
 }
 

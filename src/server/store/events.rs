@@ -110,7 +110,7 @@ async fn tenant_after(store: &Store, tenant: &str) -> Result<Option<String>, Sto
         .bind(tenant)
         .fetch_optional(store.read())
         .await?;
-    row.map(|row| Ok(row.try_get(0)?)).transpose()
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 /// When the last one of this many came, counted from the newest.
@@ -123,7 +123,7 @@ async fn nth(store: &Store, tenant: &str, count: u32) -> Result<Option<i64>, Sto
     .bind(i64::from(count.saturating_sub(1)))
     .fetch_optional(store.read())
     .await?;
-    row.map(|row| Ok(row.try_get(0)?)).transpose()
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 /// Forgets some of the events that came before this time. How many.
