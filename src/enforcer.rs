@@ -20,7 +20,8 @@
 //! - Every question ends within its timeout, its wait for a place among the
 //!   [`MAX_IN_FLIGHT`] included; an answer takes at most [`MAX_ANSWER`] bytes of memory.
 //!
-//! - Looks at holds leave room for questions: at most [`MAX_KEPT`] of them ask to be kept.
+//! - Looks at holds leave room for questions: at most [`MAX_KEPT`] of them ask to be kept. So do
+//!   releases: at most [`MAX_RELEASING`] are under way.
 //! - What is told ([`Enforcer::reply`], [`Enforcer::release`]) is told once, as well as can be; that it
 //!   did not arrive changes nothing here.
 //!
@@ -63,6 +64,8 @@ const MAX_TRIES: usize = 32;
 /// How many looks at holds ask at once to be kept until somebody has answered; further ones are
 /// answered as the hold stands. Each takes a place from questions.
 const MAX_KEPT: usize = MAX_IN_FLIGHT / 2;
+/// How many holds are released at once; further ones wait, and leave places for questions.
+const MAX_RELEASING: usize = MAX_IN_FLIGHT / 4;
 
 /// The enforcer, and the connections to it. Clones share both.
 #[derive(Clone, Debug)]
@@ -82,6 +85,8 @@ struct Session {
     clock: fn() -> Timestamp,
     /// For looks that ask to be kept.
     kept: Semaphore,
+    /// For releases.
+    releasing: Semaphore,
     /// The handshake made ahead of need; ends with the last clone.
     warming: Mutex<Option<AbortOnDropHandle<()>>>,
 }
@@ -158,6 +163,7 @@ impl Enforcer {
                 step_up_wait,
                 clock,
                 kept: Semaphore::new(MAX_KEPT),
+                releasing: Semaphore::new(MAX_RELEASING),
                 warming: Mutex::default(),
             }),
             interval: hold::INTERVAL,
@@ -326,6 +332,9 @@ impl Enforcer {
     pub async fn release(&self, hold: &Hold) {
         let session = &*self.session;
         let deadline = Instant::now() + session.line.timeout();
+        let Ok(Ok(_seat)) = timeout_at(deadline, session.releasing.acquire()).await else {
+            return;
+        };
         session.tell(Method::DELETE, &path(hold), Bytes::new(), deadline).await;
     }
 }

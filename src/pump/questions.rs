@@ -50,8 +50,9 @@ pub(super) struct Questions<A> {
     words: JoinSet<()>,
 }
 
-/// How many words to keepers of holds may be under way at once; further ones are not said.
-const MOST_WORDS: usize = 64;
+/// How many words to keepers of holds may be under way at once; further ones are not said. A client
+/// may cancel many calls in one breath.
+const MOST_WORDS: usize = 1024;
 
 /// How long they are waited for at the end.
 const LAST_WORDS: Duration = Duration::from_secs(1);

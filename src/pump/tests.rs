@@ -1,5 +1,6 @@
 //! The loop over in-memory pipes, with an enforcer and a journal of the test's own.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, duplex};
@@ -36,13 +37,7 @@ impl Ask for ByName {
             "panic" => panic!("a question panics"),
             "block" => Answer::Said(Verdict::block("no", "no")),
             "hold" => Answer::Said(Verdict {
-                effect: Verb::StepUp(Some(Hold {
-                    token: "t".to_owned(),
-                    approval_url: None,
-                    expires_at: None,
-                    timeout: None,
-                    keeper: Keeper::Enforcer,
-                })),
+                effect: Verb::StepUp(Some(held())),
                 grounds: Grounds::default(),
             }),
             _ => Answer::Said(Verdict::allow()),
@@ -58,6 +53,34 @@ impl Ask for ByName {
     }
 
     async fn wait(&self, _hold: Hold) -> Answer {
+        std::future::pending().await
+    }
+}
+
+/// Counts what it is told to let go.
+#[derive(Clone, Default)]
+struct Counts(Arc<AtomicUsize>);
+
+impl Ask for Counts {
+    async fn hold(&self, stepped_up: SteppedUp) -> Answer {
+        Answer::Said(Verdict { effect: Verb::StepUp(None), grounds: stepped_up.grounds })
+    }
+
+    async fn release(&self, _: Hold) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn reply(&self, _: Hold, _: Reply) {}
+
+    async fn ask(&self, _: Question) -> Answer {
+        Answer::Said(Verdict::allow())
+    }
+
+    async fn report(&self) -> String {
+        String::new()
+    }
+
+    async fn wait(&self, _: Hold) -> Answer {
         std::future::pending().await
     }
 }
@@ -204,6 +227,16 @@ impl Sidecar {
     }
 }
 
+fn held() -> Hold {
+    Hold {
+        token: "t".to_owned(),
+        approval_url: None,
+        expires_at: None,
+        timeout: None,
+        keeper: Keeper::Enforcer,
+    }
+}
+
 fn call(id: u32, tool: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}"}}}}"#)
 }
@@ -233,6 +266,17 @@ async fn a_record_stands_before_its_call_and_an_outcome_after_its_answer() {
     (&mut sidecar.task).await.unwrap();
     assert_eq!(*sidecar.paper.written.lock().unwrap(), ["decision a", "outcome a"]);
     assert_eq!(*sidecar.paper.told.lock().unwrap(), ["1 a", "1 result"]);
+}
+
+#[tokio::test]
+async fn calls_that_are_cancelled_in_one_breath_are_all_let_go() {
+    let counts = Counts::default();
+    let mut questions = Questions::new(counts.clone());
+    for _ in 0..500 {
+        questions.release(held());
+    }
+    questions.end().await;
+    assert_eq!(counts.0.load(Ordering::Relaxed), 500);
 }
 
 #[tokio::test]
