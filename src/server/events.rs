@@ -203,8 +203,9 @@ impl FromRequestParts<App> for Sender {
         let Some(refusal) = refusal else { return caller.map(Self) };
         let token = parts.headers.get("x-thoth-event-ingest-token");
         let Some(token) = token.and_then(|token| token.to_str().ok()) else { return Err(refusal) };
+        let found = Caller::with_key(token.trim(), parts, app).await;
         let is_foreign = |found: &Caller| caller.as_ref().is_ok_and(|by| by.tenant != found.tenant);
-        match Caller::with_key(token.trim(), parts, app).await {
+        match found {
             Ok(found) if may_write(&found).is_ok() && !is_foreign(&found) => Ok(Self(found)),
             Err(fault) if fault.status() != StatusCode::UNAUTHORIZED => Err(fault),
             Ok(_) | Err(_) => Err(refusal),
