@@ -20,8 +20,8 @@
 //! - Every question ends within its timeout, its wait for a place among the
 //!   [`MAX_IN_FLIGHT`] included; an answer takes at most [`MAX_ANSWER`] bytes of memory.
 //!
-//! - Looks at holds leave room for questions: at most [`MAX_KEPT`] of them ask to be kept. So do
-//!   releases: at most [`MAX_RELEASING`] are under way.
+//! - Looks at holds leave room for questions: at most `MAX_KEPT` of them ask to be kept. So do
+//!   releases: at most `MAX_RELEASING` are under way.
 //! - What is told ([`Enforcer::reply`], [`Enforcer::release`]) is told once, as well as can be; that it
 //!   did not arrive changes nothing here.
 //!

@@ -19,7 +19,7 @@
 //!   characters change nothing: a model that makes the same call again may write it differently.
 //! - Time is linear in the text, but for the members of one object: n log n. Memory is one entry for
 //!   each member of the objects that are open, and the depth is that of
-//!   [`MAX_DEPTH`](crate::gate::json::MAX_DEPTH).
+//!   [`MAX_DEPTH`].
 
 use std::fmt;
 

@@ -10,7 +10,7 @@
 //! - Every call that does not reach the server is answered, once, unless the client cancelled it.
 //! - A call that waits holds up nothing but itself.
 //! - An answer of the server reaches the client only if its request was forwarded, and only once.
-//! - What thoth asks the client in its own name is between the two: see [`asking`].
+//! - What thoth asks the client in its own name is between the two: see `asking`.
 
 mod answers;
 mod asking;

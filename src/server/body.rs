@@ -1,6 +1,6 @@
 //! Reads the body of a request: JSON, and nothing else.
 //!
-//! ```ignore
+//! ```text
 //! async fn resolve(caller: Caller, Sent(answer): Sent<Answer>) -> Result<…, Fault>
 //! ```
 //!
