@@ -59,10 +59,16 @@ def sdk_python() -> str:
         return sys.executable
     beside = sorted(Path.home().glob(".pyenv/versions/3.1[2-9].*/bin/python3"))
     on_path = (shutil.which(f"python3.{minor}") for minor in range(SDK_PYTHON_AT_LEAST[1], 20))
-    found = next(filter(None, (*on_path, *map(str, beside))), None)
+    # What is on PATH may be a shim that leads nowhere.
+    found = next(filter(runs, filter(None, (*map(str, beside), *on_path))), None)
     if found is None:
         sys.exit("peers: the SDK of enforcers needs Python 3.12 or newer, and there is none on PATH or in ~/.pyenv")
     return found
+
+
+def runs(python: str) -> bool:
+    """Whether this is an interpreter that can make a virtual environment."""
+    return subprocess.run([python, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode == 0
 
 
 def install_python(name: str, python: str = sys.executable) -> None:
