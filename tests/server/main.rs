@@ -14,8 +14,6 @@ mod fleet;
 mod isolation;
 mod keys;
 mod live;
-#[cfg(target_os = "linux")]
-mod load;
 mod machines;
 mod plain;
 mod process;
