@@ -22,6 +22,7 @@ mod report;
 pub mod run;
 mod scan;
 mod set_api_key;
+mod sidecar;
 mod status;
 mod unwrap_config;
 mod wrap_config;

@@ -32,6 +32,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod upstream;
 pub mod variables;
 
 use std::ffi::OsStr;
@@ -98,6 +99,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
     let approvals = approvals::read(&mut read, flags);
     let endpoint = govapi::endpoint(&mut read);
     let govapi = govapi::govapi(&mut read, &identity, fallback, &revocations);
+    let upstream = upstream::read(&mut read, &flags.upstream, env, &revocations);
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
     let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_files);
     let denial =
@@ -129,6 +131,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
             managed,
             policies,
             enforcer,
+            upstream,
             step_up: approvals.step_up,
             step_up_wait: approvals.step_up_wait,
             local_approvals: approvals.local,

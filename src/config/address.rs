@@ -36,6 +36,18 @@ pub(super) fn base_url(value: &str) -> Result<String, Wrong> {
     Ok(format!("{scheme}://{authority}{path}"))
 }
 
+/// The address of an MCP server: `https`, or plain `http` where the bytes stay on this machine. It may
+/// have a query; what it must not have is a user, who would be a credential on a command line.
+pub(super) fn upstream_url(value: &str) -> Result<hyper::Uri, Wrong> {
+    const WANTED: Wrong = Wrong::new("is not an address", "write https://HOST/PATH");
+    if value.contains('#') {
+        return Err(Wrong::new("holds a fragment", "leave it out"));
+    }
+    let uri: hyper::Uri = value.parse().map_err(|_| WANTED)?;
+    let base = value.split('?').next().unwrap_or_default();
+    base_url(base).map(|_| uri)
+}
+
 /// The address of a tenant's service under an apex domain: `enforce` or `grid`.
 ///
 /// Both become part of a host name, so both are held to its letters: a tenant such as

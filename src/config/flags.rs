@@ -3,10 +3,13 @@
 //! clap only collects them. They are read by [`super::read`] together with the environment, so
 //! that all problems are told at once, and told without the values: clap echoes what it refuses.
 
+mod upstream;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use self::upstream::UpstreamFlags;
 use crate::secret::{ApiKey, NotAKey};
 
 /// The flags that `thoth run` and `thoth doctor` share.
@@ -93,6 +96,10 @@ pub struct RunFlags {
     /// Where this machine stands: dev, staging, prod [default: dev]
     #[arg(long, value_name = "ENVIRONMENT")]
     pub env: Option<OsString>,
+
+    /// How a server behind a URL is reached
+    #[command(flatten)]
+    pub upstream: UpstreamFlags,
 
     /// What `thoth unwrap-config` has to undo; `run` ignores it
     #[arg(long, value_name = "LIST", hide = true)]

@@ -33,6 +33,8 @@ pub struct Config {
     pub policies: Policies,
     /// The remote enforcer, where one is configured.
     pub enforcer: Option<Enforcer>,
+    /// The MCP server, where it is behind a URL.
+    pub upstream: Option<Upstream>,
     /// What happens to a call that a person must agree to, where there is a hold to agree to.
     pub step_up: StepUp,
     /// The longest such a call waits, whatever the hold's own limit. Default 50 s.
@@ -122,6 +124,45 @@ pub struct Enforcer {
     pub outage: Outage,
     /// Optional members of the question, sent as they were given.
     pub context: RequestContext,
+}
+
+/// An MCP server behind a URL, and how it is reached.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// `https`, or `http` to a loopback address; may have a path and a query, has no user and no
+    /// fragment. Credentials are sent to its scheme, host and port, and nowhere else.
+    pub url: hyper::Uri,
+    /// How it is spoken to.
+    pub transport: Transport,
+    /// What thoth authenticates with, in one header.
+    pub token: Option<Token>,
+    /// Headers that hold no secret, sent with every request.
+    pub headers: Vec<(String, String)>,
+    /// The longest silence of an answer. Default 300 s.
+    pub timeout: Duration,
+}
+
+/// A secret, and how it is sent.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The secret.
+    pub credential: Credential,
+    /// The header's name, in lower case. Default `authorization`.
+    pub header: String,
+    /// Whether `Bearer ` stands before it. Default yes.
+    pub bearer: bool,
+}
+
+/// How a server behind a URL is spoken to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Transport {
+    /// Streamable HTTP, or HTTP+SSE where the server knows only that.
+    #[default]
+    Auto,
+    /// Streamable HTTP (MCP 2025-03-26 and later).
+    Http,
+    /// HTTP+SSE (MCP 2024-11-05).
+    Sse,
 }
 
 /// Whether a person at this machine can answer for the local rules: whether this sidecar keeps holds.
@@ -376,6 +417,15 @@ impl Policies {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.packs.len() + self.files.len()
+    }
+}
+
+// === impl Upstream ===
+
+impl Upstream {
+    /// The host's name or address: what the server is called where nothing else names it.
+    pub fn host(&self) -> &str {
+        self.url.host().unwrap_or_default()
     }
 }
 

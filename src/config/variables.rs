@@ -123,6 +123,10 @@ variables! {
     HEARTBEAT_INTERVAL "THOTH_HEARTBEAT_INTERVAL_SECONDS" Read "`60`" "how often this machine checks in, in seconds: 1 to 86400"
     TOOL_INVENTORY "THOTH_TOOL_INVENTORY" Read "`on`" "`off`: the lists of tools are not reported to the GovAPI"
 
+    // A server behind a URL.
+    UPSTREAM_TOKEN "THOTH_UPSTREAM_TOKEN" Read "-" "the token for a server behind a URL; goes before `THOTH_UPSTREAM_TOKEN_FILE`, and cannot be rotated"
+    UPSTREAM_TOKEN_FILE "THOTH_UPSTREAM_TOKEN_FILE" Read "-" "a file with that token, read at every use"
+
     // TLS.
     TLS_VERIFY "THOTH_TLS_VERIFY" Read "`true`" "false leaves chain and name unverified; refused in staging and prod"
     TLS_CA_BUNDLE "THOTH_TLS_CA_BUNDLE" Read "the system's roots" "a PEM file whose certificates are trusted instead"

@@ -5,11 +5,10 @@
 //!
 //! # Invariants
 //!
-//! - No call waits for anything here, and the session's end for [`DRAIN`] at most.
+//! - No call waits for anything here, and the session's end for [`DRAIN`](super::DRAIN) at most.
 //! - Whatever is wrong here is a warning: telemetry is all that is lost.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -23,9 +22,6 @@ use crate::friction::tale::Tale;
 use crate::gate::happening::Happening;
 use crate::machine::clock;
 use crate::sink::Standing;
-
-/// The longest a session's end waits for its events.
-pub(super) const DRAIN: Duration = Duration::from_secs(3);
 
 /// The friction of one session.
 #[derive(Debug)]

@@ -1,0 +1,46 @@
+//! Reads where a server behind a URL is, and how it is reached.
+
+use std::time::Duration;
+
+use super::address;
+use super::credential::{self, Ways};
+use super::flags::UpstreamFlags;
+use super::reader::Reader;
+use super::settings::{Token, Transport, Upstream};
+use super::sources::Setting;
+use super::variables as name;
+use super::variables::Env;
+use crate::credential::Revocations;
+
+/// The longest silence of an answer.
+pub(super) const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(300);
+
+pub(super) fn read(
+    read: &mut Reader<'_>,
+    flags: &UpstreamFlags,
+    env: &Env,
+    revocations: &Revocations,
+) -> Option<Upstream> {
+    let url =
+        read.optional(Setting::flag_only("--url", flags.url.as_ref(), "-"), address::upstream_url);
+    let ways = Ways {
+        called: "upstream_token",
+        value: Setting::of(&[&name::UPSTREAM_TOKEN]).secret(),
+        file: Setting::of(&[&name::UPSTREAM_TOKEN_FILE])
+            .or_flag("--upstream-token-file", flags.upstream_token_file.as_ref()),
+        command: None,
+        key_id: None,
+    };
+    let token = credential::read(read, env, &ways, revocations).credential;
+    Some(Upstream {
+        url: url?,
+        transport: Transport::Auto,
+        token: token.map(|credential| Token {
+            credential,
+            header: "authorization".to_owned(),
+            bearer: true,
+        }),
+        headers: Vec::new(),
+        timeout: UPSTREAM_TIMEOUT,
+    })
+}

