@@ -138,6 +138,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "thiserror",
             "tokio",
             "tower_service",
+            "tracing",
         ],
         pure: false,
     },
@@ -312,7 +313,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "upstream",
-        modules: &["config", "credential", "gate", "https", "machine", "secret", "tls"],
+        modules: &["config", "credential", "gate", "https", "machine", "rhythm", "secret", "tls"],
         crates: &[
             "base64",
             "bytes",
