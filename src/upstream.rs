@@ -13,7 +13,7 @@
 //!   redirection is followed.
 
 mod answers;
-mod authority;
+pub mod authority;
 mod body;
 mod courier;
 mod delivery;
@@ -43,7 +43,7 @@ use self::courier::{Lines, Round};
 use self::remote::Remote;
 use self::session::Session;
 use crate::config::settings::{self, Tls};
-use crate::https::Wire;
+use crate::https::{Proxy, Wire};
 use crate::tls::client_config;
 
 /// How many bytes wait between the pump and the courier, each way.
@@ -98,7 +98,8 @@ impl Upstream {
         limit: usize,
     ) -> Result<Self, UpstreamError> {
         let tls = client_config(tls).map_err(UpstreamError::Tls)?;
-        let wire = Wire::new(&settings.url, tls, CONNECT, None);
+        let proxy = if settings.proxied { Proxy::from_environment(&settings.url) } else { None };
+        let wire = Wire::new(&settings.url, tls, CONNECT, proxy);
         let (lines, input) = simplex(PIPE);
         let (output, answers) = simplex(PIPE);
         Ok(Self { input, output, courier: Courier { settings, wire, lines, answers, limit } })
@@ -129,9 +130,8 @@ impl Courier {
             transport: settings.transport,
             limit,
             silence: settings.timeout,
-            auth_error_code: None,
+            auth_error_code: settings.auth_error_code,
             room: Room::new(),
-            configured: settings.headers,
             url: settings.url,
             own: AtomicU64::new(0),
         });

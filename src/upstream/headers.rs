@@ -13,6 +13,7 @@ use hyper::header::{
 };
 
 use super::letter::Letter;
+use super::session::Seen;
 
 /// `Mcp-Session-Id` (MCP 2025-03-26 to 2025-11-25).
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -30,20 +31,23 @@ const FIRST_WITH_VERSION: &str = "2025-06-18";
 const BEFORE: &str = "=?base64?";
 const AFTER: &str = "?=";
 
-/// What every exchange carries: who asks, and what it takes.
-pub(super) fn base(configured: &[(String, String)], accept: &'static str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, value) in configured {
-        let pair = HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::try_from(value).ok());
-        if let Some((name, value)) = pair {
-            headers.append(name, value);
-        }
-    }
-    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+/// Adds what is taken for an answer, and who asks. What the protocol says goes before what was
+/// configured.
+pub(super) fn accept(kinds: &'static str, headers: &mut HeaderMap) {
+    headers.insert(ACCEPT, HeaderValue::from_static(kinds));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let name = HeaderValue::from_static(concat!("thoth/", env!("CARGO_PKG_VERSION")));
     headers.entry(USER_AGENT).or_insert(name);
-    headers
+}
+
+/// Adds which session it is.
+pub(super) fn join(seen: &Seen, headers: &mut HeaderMap) {
+    if let Some(id) = &seen.id {
+        headers.insert(SESSION_ID, id.clone());
+    }
+    if let Some(version) = &seen.version {
+        headers.insert(PROTOCOL_VERSION, version.clone());
+    }
 }
 
 /// Adds what a message's body is, and in MCP 2026-07-28 what it says. `parameters` are the values
@@ -155,17 +159,21 @@ mod tests {
 
     #[test]
     fn what_is_configured_does_not_change_what_is_asked_for() {
-        let configured = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let headers = base(
-            &[
-                configured("Accept", "text/html"),
-                configured("X-Team", "a"),
-                configured("bad name", ""),
-            ],
-            "application/json",
-        );
-        assert_eq!(headers[ACCEPT], "application/json");
-        assert_eq!(headers["x-team"], "a");
-        assert_eq!(headers.get_all(ACCEPT).iter().count(), 1);
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("text/html"));
+        headers.insert("x-team", HeaderValue::from_static("a"));
+        headers.insert(SESSION_ID, HeaderValue::from_static("mine"));
+        accept("application/json", &mut headers);
+        let id = Some(HeaderValue::from_static("s-1"));
+        join(&Seen { epoch: 1, id, version: version("2025-11-25") }, &mut headers);
+        for (name, expected) in [
+            ("accept", "application/json"),
+            ("accept-encoding", "identity"),
+            ("x-team", "a"),
+            ("mcp-session-id", "s-1"),
+            ("mcp-protocol-version", "2025-11-25"),
+        ] {
+            assert_eq!(headers.get_all(name).iter().collect::<Vec<_>>(), [expected], "{name}");
+        }
     }
 }

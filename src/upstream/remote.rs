@@ -48,7 +48,6 @@ pub(super) struct Remote {
     /// The code of an error that means what 401 does.
     pub(super) auth_error_code: Option<i64>,
     pub(super) room: Room,
-    pub(super) configured: Vec<(String, String)>,
     /// How many requests of thoth's own there have been.
     pub(super) own: AtomicU64,
 }
@@ -61,30 +60,20 @@ impl Remote {
         presented: &Presented,
         seen: &Seen,
     ) -> HeaderMap {
-        let mut headers = headers::base(&self.configured, "application/json, text/event-stream");
-        self.join(&mut headers, presented, seen);
-        headers::describe(letter, &[], &mut headers);
+        let mut headers = presented.headers.clone();
+        headers::accept("application/json, text/event-stream", &mut headers);
+        headers::join(seen, &mut headers);
+        headers::describe(letter, &self.parameters(letter), &mut headers);
         headers
     }
 
     /// The headers of a GET or a DELETE.
-    pub(super) fn session_headers(&self, presented: &Presented, seen: &Seen) -> HeaderMap {
-        let mut headers = headers::base(&self.configured, "text/event-stream");
-        self.join(&mut headers, presented, seen);
-        headers
-    }
-
     #[expect(clippy::unused_self, reason = "reads as what it is: what this server is told")]
-    fn join(&self, headers: &mut HeaderMap, presented: &Presented, seen: &Seen) {
-        for (name, value) in &presented.headers {
-            headers.insert(name.clone(), value.clone());
-        }
-        if let Some(id) = &seen.id {
-            headers.insert(headers::SESSION_ID, id.clone());
-        }
-        if let Some(version) = &seen.version {
-            headers.insert(headers::PROTOCOL_VERSION, version.clone());
-        }
+    pub(super) fn session_headers(&self, presented: &Presented, seen: &Seen) -> HeaderMap {
+        let mut headers = presented.headers.clone();
+        headers::accept("text/event-stream", &mut headers);
+        headers::join(seen, &mut headers);
+        headers
     }
 
     /// Sends a request, and waits for the head of its answer, as long as a silence may last.

@@ -79,7 +79,9 @@ pub(crate) const LAYERS: &[Layer] = &[
         modules: &["machine", "profile", "secret"],
         crates: &[
             "hex",
+            "hyper",
             "jiff",
+            "keyring",
             "nix",
             "serde",
             "serde_json",
