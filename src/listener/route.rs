@@ -91,7 +91,8 @@ impl<O: Open> Service<O> {
             // cancels would mean, nobody could tell.
             return Ok(reply::empty(StatusCode::ACCEPTED));
         };
-        headers::check(headers, &message.parts).map_err(|mismatch| {
+        let checked = headers::check(headers, &message.parts);
+        checked.and_then(|()| self.sessions.check(headers, message)).map_err(|mismatch| {
             refusal(Problem {
                 status: StatusCode::BAD_REQUEST,
                 code: HEADER_MISMATCH,
