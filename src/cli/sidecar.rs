@@ -48,6 +48,7 @@ use crate::preflight::{self, Facts, Kind};
 use crate::profile;
 use crate::pump::{self, Pipes, Signals};
 use crate::upstream::Upstream;
+use crate::upstream::authority::Authority;
 
 /// The longest a session's end waits for its events.
 pub(super) const DRAIN: Duration = Duration::from_secs(3);
@@ -126,6 +127,14 @@ impl Server {
             Self::Url(upstream) => upstream.host().to_owned(),
         }
     }
+
+    /// What it is shown, where it is behind a URL: to report how that stands.
+    fn authority(&self) -> Option<Authority> {
+        match self {
+            Self::Command(_) => None,
+            Self::Url(upstream) => Some(Authority::new(upstream)),
+        }
+    }
 }
 
 // === impl Parts ===
@@ -180,6 +189,7 @@ impl Parts {
             tally,
             journal: journal.path().to_owned(),
             api_key: config.enforcer.as_ref().and_then(|enforcer| enforcer.api_key.clone()),
+            upstream: server.authority(),
             machine: facts.machine,
             places,
             expected,
@@ -210,6 +220,10 @@ impl Parts {
                     .map_err(Fault::of(exit::CONFIGURATION))?,
             ),
         };
+        let ledger = match &peer {
+            Peer::Child(_) => None,
+            Peer::Upstream(upstream) => Some(upstream.ledger()),
+        };
         if let Some(enforcer) = &enforcer {
             enforcer.warm_up();
         }
@@ -237,7 +251,8 @@ impl Parts {
         let tally = beginning.tally.clone();
         let fleet = Fleet::begin(&config, beginning);
         let lists = fleet.lists();
-        let journalist = Journalist::new(journal, config.journal, tally.clone(), lists, teller);
+        let journalist =
+            Journalist::new(journal, config.journal, tally.clone(), lists, teller, ledger);
         let asker = Others { enforcer, desk: desk.clone(), reporter, tally };
         let conversation = Conversation { peer, session, asker, limit };
         Ok((conversation, Company { journalist, home, fleet, desk, friction }))

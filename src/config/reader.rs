@@ -7,6 +7,7 @@
 //! - What is shown of a secret is its fingerprint.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::layers::{FileProblem, Layers, MANAGED};
 use super::parse::Wrong;
@@ -47,8 +48,8 @@ pub(super) struct Reader<'a> {
     pub(super) notices: Vec<String>,
     pub(super) shown: Vec<Shown>,
     pub(super) overridden: Vec<Overridden>,
-    /// Whether a credential's file looks as it does while it is being replaced.
-    pub(super) is_awaiting: bool,
+    /// The longest grace of a credential whose file looks as it does while it is being replaced.
+    pub(super) patience: Duration,
 }
 
 // === impl Reader ===
@@ -61,7 +62,7 @@ impl<'a> Reader<'a> {
             notices: layers.notices.clone(),
             shown: Vec::new(),
             overridden: Vec::new(),
-            is_awaiting: false,
+            patience: Duration::ZERO,
         }
     }
 
@@ -124,6 +125,11 @@ impl<'a> Reader<'a> {
     pub(super) fn find(&mut self, setting: Setting<'_>) -> Option<Found> {
         self.tell_of_attempts(setting);
         self.sources.find(setting).map_err(|unusable| self.unusable(setting, unusable)).ok()?
+    }
+
+    /// The text of a setting that is read elsewhere, where it has one.
+    pub(super) fn peek(&self, setting: Setting<'_>) -> Option<String> {
+        Some(self.sources.find(setting).ok()??.text)
     }
 
     /// Whether a setting is there at all, readable or not.

@@ -78,8 +78,11 @@ pub(crate) const LAYERS: &[Layer] = &[
         module: "credential",
         modules: &["machine", "profile", "secret"],
         crates: &[
+            "apple_native_keyring_store",
             "hex",
+            "hyper",
             "jiff",
+            "keyring_core",
             "nix",
             "serde",
             "serde_json",
@@ -87,6 +90,8 @@ pub(crate) const LAYERS: &[Layer] = &[
             "tokio",
             "tokio_util",
             "tracing",
+            "windows_native_keyring_store",
+            "zbus_secret_service_keyring_store",
         ],
         pure: false,
     },
@@ -138,6 +143,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "thiserror",
             "tokio",
             "tower_service",
+            "tracing",
         ],
         pure: false,
     },
@@ -312,7 +318,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "upstream",
-        modules: &["config", "credential", "gate", "https", "machine", "secret", "tls"],
+        modules: &["config", "credential", "gate", "https", "machine", "rhythm", "secret", "tls"],
         crates: &[
             "base64",
             "bytes",
