@@ -158,7 +158,7 @@ fn what_the_gate_cannot_read_is_answered_by_the_gate_and_written_down() {
         ("{".to_owned(), Value::Null, "not_json"),
         (
             r#"{"jsonrpc":"2.0","id":3,"method":"ping","method":"ping"}"#.to_owned(),
-            Value::Null,
+            json!(3),
             "repeated_member",
         ),
         (r#"{"jsonrpc":"1.0","id":3,"method":"ping"}"#.to_owned(), json!(3), "bad_version"),
