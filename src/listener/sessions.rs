@@ -65,14 +65,18 @@ impl<O: Open> Sessions<O> {
         named.get(name).cloned()
     }
 
-    /// A session in which this message can be told from all that wait there.
+    /// A session in which this message can be told from all that wait there. Its server has only been
+    /// spoken to in this version: some take the first they hear for the only one.
     pub(super) fn lane(&self, message: &Message) -> Result<Rc<Session>, NoRoom> {
         let mut lanes = self.lanes.borrow_mut();
         lanes.retain(|lane| lane.is_open());
-        if let Some(lane) = lanes.iter().find(|lane| lane.has_room_for(message)) {
+        let version = &message.parts.version;
+        let fits = |lane: &&Rc<Session>| lane.version() == *version && lane.has_room_for(message);
+        if let Some(lane) = lanes.iter().find(fits) {
             return Ok(Rc::clone(lane));
         }
         let lane = self.open(Some(Rc::clone(&self.parameters)))?;
+        lane.agree_on(version.clone());
         lanes.push(Rc::clone(&lane));
         Ok(lane)
     }

@@ -63,13 +63,15 @@ fn headers_that_say_something_else_are_refused_before_any_server() {
         good.clone().without("mcp-name"),
         good.clone().with("mcp-name", "forbidden"),
         good.clone().with("mcp-name", "=?base64?eA?="),
-        // What the header says is not what the body is.
-        served.post(&call(1, "echo")).and("mcp-protocol-version", "2026-07-28"),
     ] {
         let mut response = served.send(&bad);
         assert_eq!(response.status, 400, "{bad:?}");
         assert_eq!(response.json()["error"]["code"], -32_020, "{bad:?}");
     }
+    // What the header promises, the body must say.
+    let bare = served.post(&call(1, "echo")).and("mcp-protocol-version", "2026-07-28");
+    let answer = served.send(&bare).json();
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(1), &json!(-32_602)));
     let mut response = served.send(&good.clone().with("mcp-name", "x"));
     assert_eq!(response.json()["id"], 1);
     assert_eq!(served.setup.starts(), [""; 0]);
