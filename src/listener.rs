@@ -24,6 +24,7 @@ mod door;
 mod headers;
 mod members;
 mod message;
+mod parameters;
 mod reply;
 mod route;
 mod secret;

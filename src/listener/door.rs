@@ -63,7 +63,7 @@ pub(super) enum Accepts {
     Both,
     /// JSON alone.
     Json,
-    /// Event streams alone.
+    /// Event streams alone, or rather than JSON.
     Stream,
 }
 
@@ -162,31 +162,37 @@ pub(super) fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&Head
     values.next().filter(|_| values.next().is_none())
 }
 
-/// Which forms of an answer the client reads; `None` where there is none we have.
+/// Which forms of an answer the client reads; `None` where there is none we have. Of two that it
+/// reads, the one it names first.
 fn accepts(headers: &HeaderMap) -> Option<Accepts> {
     if !headers.contains_key(header::ACCEPT) {
         return Some(Accepts::Both);
     }
-    let (mut json, mut stream) = (false, false);
-    for value in headers.get_all(header::ACCEPT) {
-        for range in value.to_str().unwrap_or_default().split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let is_refused = parts.any(|part| {
-                let weight = part.strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
-                weight.is_some_and(|weight| weight <= 0.0)
-            });
-            if !is_refused {
-                json |= matches!(&*kind, "application/json" | "application/*" | "*/*");
-                stream |= matches!(&*kind, "text/event-stream" | "text/*" | "*/*");
-            }
+    let ranges = headers.get_all(header::ACCEPT).iter();
+    let ranges = ranges.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    let (mut json, mut stream) = (None, None);
+    for (place, range) in ranges.enumerate() {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let is_refused = parts.any(|part| {
+            let weight = part.strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
+            weight.is_some_and(|weight| weight <= 0.0)
+        });
+        if is_refused {
+            continue;
+        }
+        if matches!(&*kind, "application/json" | "application/*" | "*/*") {
+            json = json.or(Some(place));
+        }
+        if matches!(&*kind, "text/event-stream" | "text/*" | "*/*") {
+            stream = stream.or(Some(place));
         }
     }
     match (json, stream) {
-        (true, true) => Some(Accepts::Both),
-        (true, false) => Some(Accepts::Json),
-        (false, true) => Some(Accepts::Stream),
-        (false, false) => None,
+        (Some(json), Some(stream)) if json <= stream => Some(Accepts::Both),
+        (_, Some(_)) => Some(Accepts::Stream),
+        (Some(_), None) => Some(Accepts::Json),
+        (None, None) => None,
     }
 }
 
@@ -260,7 +266,10 @@ mod tests {
             assert_eq!(admitted(changes), post, "{changes:?}");
         }
         assert_eq!(admitted(&["=accept: application/json"]), Ok(Asked::Post(Accepts::Json)));
-        assert_eq!(admitted(&["=accept: text/event-stream"]), Ok(Asked::Post(Accepts::Stream)));
+        for accept in ["text/event-stream", "text/event-stream, application/json", "text/*, */*"] {
+            let change = format!("=accept: {accept}");
+            assert_eq!(admitted(&[&change]), Ok(Asked::Post(Accepts::Stream)), "{accept}");
+        }
         assert_eq!(admitted(&["GET /mcp", "-content-type"]), Ok(Asked::Get));
         assert_eq!(admitted(&["DELETE /mcp", "-content-type", "-accept"]), Ok(Asked::Delete));
     }

@@ -22,6 +22,9 @@ use crate::gate::message::client::{self, Unreadable};
 /// The member that says of a message that it belongs to the era without sessions (MCP 2026-07-28).
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
+/// The member that says what its client can do.
+const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+
 /// One message of a client.
 #[derive(Debug)]
 pub(super) struct Message {
@@ -53,6 +56,8 @@ pub(super) struct Parts {
     pub(super) method: Option<String>,
     /// The protocol's version, where the message names one in `params._meta`.
     pub(super) version: Option<String>,
+    /// Whether `params._meta` says what the client can do, as it must without sessions.
+    pub(super) has_capabilities: bool,
     /// The progress token, by type and value.
     pub(super) token: Option<String>,
     /// `params.name`
@@ -126,6 +131,7 @@ impl Parts {
             }
             "_meta" => members::each::<Strict>(value.text, |name, value| match name {
                 VERSION => self.version = value.string(),
+                CAPABILITIES => self.has_capabilities = value.kind == Kind::Object,
                 "progressToken" => self.token = value.key(),
                 _ => {}
             }),

@@ -18,7 +18,7 @@ use super::connection::Service;
 use super::door::{Accepts, Asked, only};
 use super::headers::{self, VERSION};
 use super::members;
-use super::message::{Message, MessageKind};
+use super::message::{Message, MessageKind, Parts};
 use super::reply::{self, Body, Names, Problem, SESSION};
 use super::session::{NotTaken, Place, Session};
 use super::sessions::NoRoom;
@@ -34,8 +34,12 @@ const WITH_SESSIONS: [&str; 5] =
 /// The first of them whose clients take an event without a message.
 const PRIMED: &str = "2025-11-25";
 
-/// What the protocol calls a header that does not fit its body.
+/// Errors that have a status of their own without sessions: a header that does not fit its body, a
+/// version that the server does not speak, a method or parameters that are not known.
 const HEADER_MISMATCH: i64 = -32_020;
+const UNSUPPORTED_VERSION: i64 = -32_022;
+const METHOD_NOT_FOUND: i64 = -32_601;
+const INVALID_PARAMS: i64 = -32_602;
 
 /// How soon to ask again where there is no room.
 const RETRY_AFTER: &str = "5";
@@ -91,7 +95,8 @@ impl<O: Open> Service<O> {
             // cancels would mean, nobody could tell.
             return Ok(reply::empty(StatusCode::ACCEPTED));
         };
-        headers::check(headers, &message.parts).map_err(|mismatch| {
+        let checked = headers::check(headers, &message.parts);
+        checked.and_then(|()| self.sessions.check(headers, message)).map_err(|mismatch| {
             refusal(Problem {
                 status: StatusCode::BAD_REQUEST,
                 code: HEADER_MISMATCH,
@@ -102,7 +107,14 @@ impl<O: Open> Service<O> {
         })?;
         let lane = self.sessions.lane(message).map_err(no_room)?;
         let place = lane.ask(message, accepts == Accepts::Json).await.map_err(not_taken)?;
-        Ok(self.respond(place, accepts, Names::None, modern_status).await)
+        let status = |event: &Event| {
+            // Nothing of this version will be answered there.
+            if event.code == Some(UNSUPPORTED_VERSION) {
+                lane.end();
+            }
+            modern_status(event, &message.parts)
+        };
+        Ok(self.respond(place, accepts, Names::None, status).await)
     }
 
     /// A message of a session, or one that begins one.
@@ -114,7 +126,7 @@ impl<O: Open> Service<O> {
     ) -> Result<Response<Body>, Refusal> {
         let begins = message.parts.method.as_deref() == Some("initialize");
         if !begins {
-            check_version(headers)?;
+            check_version(headers, &message.kind)?;
         }
         if begins && !headers.contains_key(SESSION) {
             return self.initialize(accepts, message).await;
@@ -266,11 +278,13 @@ impl Drop for Unnamed {
     }
 }
 
-/// The status of an answer in the era without sessions (MCP 2026-07-28, basic/transports).
-fn modern_status(event: &Event) -> StatusCode {
+/// The status of an answer in the era without sessions (MCP 2026-07-28, basic and
+/// basic/transports).
+fn modern_status(event: &Event, message: &Parts) -> StatusCode {
     match event.code {
-        Some(-32_601) => StatusCode::NOT_FOUND,
-        Some(-32_022..=-32_020) => StatusCode::BAD_REQUEST,
+        Some(METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
+        Some(UNSUPPORTED_VERSION..=HEADER_MISMATCH) => StatusCode::BAD_REQUEST,
+        Some(INVALID_PARAMS) if !message.has_capabilities => StatusCode::BAD_REQUEST,
         Some(_) | None => StatusCode::OK,
     }
 }
@@ -290,34 +304,38 @@ fn agreed_version(event: &Event) -> Option<String> {
     version
 }
 
-/// Refuses a version that no message of a session can have.
-fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut versions = headers.get_all(VERSION).iter();
-    let Some(unknown) =
-        versions.find(|version| !WITH_SESSIONS.iter().any(|known| known == version))
-    else {
+/// Refuses a version that no message of a session can have. Of those that have none each message
+/// says so itself: this one lacks what it needs.
+fn check_version(headers: &HeaderMap, kind: &MessageKind) -> Result<(), Refusal> {
+    if is_version_of_sessions(headers) {
         return Ok(());
+    }
+    let id = match kind {
+        MessageKind::Request(id) => Some(id.literal()),
+        MessageKind::Cancelled(_) | MessageKind::Notice | MessageKind::Doubtful(_) => None,
     };
-    let is_later = unknown.as_bytes() > PRIMED.as_bytes() && unknown.as_bytes().starts_with(b"20");
     Err(refusal(Problem {
         status: StatusCode::BAD_REQUEST,
-        code: if is_later { HEADER_MISMATCH } else { INVALID_REQUEST },
-        reason_code: if is_later { "header_mismatch" } else { "unsupported_version" },
-        message: if is_later {
-            "the header MCP-Protocol-Version names a version that the body does not"
-        } else {
-            "the header MCP-Protocol-Version names no version that is known here"
-        },
-        id: None,
+        code: INVALID_PARAMS,
+        reason_code: "version_mismatch",
+        message: "the header MCP-Protocol-Version names no version with sessions, and the message \
+            no version in `params._meta`",
+        id,
     }))
+}
+
+/// Whether the version that the headers name has sessions, where they name one.
+fn is_version_of_sessions(headers: &HeaderMap) -> bool {
+    let mut versions = headers.get_all(VERSION).iter();
+    versions.all(|version| WITH_SESSIONS.iter().any(|known| known == version))
 }
 
 /// Refuses what the era without sessions does not have.
 fn without_modern(headers: &HeaderMap) -> Result<(), Refusal> {
-    match check_version(headers) {
-        Ok(()) => Ok(()),
-        Err(_) => Err(Box::new(refused(StatusCode::METHOD_NOT_ALLOWED))),
+    if is_version_of_sessions(headers) {
+        return Ok(());
     }
+    Err(Box::new(refused(StatusCode::METHOD_NOT_ALLOWED)))
 }
 
 /// The stream and the place in it that an event's name means.

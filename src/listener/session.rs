@@ -14,12 +14,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, SimplexStream, WriteHalf, simplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Message, MessageKind};
+use super::parameters::Parameters;
 use super::switch::{Event, First, LISTENING, Number, Purpose, Switch};
 use super::{Bounds, Open};
 use crate::gate::answer;
@@ -35,11 +36,11 @@ const LINES: usize = 4;
 /// How many bytes may wait for those who are there, before nothing more is read for them.
 const UNREAD: usize = 1024 * 1024;
 
-/// What a session reads: the client's lines.
-pub type Input = ReadHalf<SimplexStream>;
+/// What a session reads: the client's lines. Ends when they do.
+pub type Input = DuplexStream;
 
-/// What a session writes: lines for the client.
-pub type Output = WriteHalf<SimplexStream>;
+/// What a session writes: lines for the client. Dropped, they end.
+pub type Output = DuplexStream;
 
 /// One session behind the listener.
 #[derive(Debug)]
@@ -102,22 +103,23 @@ pub(super) enum NotTaken {
 
 impl Session {
     /// A session, and what must run for it to be one; it returns when the session is over, server
-    /// and all.
+    /// and all. With `parameters`, which learn what is listed, its messages belong to the era without
+    /// sessions.
     pub(super) fn new<O: Open>(
         opener: Rc<O>,
-        is_modern: bool,
+        parameters: Option<Rc<RefCell<Parameters>>>,
         bounds: &Bounds,
     ) -> (Rc<Self>, impl Future<Output = ()> + 'static) {
         let (lines, queue) = mpsc::unbounded_channel();
         let session = Rc::new(Self {
-            switch: RefCell::new(Switch::new()),
+            is_modern: parameters.is_some(),
+            switch: RefCell::new(Switch::new(parameters.unwrap_or_default())),
             lines,
             turns: Arc::new(Semaphore::new(LINES)),
             stop: CancellationToken::new(),
             over: CancellationToken::new(),
             touched: Notify::new(),
             drained: Notify::new(),
-            is_modern,
             limits: Limits { idle: bounds.idle, requests: bounds.requests },
             version: RefCell::new(None),
             is_retired: Cell::new(false),
@@ -199,7 +201,8 @@ impl Session {
             MessageKind::Cancelled(_) | MessageKind::Notice => None,
         };
         let token = message.parts.token.clone();
-        let (number, reader) = switch.open(Purpose { id, token, answer_only });
+        let lists = self.is_modern && message.parts.method.as_deref() == Some("tools/list");
+        let (number, reader) = switch.open(Purpose { id, token, answer_only, lists });
         drop(switch);
         self.queue(message.line.clone(), Some(turn));
         self.touched.notify_one();
@@ -234,8 +237,8 @@ impl Session {
         queue: mpsc::UnboundedReceiver<Queued>,
         limit: usize,
     ) {
-        let (client_in, lines) = simplex(PIPE);
-        let (said, client_out) = simplex(PIPE);
+        let (client_in, lines) = duplex(PIPE);
+        let (said, client_out) = duplex(PIPE);
         let held = async {
             let held = opener.hold(client_in, client_out, self.stop.clone()).await;
             self.is_retired.set(true);
@@ -265,7 +268,7 @@ impl Session {
     }
 
     /// Reads what comes from behind the gate, to its end.
-    async fn read(&self, mut said: ReadHalf<SimplexStream>, limit: usize) {
+    async fn read(&self, mut said: DuplexStream, limit: usize) {
         let mut framer = Framer::new(limit);
         loop {
             while self.switch.borrow().unread() > UNREAD {
@@ -345,7 +348,7 @@ impl Drop for Place {
 }
 
 /// Writes lines, each whole.
-async fn write(mut lines: Output, mut queue: mpsc::UnboundedReceiver<Queued>) {
+async fn write(mut lines: DuplexStream, mut queue: mpsc::UnboundedReceiver<Queued>) {
     while let Some(queued) = queue.recv().await {
         if lines.write_all(&queued.line).await.is_err() {
             return;

@@ -10,9 +10,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use hyper::HeaderMap;
 use tokio::task::JoinSet;
 
+use super::headers::Mismatch;
 use super::message::Message;
+use super::parameters::Parameters;
 use super::secret;
 use super::session::Session;
 use super::{Bounds, Open};
@@ -24,6 +27,8 @@ pub(super) struct Sessions<O> {
     named: RefCell<HashMap<String, Rc<Session>>>,
     /// Those of the era without sessions: any message goes to any of them.
     lanes: RefCell<Vec<Rc<Session>>>,
+    /// What those are known to take in headers.
+    parameters: Rc<RefCell<Parameters>>,
     tasks: RefCell<JoinSet<()>>,
 }
 
@@ -40,13 +45,14 @@ impl<O: Open> Sessions<O> {
             bounds,
             named: RefCell::default(),
             lanes: RefCell::default(),
+            parameters: Rc::default(),
             tasks: RefCell::default(),
         }
     }
 
     /// Begins a session, and gives it a name.
     pub(super) fn begin(&self) -> Result<(String, Rc<Session>), NoRoom> {
-        let session = self.open(false)?;
+        let session = self.open(None)?;
         let name = secret::token();
         self.named.borrow_mut().insert(name.clone(), Rc::clone(&session));
         Ok((name, session))
@@ -59,16 +65,32 @@ impl<O: Open> Sessions<O> {
         named.get(name).cloned()
     }
 
-    /// A session in which this message can be told from all that wait there.
+    /// A session in which this message can be told from all that wait there. Its server has only been
+    /// spoken to in this version: some take the first they hear for the only one.
     pub(super) fn lane(&self, message: &Message) -> Result<Rc<Session>, NoRoom> {
         let mut lanes = self.lanes.borrow_mut();
         lanes.retain(|lane| lane.is_open());
-        if let Some(lane) = lanes.iter().find(|lane| lane.has_room_for(message)) {
+        let version = &message.parts.version;
+        let fits = |lane: &&Rc<Session>| lane.version() == *version && lane.has_room_for(message);
+        if let Some(lane) = lanes.iter().find(fits) {
             return Ok(Rc::clone(lane));
         }
-        let lane = self.open(true)?;
+        let lane = self.open(Some(Rc::clone(&self.parameters)))?;
+        lane.agree_on(version.clone());
         lanes.push(Rc::clone(&lane));
         Ok(lane)
+    }
+
+    /// Holds the headers of a call against what is known of its tool.
+    pub(super) fn check(&self, headers: &HeaderMap, message: &Message) -> Result<(), Mismatch> {
+        let parts = &message.parts;
+        match (parts.method.as_deref(), &parts.name, &parts.arguments) {
+            (Some("tools/call"), Some(tool), arguments) => {
+                let arguments = arguments.as_deref().unwrap_or(b"{}");
+                self.parameters.borrow().check(headers, tool, arguments)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Ends all sessions, and waits until they have.
@@ -81,13 +103,13 @@ impl<O: Open> Sessions<O> {
         while tasks.join_next().await.is_some() {}
     }
 
-    fn open(&self, is_modern: bool) -> Result<Rc<Session>, NoRoom> {
+    fn open(&self, parameters: Option<Rc<RefCell<Parameters>>>) -> Result<Rc<Session>, NoRoom> {
         let mut tasks = self.tasks.borrow_mut();
         while tasks.try_join_next().is_some() {}
         if tasks.len() >= self.bounds.sessions {
             return Err(NoRoom);
         }
-        let (session, run) = Session::new(Rc::clone(&self.opener), is_modern, &self.bounds);
+        let (session, run) = Session::new(Rc::clone(&self.opener), parameters, &self.bounds);
         tasks.spawn_local(run);
         Ok(session)
     }

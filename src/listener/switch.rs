@@ -19,11 +19,14 @@
 //! - What nobody reads is bounded: [`KEPT`] bytes a session, [`EVENTS`] events a stream, the newest
 //!   of each. The answer to a request that still waits is never among what is let go.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
+use super::parameters::Parameters;
 use super::spoken::Spoken;
 use crate::gate::framing::Line;
 use crate::gate::message::RequestId;
@@ -57,6 +60,8 @@ pub(super) struct Switch {
     readers: u64,
     /// Whether anything was answered yet: before, the server is only starting.
     has_answered: bool,
+    /// What is known of the tools that are called without a session.
+    parameters: Rc<RefCell<Parameters>>,
 }
 
 /// What a stream is for.
@@ -68,6 +73,8 @@ pub(super) struct Purpose {
     pub(super) token: Option<String>,
     /// Whether its client takes nothing but the answer.
     pub(super) answer_only: bool,
+    /// Whether its answer lists tools, whose parameters are to be known.
+    pub(super) lists: bool,
 }
 
 /// One thing that was said.
@@ -118,8 +125,9 @@ struct Reader {
 // === impl Switch ===
 
 impl Switch {
-    pub(super) fn new() -> Self {
-        let purpose = Purpose { id: None, token: None, answer_only: false };
+    /// What is listed is told to `parameters`.
+    pub(super) fn new(parameters: Rc<RefCell<Parameters>>) -> Self {
+        let purpose = Purpose { id: None, token: None, answer_only: false, lists: false };
         let listening = Stream { resumable: true, ..Stream::new(purpose) };
         Self {
             streams: [(LISTENING, listening)].into(),
@@ -128,6 +136,7 @@ impl Switch {
             next: LISTENING + 1,
             readers: 0,
             has_answered: false,
+            parameters,
         }
     }
 
@@ -343,6 +352,9 @@ impl Switch {
 
     fn push(&mut self, number: Number, text: Bytes, code: Option<i64>, is_answer: bool) {
         let Some(stream) = self.streams.get_mut(&number) else { return };
+        if is_answer && stream.purpose.lists {
+            self.parameters.borrow_mut().learn(&text);
+        }
         let place = stream.next;
         stream.next += 1;
         stream.events.push_back(Event { place, text, code, is_answer });

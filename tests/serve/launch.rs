@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -40,7 +39,6 @@ impl Setup {
             [[rule]]\nid = \"no\"\ntools = [\"forbidden\"]\neffect = \"block\"\nreason = \"the test says so\"\n\
             [[rule]]\nid = \"ask\"\ntools = [\"dangerous\"]\neffect = \"step_up\"\nreason = \"the test says so\"\n";
         fs::write(&policy, rules).unwrap();
-        nix::unistd::mkfifo(&home.path().join("gate"), Mode::S_IRWXU).unwrap();
         let path = home.path().to_str().unwrap().to_owned();
         let command = vec!["sh".to_owned(), SERVER.to_owned(), path];
         let flags = vec!["--policy".to_owned(), policy.to_str().unwrap().to_owned()];
@@ -168,7 +166,7 @@ impl Served {
         self.send(&self.within(session, &call(id, tool)))
     }
 
-    /// Lets one call that waits go on.
+    /// Lets all calls that wait go on.
     pub(crate) fn open_gate(&self) {
         fs::write(self.setup.home.path().join("gate"), "go\n").unwrap();
     }

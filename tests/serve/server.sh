@@ -1,5 +1,5 @@
 # An MCP server for tests, in a shell: writes down what it reads in $1/seen, and the starts of its
-# own in $1/starts. A call that has to wait does so until somebody writes into the pipe $1/gate.
+# own in $1/starts. A call that has to wait does so until there is a file $1/gate.
 
 home=$1
 echo "$$" >>"$home/starts"
@@ -29,12 +29,12 @@ while read -r line; do
     *'"name":"progress"'*)
         say "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":$token,\"progress\":1}}"
         {
-            read -r _ <"$home/gate"
+            until [ -e "$home/gate" ]; do sleep 0.02; done
             say "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":$token,\"progress\":2}}"
             text "$id" "after progress"
         } & ;;
     *'"name":"wait"'*)
-        { read -r _ <"$home/gate"; text "$id" "waited"; } & ;;
+        { until [ -e "$home/gate" ]; do sleep 0.02; done; text "$id" "waited"; } & ;;
     *'"name":"ask"'*)
         asked=$id
         say '{"jsonrpc":"2.0","id":"ask-1","method":"roots/list"}' ;;
