@@ -112,7 +112,7 @@ fn an_entry_stands_by_what_it_starts() {
             json!({"command": "C:\\p\\Thoth.EXE", "args": ["run", "npx"]}),
             Tampered,
             false,
-            "it starts thoth run without -- and a server",
+            "it starts thoth run without a server: neither -- and a command, nor --url",
         ),
         (
             json!({"url": "https://u:hunter2@mcp.example:8443/hunter2?key=hunter2"}),

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::model::{Dice, Model};
 use super::{CODEX, CONTINUE, GOOSE, OPENCODE, STANDARD, ZED, read, render, text};
-use crate::clients::document::{Document, Server, Shape, Syntax, Transport, Wrapping, wrapped};
+use crate::clients::document::{
+    Bridge, Document, Server, Shape, Syntax, Transport, Wrapping, wrapped,
+};
 
 /// What thoth is called: a path that every syntax has to escape.
 const PROGRAM: &str = "C:\\Program Files\\\"thöth\"\\thoth.exe";
@@ -15,6 +17,7 @@ fn wrapping(server: &Server, env: &[(&str, &str)]) -> Wrapping {
         program: PROGRAM.to_owned(),
         flags: vec![format!("--agent-id={}", server.name), "--env".to_owned(), "dev".to_owned()],
         env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        bridge: Bridge::default(),
     }
 }
 

@@ -1,0 +1,1 @@
+//! Which servers are wrapped, with what, and which are not.
