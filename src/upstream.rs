@@ -12,6 +12,8 @@
 //! - A credential goes to the scheme, host and port that were configured, and nowhere else; no
 //!   redirection is followed.
 
+pub mod authority;
+
 use bytes::Bytes;
 use tokio::io::{ReadHalf, SimplexStream, WriteHalf, simplex};
 use tokio_util::sync::CancellationToken;
