@@ -250,6 +250,14 @@ impl Plan {
         files
     }
 
+    /// The flags as they stand on a command line.
+    pub fn words(&self) -> Vec<String> {
+        let pairs = self.flags.iter().flat_map(|(flag, values)| {
+            values.iter().flat_map(|value| [(*flag).to_owned(), value.clone()])
+        });
+        pairs.collect()
+    }
+
     /// What an entry is wrapped with, for this program and these other flags and variables.
     pub fn wrapping(
         self,

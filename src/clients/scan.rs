@@ -133,6 +133,7 @@ fn trial(file: &File, document: &Document, at: usize) -> Option<Wrapping> {
     if let Some(address) = document.address(at) {
         let mut plan = plan(file.client.id, &address.ok()?).ok()?;
         plan.keep(&Vault { token: "token".to_owned(), headers: "headers".to_owned() });
+        flags.extend(plan.words());
         return Some(plan.wrapping(program, flags, Vec::new()));
     }
     if let Transport::Stdio { command, args, .. } = &document.servers()[at].transport

@@ -14,10 +14,7 @@ fn wrappings(document: &Document, client: &str) -> Vec<Option<Wrapping>> {
         }
         let mut plan = plan(client, &document.address(at)?.ok()?).ok()?;
         plan.keep(&Vault { token: "/s/token".to_owned(), headers: "/s/headers".to_owned() });
-        let more = plan.flags.iter().flat_map(|(flag, values)| {
-            values.iter().flat_map(|value| [(*flag).to_owned(), value.clone()])
-        });
-        let flags = flags.into_iter().chain(more).collect();
+        let flags = [flags, plan.words()].concat();
         Some(plan.wrapping("/opt/thoth".to_owned(), flags, Vec::new()))
     };
     document.servers().iter().enumerate().map(wrapping).collect()
