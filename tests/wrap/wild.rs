@@ -22,7 +22,7 @@ enum Fate {
 
 use Fate::{Before, Broken, Waiting, Wrapped};
 
-const CLIENTS: &[&str] = &[
+pub(crate) const CLIENTS: &[&str] = &[
     "claude-code",
     "claude-desktop",
     "cline",

@@ -146,7 +146,7 @@ fn an_entry_stands_by_what_it_starts() {
             Bypassing,
             false,
             "reached by URL (https://a.example); its client logs in to it by itself: run `thoth auth \
-             login server --url` with its address, then `thoth wrap-config` again",
+             login s --url` with its address, then `thoth wrap-config` again",
         ),
         (
             json!({"command": thoth, "args": ["run", "--agent-id", "a", "--url", "https://a.example"]}),
