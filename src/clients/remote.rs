@@ -178,27 +178,27 @@ fn transport(client: &str, address: &Address) -> Result<Option<&'static str>, St
 
 /// Whether `thoth run` would take an address, and nothing in it needs to be hidden.
 fn check_url(url: &str, filling: Filling) -> Result<(), String> {
-    let (scheme, rest) = match url.split_once("://") {
-        Some((scheme, rest)) if filling.first(scheme).is_none() => (Some(scheme), rest),
-        _ => (None, url),
-    };
-    let placeholder = filling.first(url);
-    if placeholder.is_some() && !filling.is_known() {
+    let blank = filling.blank(url);
+    let is_open = |part: &str| part.contains(placeholder::BLANK);
+    if is_open(&blank) && !filling.is_known() {
         return Err("its client is not known to fill in what its address leaves open".to_owned());
     }
-    if scheme.is_none() && placeholder.is_none() {
-        return Err("its address is none".to_owned());
-    }
+    let (scheme, rest) = match blank.split_once("://") {
+        Some((scheme, rest)) if !is_open(scheme) => (Some(scheme), rest),
+        Some((_, rest)) => (None, rest),
+        None if blank.starts_with(placeholder::BLANK) => (None, blank.as_str()),
+        None => return Err("its address is none".to_owned()),
+    };
     let (place, query) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
     let authority = place.split('/').next().unwrap_or_default();
     let path = &place[authority.len()..];
     let secret = "its address seems to hold a secret, which would stand among the arguments where \
                   everybody on this machine can see it; give it in a header";
+    let open = filling.all(url);
     if authority.contains('@')
-        || filling.first(query).is_some()
-        || header::looks_secret(path)
-        || header::looks_secret(query)
-        || filling.all(url).iter().any(|name| header::is_secret_name(name))
+        || is_open(query)
+        || [path, query].into_iter().any(header::looks_secret)
+        || open.iter().any(|open| header::is_secret_name(open) || header::looks_secret(open))
     {
         return Err(secret.to_owned());
     }
@@ -213,7 +213,7 @@ fn check_url(url: &str, filling: Filling) -> Result<(), String> {
     match scheme.map(str::to_ascii_lowercase).as_deref() {
         Some("https") if !bare.is_empty() => Ok(()),
         Some("https") => Err("its address is none".to_owned()),
-        Some("http") if is_here || filling.first(bare).is_some() => Ok(()),
+        Some("http") if is_here || is_open(bare) => Ok(()),
         Some("http") => Err(format!(
             "reached at {}, without TLS on another machine, which thoth refuses; use https",
             host(url)

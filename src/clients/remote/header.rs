@@ -157,14 +157,15 @@ pub(super) fn check(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The variable for the value of a header: `THOTH_UPSTREAM_HEADER_X_API_KEY`.
+/// The variable for the value of a header: `THOTH_UPSTREAM_VALUE_X_API_KEY`. No setting of thoth's
+/// begins like that.
 pub(super) fn variable(name: &str) -> String {
     let letter = |byte: u8| match byte {
         b'a'..=b'z' => byte.to_ascii_uppercase() as char,
         b'A'..=b'Z' | b'0'..=b'9' => byte as char,
         _ => '_',
     };
-    format!("THOTH_UPSTREAM_HEADER_{}", name.bytes().map(letter).collect::<String>())
+    format!("THOTH_UPSTREAM_VALUE_{}", name.bytes().map(letter).collect::<String>())
 }
 
 /// What stands behind `Bearer`.

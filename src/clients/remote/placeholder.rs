@@ -6,6 +6,9 @@
 
 use std::ops::Range;
 
+/// What stands for a placeholder in [`Filling::blank`].
+pub(super) const BLANK: char = '\u{1}';
+
 /// What a client fills in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Filling {
@@ -66,6 +69,17 @@ impl Filling {
             rest = &rest[place.end..];
         }
         found
+    }
+
+    /// The text with each placeholder as one [`BLANK`].
+    pub(super) fn blank(self, text: &str) -> String {
+        let (mut blank, mut rest) = (String::new(), text);
+        while let Some(place) = self.first(rest) {
+            blank.push_str(&rest[..place.start]);
+            blank.push(BLANK);
+            rest = &rest[place.end..];
+        }
+        blank + rest
     }
 
     /// The text without its placeholders: what is written out. What a placeholder falls back to is

@@ -54,15 +54,15 @@ fn each_header_goes_where_it_belongs() {
             "cursor",
             "X-API-Key",
             "${env:K}",
-            "--upstream-header-env | X-API-Key=THOTH_UPSTREAM_HEADER_X_API_KEY | \
-             THOTH_UPSTREAM_HEADER_X_API_KEY=${env:K}",
+            "--upstream-header-env | X-API-Key=THOTH_UPSTREAM_VALUE_X_API_KEY | \
+             THOTH_UPSTREAM_VALUE_X_API_KEY=${env:K}",
         ),
         (
             "cursor",
             "Authorization",
             "Basic ${env:K}",
-            "--upstream-header-env | Authorization=THOTH_UPSTREAM_HEADER_AUTHORIZATION | \
-             THOTH_UPSTREAM_HEADER_AUTHORIZATION=Basic ${env:K}",
+            "--upstream-header-env | Authorization=THOTH_UPSTREAM_VALUE_AUTHORIZATION | \
+             THOTH_UPSTREAM_VALUE_AUTHORIZATION=Basic ${env:K}",
         ),
         ("cursor", "Authorization", "Bearer abc", "token:abc"),
         ("cursor", "Authorization", "Basic abc", "Authorization:Basic abc"),
@@ -126,6 +126,9 @@ fn which_addresses_are_taken_over() {
         ("http://localhost/", ""),
         ("${env:BASE}/mcp", ""),
         ("https://${env:HOST}/mcp", ""),
+        ("${BASE:-https://a.example}/mcp", ""),
+        ("${SCHEME}://a.example/mcp", ""),
+        ("${BASE:-https://a.example/?token=x}/mcp", "hold a secret"),
         ("http://a.example/mcp", "without TLS"),
         ("http://localhost.a.example/", "without TLS"),
         ("http://10.0.0.1/", "without TLS"),

@@ -110,7 +110,7 @@ fn what_is_written_in_any_way_comes_back() {
     let original = r#"{"mcp":{"a":{"type":"remote","url":"https://a.example","enabled":true,"headers":{"X-Key":"{env:K}"}}}}"#;
     let wrapped = journey("opencode", &OPENCODE, original);
     assert!(wrapped.contains(r#""type":"local","command":["/opt/thoth", "run""#), "{wrapped}");
-    assert!(wrapped.contains(r#""environment":{"THOTH_UPSTREAM_HEADER_X_KEY": "{env:K}"}"#));
+    assert!(wrapped.contains(r#""environment":{"THOTH_UPSTREAM_VALUE_X_KEY": "{env:K}"}"#));
 }
 
 #[test]
