@@ -18,3 +18,4 @@ mod client;
 mod fake;
 mod rotation;
 mod server;
+mod sessions;
