@@ -20,14 +20,20 @@ mod delivery;
 mod exchange;
 mod fault;
 mod headers;
+pub mod ledger;
 mod letter;
+mod listen;
+mod older;
 mod open;
+mod params;
 mod remote;
+mod renewal;
 mod reply;
 mod retry;
 mod session;
 pub mod sse;
 
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -40,6 +46,8 @@ use self::answers::answers;
 use self::authority::Authority;
 use self::body::Room;
 use self::courier::{Lines, Round};
+use self::ledger::Ledger;
+use self::older::Older;
 use self::remote::Remote;
 use self::session::Session;
 use crate::config::settings::{self, Tls};
@@ -73,6 +81,7 @@ pub struct Courier {
     wire: Wire,
     lines: ReadHalf<SimplexStream>,
     answers: WriteHalf<SimplexStream>,
+    ledger: Ledger,
     limit: usize,
 }
 
@@ -102,7 +111,14 @@ impl Upstream {
         let wire = Wire::new(&settings.url, tls, CONNECT, proxy);
         let (lines, input) = simplex(PIPE);
         let (output, answers) = simplex(PIPE);
-        Ok(Self { input, output, courier: Courier { settings, wire, lines, answers, limit } })
+        let ledger = Ledger::default();
+        let courier = Courier { settings, wire, lines, answers, ledger, limit };
+        Ok(Self { input, output, courier })
+    }
+
+    /// How the calls of this session are carried.
+    pub fn ledger(&self) -> Ledger {
+        self.courier.ledger.clone()
     }
 
     /// Its two pipes, and what must run for anything to come out of them.
@@ -119,7 +135,7 @@ impl Courier {
     ///
     /// Not cancel safe: dropped, the session with the server is left as it is.
     pub async fn run(self, over: CancellationToken) {
-        let Self { settings, wire, lines, answers: pipe, limit } = self;
+        let Self { settings, wire, lines, answers: pipe, ledger, limit } = self;
         let (answers, outlet) = answers(pipe);
         let remote = Arc::new(Remote {
             wire,
@@ -127,12 +143,15 @@ impl Courier {
             session: Session::new(),
             renewing: Mutex::new(()),
             answers,
-            transport: settings.transport,
+            ledger,
+            parameters: std::sync::Mutex::default(),
+            older: Older::new(settings.transport),
             limit,
             silence: settings.timeout,
             auth_error_code: settings.auth_error_code,
             room: Room::new(),
             url: settings.url,
+            hashing: RandomState::new(),
             own: AtomicU64::new(0),
         });
         Round::new(remote).run(Lines::new(lines), outlet, over).await;

@@ -72,6 +72,12 @@ impl Stream {
         Self { body, parser: Parser::new(bounds.limit), bounds, place: None }
     }
 
+    /// The same stream, where it goes on in another body.
+    pub(super) fn resumed(&self, body: Incoming) -> Self {
+        let (parser, bounds) = (self.parser.resumed(), self.bounds.clone());
+        Self { body, parser, bounds, place: None }
+    }
+
     /// The next event; `None` where the connection was closed in order.
     ///
     /// Cancel safe: what was read is kept.

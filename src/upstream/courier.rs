@@ -20,10 +20,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::answers::Outlet;
 use super::body::Stream;
-use super::delivery::Trail;
+use super::delivery::UNSENT;
 use super::exchange::{Answered, Says};
 use super::letter::{Letter, LetterKind};
 use super::open::{Cancelled, Open, Opened};
@@ -138,6 +139,7 @@ impl Round {
     /// Carries lines until the input has ended and each has its answer, or it is over.
     pub(super) async fn run(mut self, mut lines: Lines, outlet: Outlet, over: CancellationToken) {
         let writing = tokio::spawn(outlet.run());
+        let listening = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&self.remote).listen()));
         while let Some(Some(line)) = over.run_until_cancelled(lines.next()).await {
             let Some(letter) = Letter::read(line) else { continue };
             let Some(()) = over.run_until_cancelled(self.take(letter)).await else { break };
@@ -147,6 +149,8 @@ impl Round {
             .run_until_cancelled(async { while self.tasks.join_next().await.is_some() {} })
             .await;
         self.tasks.shutdown().await;
+        drop(listening);
+        self.remote.older.close();
         let _ = timeout(FAREWELL, self.remote.leave()).await;
         drop(self); // nobody is left who could say something
         let _ = writing.await;
@@ -250,8 +254,8 @@ impl Remote {
     /// stream.
     async fn answer(&self, letter: &Letter, opened: Opened) -> Option<Stream> {
         let LetterKind::Request(id) = &letter.kind else { return None };
-        let mut trail = Trail::default();
-        let delivered = self.deliver(letter, &mut trail).await;
+        let mut carried = UNSENT;
+        let delivered = self.deliver(letter, &mut carried).await;
         let is_given_up = opened.is_given_up();
         let (line, rest) = match delivered {
             Ok(answered) => self.settle(letter, answered),
@@ -262,6 +266,9 @@ impl Remote {
                 (fault.answer(id), None)
             }
         };
+        if letter.tool().is_some() {
+            self.ledger.enter(id.literal(), carried);
+        }
         drop(opened); // its id may come again as soon as the client has the answer
         self.answers.say(line).await;
         rest
@@ -271,16 +278,35 @@ impl Remote {
     fn settle(&self, letter: &Letter, answered: Answered) -> (Bytes, Option<Stream>) {
         let Answered { reply, rest, session_id } = answered;
         let Some(reply) = reply else { return (Bytes::new(), rest) };
-        if let Some(result) = reply.result() {
-            match &*letter.method {
-                "initialize" => {
-                    let version = reply::member(result, "protocolVersion");
-                    self.session.begin(letter.clone(), session_id, version.as_deref());
-                }
-                _ => self.session.remember(letter),
+        let Some(result) = reply.result() else { return (reply.line, rest) };
+        match &*letter.method {
+            "initialize" => {
+                let version = reply::member(result, "protocolVersion");
+                self.session.begin(letter.clone(), session_id, version.as_deref());
             }
+            "tools/list" => return (self.listed(letter, &reply), rest),
+            _ => self.session.remember(letter),
         }
         (reply.line, rest)
+    }
+
+    /// Learns from a list of tools, and gives the line with it without those that break the rules.
+    fn listed(&self, letter: &Letter, reply: &Reply) -> Bytes {
+        let (Some(at), Some(result)) = (reply.result_at(), reply.result()) else {
+            return reply.line.clone();
+        };
+        if !letter.is_modern() {
+            self.session.listed(letter.has_cursor(), result, || self.digest());
+            return reply.line.clone();
+        }
+        let fewer = self.learn(result).and_then(|listed| listed.without_invalid(result));
+        match fewer {
+            Some((array, fewer)) => {
+                let array = at.start + array.start..at.start + array.end;
+                reply.spliced(array, &[&fewer]).line
+            }
+            None => reply.line.clone(),
+        }
     }
 
     /// Passes on what comes after an answer, until its stream ends.
@@ -292,7 +318,7 @@ impl Remote {
 
     /// Delivers a notification, or an answer to the server. What cannot be delivered is lost.
     async fn notify(&self, letter: &Letter) {
-        match self.deliver(letter, &mut Trail::default()).await {
+        match self.deliver(letter, &mut { UNSENT }).await {
             Ok(_) => {
                 if &*letter.method == "notifications/initialized" {
                     self.session.initialized(letter.clone());

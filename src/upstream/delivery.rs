@@ -1,17 +1,17 @@
-//! Delivers one message, with the remedies of the retry table; and begins a lost session anew.
+//! Delivers one message, with the remedies of the retry table.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::authority::Presented;
-use super::exchange::{Answered, Says};
+use super::exchange::{Answered, Failed, Says};
 use super::fault::Fault;
 use super::letter::Letter;
 use super::remote::Remote;
 use super::retry::{Remedy, Tried};
 use super::session::Seen;
+use crate::gate::record::Carried;
 
 /// How long is waited before a connection is tried again that could not be made.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -19,60 +19,51 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// How long a newer credential is waited for: a command that prints one may take 10 s.
 const RENEWAL: Duration = Duration::from_secs(15);
 
-/// How a message was delivered: for the journal.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Trail {
-    /// How often it was sent, or tried to.
-    pub(super) attempts: u32,
-    /// The credential it was sent with last.
-    pub(super) generation: u64,
-    /// The session it was sent in last.
-    pub(super) epoch: u64,
-}
+/// How a message is delivered so far.
+pub(super) const UNSENT: Carried = Carried { attempts: 0, generation: 0, epoch: 0 };
 
 impl Remote {
-    /// Delivers one message in the session as it is; in a new one, where it is gone.
+    /// Delivers one message in the session as it is; in a new one, where it is gone. `carried` says
+    /// afterwards how.
     ///
     /// Cancel safe: dropped, nothing more is sent.
     pub(super) async fn deliver(
         &self,
         letter: &Letter,
-        trail: &mut Trail,
+        carried: &mut Carried,
     ) -> Result<Answered, Says> {
-        self.try_to_deliver(letter, None, Tried::default(), trail).await
+        self.persist(letter, None, Tried::default(), carried).await
     }
 
-    /// Delivers a message in this session, which is about to begin.
-    async fn deliver_in(&self, letter: &Letter, seen: &Seen) -> Result<Answered, Says> {
-        let tried = Tried { session: true, ..Tried::default() };
-        self.try_to_deliver(letter, Some(seen), tried, &mut Trail::default()).await
+    /// Delivers a message of the past in this session, which is about to begin; or one of thoth's
+    /// own. Neither is worth a session or a list of its own.
+    pub(super) async fn deliver_in(&self, letter: &Letter, seen: &Seen) -> Result<Answered, Says> {
+        let tried = Tried { session: true, list: true, ..Tried::default() };
+        self.persist(letter, Some(seen), tried, &mut { UNSENT }).await
     }
 
-    async fn try_to_deliver(
+    async fn persist(
         &self,
         letter: &Letter,
         session: Option<&Seen>,
         mut tried: Tried,
-        trail: &mut Trail,
+        carried: &mut Carried,
     ) -> Result<Answered, Says> {
         let mut newer: Option<Presented> = None;
         loop {
             let presented = match newer.take() {
                 Some(presented) => presented,
-                None => self
-                    .authority
-                    .present()
-                    .await
-                    .map_err(|error| Says::Fault(Fault::NoCredential(error.to_string())))?,
+                None => self.authority.present().await.map_err(|error| {
+                    Says::Fault(Fault::NoCredential(crate::https::root(&error)))
+                })?,
             };
-            let mut seen = session.cloned().unwrap_or_else(|| self.session.seen());
-            if letter.is_modern() || &*letter.method == "initialize" {
-                seen = seen.outside();
-            }
-            trail.attempts += 1;
-            trail.generation = presented.generation;
-            trail.epoch = seen.epoch;
-            let failed = match self.exchange(letter, &presented, &seen).await {
+            let seen = session.cloned().unwrap_or_else(|| self.session.seen());
+            *carried = Carried {
+                attempts: carried.attempts + 1,
+                generation: presented.generation,
+                epoch: if letter.is_modern() { 0 } else { seen.epoch },
+            };
+            let failed = match self.attempt(letter, &presented, &seen).await {
                 Ok(answered) => return Ok(answered),
                 Err(failed) => failed,
             };
@@ -87,18 +78,37 @@ impl Remote {
                     }
                 }
                 Some(Remedy::Session) => self.renew(seen.epoch).await?,
-                Some(Remedy::List) => return Err(failed.says),
+                Some(Remedy::List) => {
+                    if self.list(letter.meta(), &seen).await.is_none() {
+                        return Err(failed.says);
+                    }
+                }
             }
         }
     }
 
-    /// Begins a new session in place of the lost one of this epoch; once, whoever asks.
-    ///
-    /// Cancel safe: whoever asks next begins it.
-    fn renew(&self, lost: u64) -> Pin<Box<dyn Future<Output = Result<(), Says>> + Send + '_>> {
-        Box::pin(async move {
-            let _ = self.renewing.lock().await;
-            Ok(())
-        })
+    /// Sends a message once, the way that this server knows.
+    async fn attempt(
+        &self,
+        letter: &Letter,
+        presented: &Presented,
+        seen: &Seen,
+    ) -> Result<Answered, Failed> {
+        let is_greeting = &*letter.method == "initialize";
+        let seen = if letter.is_modern() || is_greeting { seen.outside() } else { seen.clone() };
+        if self.older.is_known() {
+            return self.exchange_older(letter, presented, &seen).await;
+        }
+        let failed = match self.exchange(letter, presented, &seen).await {
+            Err(failed) if is_greeting && failed.may_be_older && self.older.may_be() => failed,
+            ended => return ended,
+        };
+        match self.connect_older(presented).await {
+            Ok(()) => self.exchange_older(letter, presented, &seen).await,
+            Err(why) => {
+                tracing::debug!(why = why.says.in_words(), "the server does not know HTTP+SSE");
+                Err(failed)
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::response;
 use hyper::{Method, Response, StatusCode};
+use tokio::time::Instant;
 
 use super::authority::Presented;
 use super::body::{self, Stream};
@@ -76,7 +77,7 @@ impl Remote {
         self.note(response.status(), presented);
         let session_id = response.headers().get(headers::SESSION_ID).cloned();
         if !response.status().is_success() {
-            return Err(self.refused(response, letter, seen).await);
+            return Err(self.refused(response, letter, seen.id.is_some()).await);
         }
         let LetterKind::Request(id) = &letter.kind else {
             return Ok(Answered { reply: None, rest: None, session_id });
@@ -86,7 +87,7 @@ impl Remote {
             Content::Json => (self.body(body, id).await?, None),
             Content::Events => {
                 let stream = Stream::new(body, self.bounds());
-                let (reply, rest) = self.events(stream, id, seen).await?;
+                let (reply, rest) = self.events(stream, id, letter, seen).await?;
                 (reply, Some(rest))
             }
         };
@@ -110,27 +111,40 @@ impl Remote {
         answer.ok_or_else(|| Fault::Broken("it holds no answer".to_owned()).into())
     }
 
-    /// Reads events until the answer, and says what else comes.
+    /// Reads events until the answer, and says what else comes. Where the stream ends before, and
+    /// says where it stood, the rest is asked for.
     async fn events(
         &self,
         mut stream: Stream,
         id: &RequestId,
-        _seen: &Seen,
+        letter: &Letter,
+        seen: &Seen,
     ) -> Result<(Reply, Stream), Failed> {
+        let mut since = Instant::now();
         loop {
-            let Some(event) = stream.next().await? else {
-                return Err(Fault::Broken("the stream ended before it".to_owned()).into());
+            let cut = match stream.next().await {
+                Ok(Some(event)) => {
+                    since = Instant::now();
+                    let message = Reply::read(&event.data);
+                    if message.answers(id) {
+                        return Ok((message, stream));
+                    }
+                    self.answers.say(message.line).await;
+                    continue;
+                }
+                Ok(None) => Fault::Broken("the stream ended before it".to_owned()),
+                Err(Fault::Broken(why)) => Fault::Broken(why),
+                Err(other) => return Err(other.into()),
             };
-            let message = Reply::read(&event.data);
-            if message.answers(id) {
-                return Ok((message, stream));
+            if letter.is_modern() || stream.parser.last_id().is_none() {
+                return Err(cut.into());
             }
-            self.answers.say(message.line).await;
+            stream = self.resume(&stream, since, seen).await.ok_or(cut)?;
         }
     }
 
     /// What an error in the answer itself means for another attempt.
-    fn in_band(&self, reply: &Reply, letter: &Letter) -> Option<Failed> {
+    pub(super) fn in_band(&self, reply: &Reply, letter: &Letter) -> Option<Failed> {
         let code = reply.error_code()?;
         let happened = if self.auth_error_code == Some(code) {
             Happened::Rejected
@@ -142,22 +156,18 @@ impl Remote {
         Some(Failed { happened, says: Says::Reply(Box::new(reply.clone())), may_be_older: false })
     }
 
-    /// What a status other than success means.
-    async fn refused(&self, response: Response<Incoming>, letter: &Letter, seen: &Seen) -> Failed {
+    /// What a status other than success means. `in_session` is whether the message was one of a
+    /// session's.
+    pub(super) async fn refused(
+        &self,
+        response: Response<Incoming>,
+        letter: &Letter,
+        in_session: bool,
+    ) -> Failed {
         let (head, body) = response.into_parts();
         let status = head.status;
-        if status.is_redirection() {
-            return Fault::Redirect(status).into();
-        }
-        match (status, challenge(&head.headers)) {
-            (StatusCode::UNAUTHORIZED, _) | (StatusCode::FORBIDDEN, Challenge::InvalidToken) => {
-                return Failed { happened: Happened::Rejected, ..Fault::Unauthorized.into() };
-            }
-            (StatusCode::FORBIDDEN, challenge) => {
-                let scope = challenge == Challenge::Scope;
-                return Fault::Forbidden { scope }.into();
-            }
-            _ => {}
+        if let Some(failed) = shut_out(&head) {
+            return failed;
         }
         let error = self.error_page(body).await;
         let code = error.as_ref().and_then(Reply::error_code);
@@ -165,7 +175,7 @@ impl Remote {
             return failed.to(letter);
         }
         let is_session_gone =
-            status == StatusCode::NOT_FOUND && seen.id.is_some() && code != Some(METHOD_NOT_FOUND);
+            status == StatusCode::NOT_FOUND && in_session && code != Some(METHOD_NOT_FOUND);
         if is_session_gone {
             let fault =
                 Fault::SessionLost("the server does not know the new one either".to_owned());
@@ -188,6 +198,21 @@ impl Remote {
         let body = body::whole(body, &self.error_bounds()).await.ok()?;
         let mut messages = reply::messages(&body);
         messages.pop().filter(|reply| messages.is_empty() && reply.is_error())
+    }
+}
+
+/// What a status means that is about who asks, or where.
+pub(super) fn shut_out(head: &response::Parts) -> Option<Failed> {
+    let rejected = || Failed { happened: Happened::Rejected, ..Fault::Unauthorized.into() };
+    match (head.status, challenge(&head.headers)) {
+        (status, _) if status.is_redirection() => Some(Fault::Redirect(status).into()),
+        (StatusCode::UNAUTHORIZED, _) | (StatusCode::FORBIDDEN, Challenge::InvalidToken) => {
+            Some(rejected())
+        }
+        (StatusCode::FORBIDDEN, challenge) => {
+            Some(Fault::Forbidden { scope: challenge == Challenge::Scope }.into())
+        }
+        _ => None,
     }
 }
 
@@ -267,6 +292,14 @@ fn challenge(headers: &HeaderMap) -> Challenge {
 // === impl Says ===
 
 impl Says {
+    /// The same as a fault of its own.
+    pub(super) fn into_fault(self) -> Fault {
+        match self {
+            Self::Reply(_) => Fault::Broken(self.in_words()),
+            Self::Fault(fault) => fault,
+        }
+    }
+
     /// The same for a log.
     pub(super) fn in_words(&self) -> String {
         match self {

@@ -45,6 +45,7 @@ struct Parts {
     uri: Option<Span>,
     task_id: Option<Span>,
     request_id: Option<Span>,
+    cursor: Option<Span>,
     arguments: Option<Range<usize>>,
     meta: Option<Range<usize>>,
 }
@@ -113,6 +114,11 @@ impl Letter {
         self.parts.arguments.clone().map(|range| &self.body[range])
     }
 
+    /// Whether it asks for a further page of a list.
+    pub(super) fn has_cursor(&self) -> bool {
+        self.parts.cursor.as_ref().is_some_and(|span| span.kind == Kind::Text)
+    }
+
     /// Its `params._meta`: the text of an object.
     pub(super) fn meta(&self) -> Option<&[u8]> {
         self.parts.meta.clone().map(|range| &self.body[range])
@@ -160,6 +166,7 @@ impl Parts {
                 "name" => self.name = Some(value),
                 "uri" => self.uri = Some(value),
                 "taskId" => self.task_id = Some(value),
+                "cursor" => self.cursor = Some(value),
                 "requestId" => self.request_id = Some(value),
                 "arguments" if value.kind == Kind::Object => self.arguments = Some(value.range),
                 _ => {}

@@ -1,13 +1,15 @@
 //! The server as all tasks of one courier know it: where it is, what is sent with each exchange,
 //! and what is remembered between them.
 
+use std::hash::RandomState;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{self, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, HeaderName};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -18,10 +20,12 @@ use super::body::{Bounds, Room};
 use super::exchange::Failed;
 use super::fault::Fault;
 use super::headers;
+use super::ledger::Ledger;
 use super::letter::Letter;
+use super::older::Older;
+use super::params::Parameters;
 use super::retry::Happened;
 use super::session::{Seen, Session};
-use crate::config::settings;
 use crate::https::{Lost, Wire};
 
 /// The longest page that is read of a status other than success, in bytes.
@@ -40,7 +44,12 @@ pub(super) struct Remote {
     /// Held while a lost session is begun anew.
     pub(super) renewing: Mutex<()>,
     pub(super) answers: Answers,
-    pub(super) transport: settings::Transport,
+    /// The same server, where it knows only HTTP+SSE.
+    pub(super) older: Older,
+    /// Which arguments are said in headers.
+    pub(super) parameters: sync::Mutex<Parameters>,
+    /// How calls were carried.
+    pub(super) ledger: Ledger,
     /// The longest message, in bytes.
     pub(super) limit: usize,
     /// The longest silence of an answer.
@@ -48,6 +57,8 @@ pub(super) struct Remote {
     /// The code of an error that means what 401 does.
     pub(super) auth_error_code: Option<i64>,
     pub(super) room: Room,
+    /// For digests that nobody can foresee.
+    pub(super) hashing: RandomState,
     /// How many requests of thoth's own there have been.
     pub(super) own: AtomicU64,
 }
@@ -74,6 +85,17 @@ impl Remote {
         headers::accept("text/event-stream", &mut headers);
         headers::join(seen, &mut headers);
         headers
+    }
+
+    /// What is said in headers of a call's arguments.
+    fn parameters(&self, letter: &Letter) -> Vec<(HeaderName, String)> {
+        match (letter.tool(), letter.arguments()) {
+            (Some(tool), Some(arguments)) if letter.is_modern() => {
+                let parameters = self.parameters.lock().unwrap_or_else(PoisonError::into_inner);
+                parameters.values(&tool, arguments)
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Sends a request, and waits for the head of its answer, as long as a silence may last.

@@ -12,6 +12,8 @@ use tokio::sync::watch;
 
 use super::headers;
 use super::letter::Letter;
+use super::params::Listed;
+use super::renewal::Digest;
 
 /// How many subscriptions are remembered.
 const SUBSCRIPTIONS: usize = 256;
@@ -56,6 +58,8 @@ pub(super) struct Keepsakes {
 struct State {
     seen: Seen,
     kept: Keepsakes,
+    /// The list of tools that the client is reading, as far as it came.
+    reading: Option<Digest>,
 }
 
 // === impl Session ===
@@ -131,9 +135,21 @@ impl Session {
         }
     }
 
-    /// The client has read the whole list of tools.
-    pub(super) fn listed(&self, tools: u64) {
-        self.lock().kept.tools = Some(tools);
+    /// The client has read a page of the list of tools: a further one, or the first.
+    pub(super) fn listed(&self, is_further: bool, result: &[u8], fresh: impl FnOnce() -> Digest) {
+        let Some(listed) = Listed::read(result) else { return };
+        let mut state = self.lock();
+        let before = state.reading.take().filter(|_| is_further);
+        if is_further && before.is_none() {
+            return;
+        }
+        let mut digest = before.unwrap_or_else(fresh);
+        digest.add(&listed, result);
+        if listed.next.is_some() {
+            state.reading = Some(digest);
+        } else {
+            state.kept.tools = Some(digest.finish());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -87,6 +87,13 @@ impl Parser {
         }
     }
 
+    /// The same, for a stream that goes on where this one has ended.
+    #[must_use]
+    pub fn resumed(&self) -> Self {
+        let (id, last_id) = (self.last_id.clone(), self.last_id.clone());
+        Self { id, last_id, retry: self.retry, ..Self::new(self.limit) }
+    }
+
     /// Takes in what was read. Take out what is complete with [`Parser::next_event`] before more is
     /// put in.
     pub fn push(&mut self, chunk: &[u8]) {
