@@ -14,8 +14,16 @@
 
 mod audit;
 mod client;
+mod deciders;
+mod doubt;
+mod eras;
 #[path = "../fake/mod.rs"]
 mod fake;
+mod files;
+mod helpers;
+mod origins;
 mod rotation;
+mod secrets;
 mod server;
 mod sessions;
+mod streams;

@@ -116,6 +116,8 @@ pub(crate) struct State {
     pub(crate) pushes: bool,
     /// Whether a session may be ended (DELETE).
     pub(crate) keeps_sessions: bool,
+    /// Where HTTP+SSE is told to post to, where that is not here.
+    pub(crate) endpoint: Option<String>,
     /// Its tools' names.
     pub(crate) tools: Vec<String>,
 
@@ -125,7 +127,9 @@ pub(crate) struct State {
     pub(crate) ended: Vec<String>,
     pub(crate) executed: Vec<u64>,
     pub(crate) seen: Vec<Seen>,
+    /// Connections that were made, and those that are open.
     pub(crate) connections: usize,
+    pub(crate) open: usize,
     pub(crate) stopped: VecDeque<Exchange>,
     /// Requests whose client went away while they were stopped.
     pub(crate) abandoned: usize,

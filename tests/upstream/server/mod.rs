@@ -30,7 +30,7 @@ pub(crate) use self::stream::Stream;
 use crate::fake::{Certificate, Issued, Manner};
 
 /// How long a test waits for what must happen, before it says that it did not.
-pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(15);
 
 /// The server and its memory.
 pub(crate) struct Server {
@@ -45,6 +45,8 @@ struct Memory {
     state: Mutex<State>,
     /// Turns with every change.
     changed: watch::Sender<u64>,
+    /// Turns when connections are to be closed as soon as nothing is under way on them.
+    closing: watch::Sender<u64>,
 }
 
 // === impl Server ===
@@ -70,8 +72,11 @@ impl Server {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let acceptor = issued.as_ref().map(|issued| issued.acceptor(manner));
-        let memory =
-            Arc::new(Memory { state: Mutex::default(), changed: watch::Sender::default() });
+        let memory = Arc::new(Memory {
+            state: Mutex::default(),
+            changed: watch::Sender::default(),
+            closing: watch::Sender::default(),
+        });
         let serving = serve::serve(listener, acceptor, Arc::clone(&memory));
         Self { address, issued, memory, _serving: AbortOnDropHandle::new(tokio::spawn(serving)) }
     }
@@ -164,6 +169,12 @@ impl Server {
     /// Waits until so many calls were executed.
     pub(crate) async fn until_executed(&self, count: usize) {
         self.until("executions", |state| (state.executed.len() >= count).then_some(())).await;
+    }
+
+    /// Closes every connection on which nothing is under way, and waits until they are gone.
+    pub(crate) async fn close_idle(&self) {
+        self.memory.closing.send_modify(|turn| *turn += 1);
+        self.until("no connections", |state| (state.open == 0).then_some(())).await;
     }
 
     /// Waits for the next request that was stopped, see [`State::stop`].

@@ -330,7 +330,9 @@ impl State {
     /// Begins a conversation of HTTP+SSE: one stream, and an address to post to.
     fn begin_old(&mut self, memory: &Arc<Memory>) -> Answer {
         let stream = Stream::new(Value::Null, Arc::clone(memory)).without_ids();
-        stream.writes(format!("event: endpoint\ndata: /messages?id={}\n", stream.name));
+        let here = format!("/messages?id={}", stream.name);
+        let endpoint = self.endpoint.clone().unwrap_or(here);
+        stream.writes(format!("event: endpoint\ndata: {endpoint}\n"));
         self.streams.push(stream.clone());
         Answer { status: 200, session: None, said: Said::Stream(stream, 0) }
     }

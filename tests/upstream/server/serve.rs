@@ -27,9 +27,14 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, memor
     while let Ok((stream, _)) = listener.accept().await {
         let number = memory.change(|state| {
             state.connections += 1;
+            state.open += 1;
             state.connections
         });
-        connections.spawn(connection(stream, tls.clone(), number, Arc::clone(&memory)));
+        let (tls, memory) = (tls.clone(), Arc::clone(&memory));
+        connections.spawn(async move {
+            connection(stream, tls, number, Arc::clone(&memory)).await;
+            memory.change(|state| state.open -= 1);
+        });
     }
 }
 
@@ -58,6 +63,7 @@ async fn http(
     number: usize,
     memory: Arc<Memory>,
 ) {
+    let mut closing = memory.closing.subscribe();
     let service = service_fn(move |request| answer(request, number, Arc::clone(&memory)));
     let stream = TokioIo::new(stream);
     if is_h2 {
@@ -65,7 +71,14 @@ async fn http(
         let _ = builder.serve_connection(stream, service).await;
     } else {
         let builder = hyper::server::conn::http1::Builder::new();
-        let _ = builder.serve_connection(stream, service).await;
+        let mut serving = std::pin::pin!(builder.serve_connection(stream, service));
+        tokio::select! {
+            _ = &mut serving => {}
+            _ = closing.changed() => {
+                serving.as_mut().graceful_shutdown();
+                let _ = serving.await;
+            }
+        }
     }
 }
 
