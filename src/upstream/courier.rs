@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use hyper::Method;
 use memchr::memchr;
-use tokio::io::{AsyncReadExt, ReadHalf, SimplexStream};
+use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -71,7 +71,7 @@ type Done = watch::Sender<()>;
 /// Lines from a pipe.
 #[derive(Debug)]
 pub(super) struct Lines {
-    pipe: ReadHalf<SimplexStream>,
+    pipe: DuplexStream,
     buffer: BytesMut,
     scanned: usize,
 }
@@ -79,7 +79,7 @@ pub(super) struct Lines {
 // === impl Lines ===
 
 impl Lines {
-    pub(super) fn new(pipe: ReadHalf<SimplexStream>) -> Self {
+    pub(super) fn new(pipe: DuplexStream) -> Self {
         Self { pipe, buffer: BytesMut::new(), scanned: 0 }
     }
 
