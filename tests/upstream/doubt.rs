@@ -53,7 +53,7 @@ async fn a_call_whose_connection_breaks_over_tls_is_not_sent_again_either() {
 
 #[tokio::test]
 async fn a_call_that_ends_in_an_error_of_the_servers_is_not_sent_again() {
-    for status in [500, 502, 503, 504, 429] {
+    for status in [500, 502, 503, 504] {
         let server = Server::start().await;
         let setup = Setup::new(&server);
         let later = vec![("retry-after", "0".to_owned())];
@@ -70,6 +70,21 @@ async fn a_call_that_is_never_answered_is_given_up_and_not_sent_again() {
     let setup = Setup::new(&server).flags(&["--upstream-timeout", "1"]);
     let answer = goes_wrong(server, setup, Fault::Hangs).await;
     assert_eq!(answer["error"]["data"]["reason_code"], "upstream_timeout");
+}
+
+/// Too many requests: it was not executed, and who made it is told that it may come again.
+#[tokio::test]
+async fn a_call_that_came_too_often_is_not_sent_again_by_thoth() {
+    let server = Server::start().await;
+    let setup = Setup::new(&server);
+    let mut client = setup.begin().await;
+    server.with(|state| state.fails("tools/call", Fault::Status(429, Vec::new(), String::new())));
+    let answer = client.call(1).await;
+    assert_eq!(answer["error"]["data"]["http_status"], 429, "{answer}");
+    client.succeeds(2).await;
+    let _ = client.ends().await;
+    assert_eq!(server.look(|state| state.requests("tools/call").count()), 2);
+    setup.audit().has(2);
 }
 
 /// The same for an answer that has begun: 2026-07-28 and streams without ids cannot be resumed.
@@ -121,27 +136,52 @@ async fn a_call_that_is_answered_with_something_else_is_not_sent_again() {
 
 /// Nobody was there: nothing can have been executed.
 #[tokio::test]
-async fn a_call_that_found_no_connection_is_sent_once_more() {
+async fn a_call_that_found_no_connection_may_be_made_again() {
     let server = Server::start().await;
+    server.with(|state| state.sessionless = true);
     let setup = Setup::new(&server);
     let mut client = setup.begin().await;
     client.all_succeed(1..=2).await;
-    let address = server.origin().strip_prefix("http://").unwrap().parse().unwrap();
-    drop(server);
-    // Nobody listens. The server is back before the second attempt, or after; then it is told.
-    let id = client.calls("echo", 1).await;
+    let address = server.stops().await;
+    for n in 1..=2 {
+        let answer = client.call(n).await;
+        let data = &answer["error"]["data"];
+        assert_eq!(data["reason_code"], "upstream_unreachable", "{answer}");
+        assert_eq!(data["retryable"], true, "{answer}");
+    }
     let server = Server::start_at(address).await;
     server.with(|state| state.sessionless = true);
-    let answer = client.answer(id).await;
-    if answer["error"].is_object() {
-        assert_eq!(answer["error"]["data"]["reason_code"], "upstream_unreachable", "{answer}");
-        assert!(server.executed().is_empty());
-    } else {
-        assert_eq!(server.executed(), [1]);
+    client.all_succeed(1..=3).await;
+    let ended = client.ends().await;
+    assert_eq!((ended.code, ended.errors().len()), (0, 2), "{}", ended.stderr);
+    assert_eq!(server.executed(), [1, 2, 3]);
+    setup.audit().has(7);
+}
+
+/// One connection that breaks before anything was sent on it is made again; two are enough.
+#[tokio::test]
+async fn a_connection_that_breaks_before_a_call_is_sent_is_made_once_more() {
+    let server = Server::over_tls().await;
+    let ca = server.ca().to_str().unwrap().to_owned();
+    let setup = Setup::new(&server).variable("THOTH_TLS_CA_BUNDLE", &ca);
+    let mut client = setup.begin().await;
+    client.succeeds(1).await;
+    for n in 2..=5 {
+        server.close_idle().await;
+        server.with(|state| state.shuts_out = 1);
+        client.succeeds(n).await;
     }
-    client.succeeds(2).await;
+    server.close_idle().await;
+    server.with(|state| state.shuts_out = 2);
+    let answer = client.call(6).await;
+    assert_eq!(answer["error"]["data"]["reason_code"], "upstream_unreachable", "{answer}");
+    assert_eq!(server.look(|state| state.shuts_out), 0, "no third attempt was needed to know");
+    client.succeeds(6).await;
     let _ = client.ends().await;
-    setup.audit().has(4);
+    assert_eq!(server.executed(), [1, 2, 3, 4, 5, 6]);
+    let audit = setup.audit();
+    audit.has(7);
+    assert_eq!(audit.attempts(), 7 + 4 + 1);
 }
 
 /// A connection that the server closed while nobody used it is not a failure of the next call.

@@ -105,7 +105,7 @@ async fn a_command_that_prints_the_token_sees_no_secret_of_another() {
     setup.rotate("s3cret-first");
     let path = setup.token_file();
     let script = "env > \"$0.env\"; tr '\\0' '\\n' < /proc/$PPID/cmdline > \"$0.parent\"; \
-        echo s3cret-beside >&2; cat \"$0\"";
+        echo s3cret-''beside >&2; cat \"$0\"";
     let command = serde_json::to_string(&["sh", "-c", script, path.to_str().unwrap()]).unwrap();
     let setup = setup
         .flags(&["--upstream-token-command", &command])

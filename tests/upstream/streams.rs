@@ -134,12 +134,25 @@ async fn a_stream_that_breaks_is_resumed_where_it_broke() {
 #[tokio::test]
 async fn a_server_that_wants_to_be_polled_is_polled() {
     let server = Server::start().await;
+    let setup = Setup::new(&server);
+    let mut client = setup.begin().await;
+    server.with(|state| state.answers = Answers::Polling);
+    client.all_succeed(1..=10).await;
+    client.at_once(11..=60, async {}).await;
+    let ended = client.ends().await;
+    setup.holds(&server, &ended, 60);
+}
+
+/// From the first answer on: the session is known from its head, before the answer is.
+#[tokio::test]
+async fn a_server_that_wants_to_be_polled_for_its_handshake_is_polled() {
+    let server = Server::start().await;
     server.with(|state| state.answers = Answers::Polling);
     let setup = Setup::new(&server);
     let mut client = setup.begin().await;
-    client.all_succeed(1..=10).await;
+    client.all_succeed(1..=3).await;
     let ended = client.ends().await;
-    setup.holds(&server, &ended, 10);
+    setup.holds(&server, &ended, 3);
 }
 
 #[tokio::test]

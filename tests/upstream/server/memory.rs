@@ -116,6 +116,8 @@ pub(crate) struct State {
     pub(crate) pushes: bool,
     /// Whether a session may be ended (DELETE).
     pub(crate) keeps_sessions: bool,
+    /// So many connections are closed before their handshake: over TLS, nothing was sent on them.
+    pub(crate) shuts_out: usize,
     /// Where HTTP+SSE is told to post to, where that is not here.
     pub(crate) endpoint: Option<String>,
     /// Its tools' names.

@@ -37,7 +37,7 @@ pub(crate) struct Server {
     address: SocketAddr,
     issued: Option<Issued>,
     memory: Arc<Memory>,
-    _serving: AbortOnDropHandle<()>,
+    serving: AbortOnDropHandle<()>,
 }
 
 /// What the server's connections share.
@@ -78,7 +78,14 @@ impl Server {
             closing: watch::Sender::default(),
         });
         let serving = serve::serve(listener, acceptor, Arc::clone(&memory));
-        Self { address, issued, memory, _serving: AbortOnDropHandle::new(tokio::spawn(serving)) }
+        Self { address, issued, memory, serving: AbortOnDropHandle::new(tokio::spawn(serving)) }
+    }
+
+    /// Ends, with every connection; its address can be used again.
+    pub(crate) async fn stops(self) -> SocketAddr {
+        self.serving.abort();
+        let _ = self.serving.await;
+        self.address
     }
 
     /// Where MCP is spoken.

@@ -1,6 +1,7 @@
 //! Connections, requests, and the way of each: remembered, stopped, refused, failed, or answered.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 
 use http_body_util::BodyExt;
@@ -50,6 +51,14 @@ async fn connection(
             http(stream, false, number, memory).await;
         }
         Some(tls) => {
+            let shuts_out = memory.change(|state| {
+                let shuts_out = state.shuts_out > 0;
+                state.shuts_out -= usize::from(shuts_out);
+                shuts_out
+            });
+            if shuts_out {
+                return;
+            }
             let Ok(stream) = tls.accept(stream).await else { return };
             let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             http(stream, is_h2, number, memory).await;
@@ -68,10 +77,17 @@ async fn http(
     let stream = TokioIo::new(stream);
     if is_h2 {
         let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-        let _ = builder.serve_connection(stream, service).await;
+        let mut serving = pin!(builder.serve_connection(stream, service));
+        tokio::select! {
+            _ = &mut serving => {}
+            _ = closing.changed() => {
+                serving.as_mut().graceful_shutdown();
+                let _ = serving.await;
+            }
+        }
     } else {
         let builder = hyper::server::conn::http1::Builder::new();
-        let mut serving = std::pin::pin!(builder.serve_connection(stream, service));
+        let mut serving = pin!(builder.serve_connection(stream, service));
         tokio::select! {
             _ = &mut serving => {}
             _ = closing.changed() => {
