@@ -26,6 +26,7 @@ use super::answers::Outlet;
 use super::body::Stream;
 use super::delivery::UNSENT;
 use super::exchange::{Answered, Says};
+use super::fault::Fault;
 use super::letter::{Letter, LetterKind};
 use super::open::{Cancelled, Open, Opened};
 use super::remote::Remote;
@@ -40,6 +41,9 @@ const WAITING: usize = 64 * 1024 * 1024;
 
 /// How long the rest of an answer's stream is read, so that its connection can be used again.
 const REST: Duration = Duration::from_secs(1);
+
+/// How long the receipt of what wants no answer is waited for.
+const RECEIPT: Duration = Duration::from_secs(30);
 
 /// How long an answer is still taken after its request was cancelled.
 const AFTER_CANCEL: Duration = Duration::from_secs(5);
@@ -255,7 +259,7 @@ impl Remote {
     async fn answer(&self, letter: &Letter, opened: Opened) -> Option<Stream> {
         let LetterKind::Request(id) = &letter.kind else { return None };
         let mut carried = UNSENT;
-        let delivered = self.deliver(letter, &mut carried).await;
+        let delivered = self.deliver(letter, Some(&opened), &mut carried).await;
         let is_given_up = opened.is_given_up();
         let (line, rest) = match delivered {
             Ok(answered) => self.settle(letter, answered),
@@ -318,7 +322,10 @@ impl Remote {
 
     /// Delivers a notification, or an answer to the server. What cannot be delivered is lost.
     async fn notify(&self, letter: &Letter) {
-        match self.deliver(letter, &mut { UNSENT }).await {
+        let mut carried = UNSENT;
+        let delivered = timeout(RECEIPT, self.deliver(letter, None, &mut carried)).await;
+        let late = || Err(Says::Fault(Fault::Timeout(RECEIPT.as_secs())));
+        match delivered.unwrap_or_else(|_| late()) {
             Ok(_) => {
                 if &*letter.method == "notifications/initialized" {
                     self.session.initialized(letter.clone());

@@ -101,9 +101,12 @@ impl Remote {
     async fn body(&self, body: Incoming, id: &RequestId) -> Result<Reply, Failed> {
         let body = body::whole(body, &self.bounds()).await?;
         let mut answer = None;
-        for message in reply::messages(&body) {
-            if answer.is_none() && message.answers(id) {
-                answer = Some(message);
+        let messages = reply::messages(&body);
+        let is_alone = messages.len() == 1;
+        for message in messages {
+            let is_it = message.answers(id) || is_alone && message.is_nobodys_error();
+            if answer.is_none() && is_it {
+                answer = Some(message.to(id));
             } else {
                 self.answers.say(message.line).await;
             }
@@ -219,7 +222,7 @@ pub(super) fn shut_out(head: &response::Parts) -> Option<Failed> {
 /// Whether an error that came with a status answers this request: it says so, or says nothing else.
 fn is_for(error: &Reply, letter: &Letter, status: StatusCode) -> bool {
     let LetterKind::Request(id) = &letter.kind else { return false };
-    let is_nobodys = error.answer.as_ref().is_some_and(|answer| answer.id.is_none());
+    let is_nobodys = error.is_nobodys_error();
     let is_plain = status.is_client_error() && error.error_code() != Some(SESSION_ERROR);
     error.answers(id) && error.error_code() != Some(SESSION_ERROR) || is_nobodys && is_plain
 }
@@ -328,5 +331,33 @@ impl Failed {
 impl From<Fault> for Failed {
     fn from(fault: Fault) -> Self {
         Self { happened: Happened::Other, says: Says::Fault(fault), may_be_older: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_challenge_says() {
+        for (text, expected) in [
+            (r#"Bearer error="invalid_token""#, Challenge::InvalidToken),
+            (
+                r#"Bearer realm="a", error="invalid_token", error_description="x""#,
+                Challenge::InvalidToken,
+            ),
+            ("Bearer error=invalid_token", Challenge::InvalidToken),
+            (r#"Bearer error = "insufficient_scope", scope="a b""#, Challenge::Scope),
+            (r#"Bearer error="invalid_token_x""#, Challenge::Other),
+            (r#"Bearer xerror="invalid_token""#, Challenge::Other),
+            (r#"Bearer error="invalid_request""#, Challenge::Other),
+            ("Bearer", Challenge::Other),
+            ("", Challenge::Other),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(text));
+            assert_eq!(challenge(&headers), expected, "{text}");
+        }
+        assert_eq!(challenge(&HeaderMap::new()), Challenge::Other);
     }
 }

@@ -61,6 +61,25 @@ pub(super) enum Fault {
 // === impl Fault ===
 
 impl Fault {
+    /// One of each, to hold documents against.
+    #[cfg(test)]
+    fn each() -> Vec<Self> {
+        let why = String::new;
+        vec![
+            Self::Unauthorized,
+            Self::NoCredential(why()),
+            Self::Forbidden { scope: true },
+            Self::Unreachable(why()),
+            Self::NotTrusted(why()),
+            Self::Timeout(1),
+            Self::Broken(why()),
+            Self::Redirect(StatusCode::FOUND),
+            Self::Status(StatusCode::BAD_GATEWAY),
+            Self::SessionLost(why()),
+            Self::TooLong(1),
+        ]
+    }
+
     /// The word for it in `error.data.reason_code`; each has a row in `docs/reason-codes.md`.
     pub(super) fn reason_code(&self) -> &'static str {
         match self {
@@ -139,4 +158,34 @@ fn bounded(mut text: String) -> String {
         text.push('…');
     }
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::json::Kind;
+
+    #[test]
+    fn every_reason_code_is_documented_and_every_documented_one_exists() {
+        let page = include_str!("../../docs/reason-codes.md");
+        let known: Vec<_> = Fault::each().iter().map(Fault::reason_code).collect();
+        for code in &known {
+            assert!(page.contains(&format!("`{code}`")), "{code} is not documented");
+        }
+        for code in page.split('`').filter(|word| word.starts_with("upstream_")) {
+            assert!(known.contains(&code), "{code} does not exist");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_one_bounded_line_with_the_id_as_it_was_spelled() {
+        let id = RequestId::read(Kind::Text, br#""\u0061""#).unwrap();
+        let fault = Fault::Broken(format!("a\nb\u{0}{}", "é".repeat(1000)));
+        let line = fault.answer(&id);
+        assert!(line.starts_with(br#"{"jsonrpc":"2.0","id":"\u0061","error":{"code":-32603,"#));
+        assert!(line.len() < 700 && !line.contains(&b'\n'), "{}", line.len());
+        let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(read["error"]["data"]["reason_code"], "upstream_broken");
+        assert_eq!(read["error"]["data"]["retryable"], false);
+    }
 }

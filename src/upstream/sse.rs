@@ -258,3 +258,124 @@ fn joined(mut lines: BytesMut, line: &[u8]) -> BytesMut {
 fn text(bytes: &[u8]) -> Option<&str> {
     str::from_utf8(bytes).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a stream says, read in chunks of this size.
+    fn read(stream: &[u8], chunk: usize, limit: usize) -> Vec<Result<(String, String), usize>> {
+        let mut parser = Parser::new(limit);
+        let mut found = Vec::new();
+        for bytes in stream.chunks(chunk.max(1)) {
+            parser.push(bytes);
+            while let Some(event) = parser.next_event() {
+                let text = |event: Event| {
+                    (event.name.into(), String::from_utf8_lossy(&event.data).into_owned())
+                };
+                found.push(event.map(text).map_err(|long| long.0));
+            }
+            assert!(parser.held() <= 2 * limit + 8);
+        }
+        found
+    }
+
+    #[test]
+    fn streams_are_read_as_browsers_read_them() {
+        for (stream, expected) in [
+            ("data: a\n\n", vec![("message", "a")]),
+            ("data:a\r\rdata: b\r\n\r\n", vec![("message", "a"), ("message", "b")]),
+            ("data: a\ndata:  b\ndata\n\n", vec![("message", "a\n b\n")]),
+            (
+                "event: endpoint\ndata: /m\n\ndata: x\n\n",
+                vec![("endpoint", "/m"), ("message", "x")],
+            ),
+            (": comment\n:\n\ndata: a\n\n", vec![("message", "a")]),
+            ("\u{feff}data: a\n\n\u{feff}data: b\n\n", vec![("message", "a")]),
+            ("data: not ended\n", vec![]),
+            ("data: not ended", vec![]),
+            ("id: 7\ndata:\n\n", vec![]),
+            ("data\n\n", vec![]),
+            ("other: a\n data: a\nDATA: a\n\n", vec![]),
+            ("event: gone\n\ndata: a\n\n", vec![("message", "a")]),
+        ] {
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|(name, data)| Ok((name.to_owned(), data.to_owned())))
+                .collect();
+            for chunk in [1, 2, 3, 1000] {
+                assert_eq!(read(stream.as_bytes(), chunk, 100), expected, "{stream:?} by {chunk}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_a_stream_stands_counts_from_the_end_of_an_event() {
+        let mut parser = Parser::new(100);
+        parser.push(b"id: 1\nretry: 1500\ndata: a\n\nid: 2\nretry: soon\n");
+        assert!(parser.next_event().is_some() && parser.next_event().is_none());
+        assert_eq!(
+            (parser.last_id(), parser.retry()),
+            (Some("1"), Some(Duration::from_millis(1500)))
+        );
+        parser.push(b"\nid: 3\0\n\n");
+        assert!(parser.next_event().is_none());
+        assert_eq!(
+            parser.last_id(),
+            Some("2"),
+            "an event without data counts, an id with NUL does not"
+        );
+        let resumed = parser.resumed();
+        assert_eq!((resumed.last_id(), resumed.retry()), (parser.last_id(), parser.retry()));
+        parser.push(b"id\n\n");
+        assert!(parser.next_event().is_none());
+        assert_eq!(parser.last_id(), None, "it is taken back");
+    }
+
+    #[test]
+    fn an_event_that_is_too_long_is_dropped_whole_and_the_next_is_read() {
+        let long = "x".repeat(50);
+        for stream in [
+            format!("data: {long}\n\ndata: b\n\n"),
+            format!("data: {}\ndata: {}\n\ndata: b\n\n", &long[..20], &long[..20]),
+            format!("data: a\ndata:{long}\ndata: a\n\ndata: b\n\n"),
+        ] {
+            let expected = vec![Err(30), Ok(("message".to_owned(), "b".to_owned()))];
+            for chunk in [1, 7, 1000] {
+                assert_eq!(read(stream.as_bytes(), chunk, 30), expected, "{stream:?} by {chunk}");
+            }
+        }
+        let comment = format!(":{long}{long}\ndata: b\n\n");
+        assert_eq!(read(comment.as_bytes(), 7, 30), [Ok(("message".to_owned(), "b".to_owned()))]);
+    }
+
+    proptest! {
+        /// Where the bytes are cut makes no difference, and nothing is longer than the limit.
+        #[test]
+        fn cuts_make_no_difference(
+            stream in prop::collection::vec(
+                prop::sample::select(vec!["data", "event", "id", "retry", ":", " ", "\r", "\n", "\n\n", "x", "é", "1", "\0"]),
+                0..80,
+            ),
+            chunk in 1usize..40,
+            limit in 1usize..30,
+        ) {
+            let stream = stream.concat();
+            let whole = read(stream.as_bytes(), usize::MAX, limit);
+            prop_assert_eq!(read(stream.as_bytes(), chunk, limit), whole.clone());
+            prop_assert!(whole.iter().flatten().all(|(_, data)| data.len() <= limit));
+        }
+
+        /// What a server writes is what is read.
+        #[test]
+        fn any_text_survives(lines in prop::collection::vec("[^\r\n]{0,20}", 1..5), chunk in 1usize..40) {
+            let stream: String = lines.iter().map(|line| format!("data: {line}\n")).collect();
+            let data = lines.join("\n");
+            let expected: Vec<_> =
+                (!data.is_empty()).then(|| Ok(("message".to_owned(), data))).into_iter().collect();
+            prop_assert_eq!(read(format!("{stream}\n").as_bytes(), chunk, 1000), expected);
+        }
+    }
+}
