@@ -102,11 +102,12 @@ async fn a_hold_outlives_the_token_and_the_session() {
     assert!(ended.errors().is_empty(), "{:?}", ended.errors());
     assert_eq!(server.executed(), [2, 1], "each once");
     let audit = setup.audit();
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     let said = |call: u64| {
         let of_call = audit.decisions.iter().filter(move |it| it["call"] == call);
         of_call.map(|it| it["decision"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!((said(1), said(2)), (vec!["allow".to_owned()], vec!["allow".to_owned()]));
+    assert_eq!((said(1), said(2)), (words(&["step_up", "allow"]), words(&["allow"])));
     assert_eq!(audit.outcomes.len(), 2);
     let asked = enforcer.seen().iter().filter(|seen| seen.path == "/v1/enforce").count();
     assert_eq!(asked, 2, "one question for each call");
