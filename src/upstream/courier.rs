@@ -189,11 +189,8 @@ impl Round {
                     done
                 });
                 let (remote, places) = (Arc::clone(&self.remote), Arc::clone(&self.places));
-                let request = Request { remote, places, letter, opened, waiting };
-                self.tasks.spawn(async move {
-                    request.run(turn).await;
-                    drop(done);
-                });
+                let request = Request { remote, places, letter, opened, waiting, done };
+                self.tasks.spawn(request.run(turn));
             }
             LetterKind::Notification => {
                 let turns = [self.handshake.clone(), self.notification.clone()];
@@ -230,6 +227,8 @@ struct Request {
     letter: Letter,
     opened: Opened,
     waiting: OwnedSemaphorePermit,
+    /// Held until it is answered, where others wait for that.
+    done: Option<Done>,
 }
 
 // === impl Request ===
@@ -237,14 +236,14 @@ struct Request {
 impl Request {
     /// Sends it when it is its turn, and says its answer to the client.
     async fn run(self, turn: Turn) {
-        let Self { remote, places, letter, opened, waiting } = self;
+        let Self { remote, places, letter, opened, waiting, done } = self;
         let stop = opened.stop.clone();
         let answer = async {
             turn.wait().await;
             let place = places.acquire_owned().await.ok()?;
             opened.sent();
             let rest = remote.answer(&letter, opened).await;
-            drop((place, waiting));
+            drop((place, waiting, done));
             rest
         };
         if let Some(Some(rest)) = stop.run_until_cancelled_owned(answer).await {
@@ -316,7 +315,7 @@ impl Remote {
     /// Passes on what comes after an answer, until its stream ends.
     async fn finish(&self, mut rest: Stream) {
         while let Ok(Some(event)) = rest.next().await {
-            self.answers.say(Reply::read(&event.data).line).await;
+            self.pass(&event).await;
         }
     }
 

@@ -18,6 +18,7 @@ use super::remote::Remote;
 use super::reply::{self, Reply};
 use super::retry::Happened;
 use super::session::Seen;
+use super::sse::Event;
 use crate::gate::message::RequestId;
 
 /// The code of JSON-RPC for an unknown method: with 404, an answer and no lost session.
@@ -128,12 +129,18 @@ impl Remote {
             let cut = match stream.next().await {
                 Ok(Some(event)) => {
                     since = Instant::now();
-                    let message = Reply::read(&event.data);
-                    if message.answers(id) {
-                        return Ok((message, stream));
+                    let mut answer = None;
+                    for message in reply::of_event(&event) {
+                        if answer.is_none() && message.answers(id) {
+                            answer = Some(message);
+                        } else {
+                            self.answers.say(message.line).await;
+                        }
                     }
-                    self.answers.say(message.line).await;
-                    continue;
+                    match answer {
+                        Some(answer) => return Ok((answer, stream)),
+                        None => continue,
+                    }
                 }
                 Ok(None) => Fault::Broken("the stream ended before it".to_owned()),
                 Err(Fault::Broken(why)) => Fault::Broken(why),
@@ -143,6 +150,13 @@ impl Remote {
                 return Err(cut.into());
             }
             stream = self.resume(&stream, since, seen).await.ok_or(cut)?;
+        }
+    }
+
+    /// Says what an event holds, where nothing is waited for in particular.
+    pub(super) async fn pass(&self, event: &Event) {
+        for message in reply::of_event(event) {
+            self.answers.say(message.line).await;
         }
     }
 

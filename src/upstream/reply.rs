@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
+use super::sse::Event;
 use crate::gate::json::{self, Fault, Kind, Lenient, Reader, Span};
 use crate::gate::message::RequestId;
 
@@ -60,6 +61,11 @@ pub(super) fn messages(body: &Bytes) -> Vec<Reply> {
         _ => {}
     }
     found
+}
+
+/// The messages of an event; none in events of other names, such as pings.
+pub(super) fn of_event(event: &Event) -> Vec<Reply> {
+    if &*event.name == "message" { messages(&event.data) } else { Vec::new() }
 }
 
 /// A member of an object that is text.

@@ -19,6 +19,9 @@ const LONGEST_ID: usize = 4 * 1024;
 /// The longest name of an event that is told from others, in bytes.
 const LONGEST_NAME: usize = 256;
 
+/// The longest beginning of a line of data.
+const FIELD: &[u8] = b"data: ";
+
 /// One event.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Event {
@@ -132,6 +135,7 @@ impl Parser {
     }
 
     fn next_line(&mut self) -> Option<Bytes> {
+        self.pass_byte_order_mark()?;
         loop {
             if self.after_return && self.buffer.first() == Some(&b'\n') {
                 self.buffer.advance(1);
@@ -141,36 +145,43 @@ impl Parser {
                 return None;
             }
             self.after_return = false;
-            let Some(at) = memchr2(b'\r', b'\n', &self.buffer[self.scanned..]) else {
+            let end = memchr2(b'\r', b'\n', &self.buffer[self.scanned..]);
+            let len = end.map_or(self.buffer.len(), |at| self.scanned + at);
+            if len > self.limit + FIELD.len() {
+                // No line that counts is longer. Its bytes are dropped, here or up to its end.
+                self.too_long |= !self.skipping && self.buffer.starts_with(b"data:");
+                self.skipping = true;
+            }
+            if end.is_none() {
+                if self.skipping {
+                    self.buffer.clear();
+                }
                 self.scanned = self.buffer.len();
-                self.drop_overlong();
                 return None;
-            };
-            let mut line = self.buffer.split_to(self.scanned + at).freeze();
+            }
+            let line = self.buffer.split_to(len).freeze();
             self.after_return = self.buffer.first() == Some(&b'\r');
             self.buffer.advance(1);
             self.scanned = 0;
-            if std::mem::take(&mut self.at_start) && line.starts_with("\u{feff}".as_bytes()) {
-                line.advance(3);
-            }
             if !std::mem::take(&mut self.skipping) {
                 return Some(line);
             }
         }
     }
 
-    /// A line whose end has not come is dropped once it is longer than any that counts.
-    fn drop_overlong(&mut self) {
-        const FIELD: &[u8] = b"data: ";
-        if !self.skipping && self.buffer.len() > self.limit + FIELD.len() {
-            self.skipping = true;
-            self.too_long |= self.buffer.starts_with(b"data:");
-        }
-        if self.skipping {
+    /// Drops the mark that a stream may begin with; `None` until it is known whether it does.
+    fn pass_byte_order_mark(&mut self) -> Option<()> {
+        const MARK: &[u8] = "\u{feff}".as_bytes();
+        if self.at_start {
+            if self.buffer.len() < MARK.len() && MARK.starts_with(&self.buffer) {
+                return None;
+            }
             self.at_start = false;
-            self.buffer.clear();
-            self.scanned = 0;
+            if self.buffer.starts_with(MARK) {
+                self.buffer.advance(MARK.len());
+            }
         }
+        Some(())
     }
 
     fn field(&mut self, line: &Bytes) {
@@ -201,7 +212,8 @@ impl Parser {
     }
 
     fn add(&mut self, value: Bytes) {
-        if self.too_long || self.data.len() + value.len() > self.limit {
+        let newline = usize::from(!matches!(self.data, Data::None));
+        if self.too_long || self.data.len() + newline + value.len() > self.limit {
             self.too_long = true;
             self.data = Data::None;
             return;

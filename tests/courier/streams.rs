@@ -34,9 +34,14 @@ async fn events_are_passed_on_as_they_come() {
     let (asked, events) = streams.recv().await.unwrap();
     let progress =
         json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1}});
-    events.write(": a comment\n\n").await;
+    events.write(": a comment\n\nevent: ping\ndata: {}\n\ndata: not json\n\n").await;
     events.say(&progress).await;
     assert_eq!(client.hears().await, progress, "the stream has not ended");
+    events.write("data: [{\"jsonrpc\":\"2.0\",\"method\":\"a\"},{\"jsonrpc\":\"2.0\",\"method\":\"b\"}]\n\n").await;
+    assert_eq!(
+        (client.hears().await["method"].take(), client.hears().await["method"].take()),
+        (json!("a"), json!("b"))
+    );
     let sampling = request(1, "sampling/createMessage", &json!({}));
     events.write(&format!("event: message\r\nid: 7\r\ndata: {sampling}\r\n\r\n")).await;
     assert_eq!(client.hears().await, sampling);
