@@ -312,11 +312,6 @@ impl Client {
             .unwrap_or_else(|_| panic!("never heard: {what}\n{}", self.told()))
     }
 
-    /// What it heard so far.
-    pub(crate) fn heard(&self) -> Vec<Value> {
-        self.heard.lines.lock().unwrap().clone()
-    }
-
     /// What was said on standard error, and the last lines.
     pub(crate) fn told(&self) -> String {
         let lines = self.heard.lines.lock().unwrap();

@@ -30,7 +30,7 @@ pub(crate) use self::stream::Stream;
 use crate::fake::{Certificate, Issued, Manner};
 
 /// How long a test waits for what must happen, before it says that it did not.
-pub(crate) const WATCHDOG: Duration = Duration::from_secs(15);
+pub(crate) const WATCHDOG: Duration = Duration::from_mins(1);
 
 /// The server and its memory.
 pub(crate) struct Server {
