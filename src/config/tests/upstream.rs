@@ -332,6 +332,11 @@ fn what_is_wrong_is_told_at_once_and_without_it() {
         assert_eq!(told.lines().count(), 2, "{told}");
         assert!(told.contains(expected), "{told}");
     }
+    for (grace, patience) in [("0", 0), ("7", 7)] {
+        let grace = format!("--credential-grace={grace}");
+        let awaiting = reading(&[AT, "--upstream-token-file=/no/such/file", &grace], &[]);
+        assert_eq!(awaiting.patience(), Duration::from_secs(patience));
+    }
     let keychain = reading(&[AT, "--upstream-token-keychain=thoth/ann"], &[]);
     let told: Vec<_> = keychain.problems().iter().map(ToString::to_string).collect();
     if Entry::IS_READ {
