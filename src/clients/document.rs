@@ -24,6 +24,7 @@ mod text;
 mod toml;
 mod tree;
 mod undo;
+mod value;
 mod veil;
 mod yaml;
 
@@ -34,6 +35,7 @@ use std::ops::Range;
 use self::find::Found;
 use self::pen::Pen;
 use self::toml::read as read_toml;
+pub use self::value::Value;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
