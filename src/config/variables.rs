@@ -291,6 +291,11 @@ impl Env {
         self.0.get(name)?.to_str().map(str::to_owned)
     }
 
+    /// Takes a variable out that another part of thoth is told by the user to read.
+    pub fn take(&mut self, name: &str) -> Option<OsString> {
+        self.0.remove(name)
+    }
+
     /// Every name that is set, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
