@@ -5,21 +5,25 @@
 //! written for it is removed when it has ended.
 
 mod client;
+mod served;
 
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tokio::runtime;
 
+use self::client::Client;
+use self::served::Servers;
 use super::exit;
 use super::fault::Fault;
 use super::mcp_config::{Plan, Wish};
 use crate::clients::launch::emit::Emission;
 use crate::clients::launch::room::{self, Room};
-use crate::clients::launch::{Delivery, Recipe};
+use crate::clients::launch::{Delivery, Handover, Recipe};
 use crate::config;
-use crate::config::variables::{Env, XDG_RUNTIME_DIR};
+use crate::config::variables::{Env, LAUNCH_SECRET, XDG_RUNTIME_DIR};
+use crate::listener::Secret;
 
 /// Start a client with every server governed, for this one launch
 ///
@@ -40,9 +44,22 @@ pub(crate) struct Args {
     #[command(flatten)]
     wish: Wish,
 
+    /// Serve every server at an address of this machine, with a secret of this launch, instead of
+    /// letting the client start it
+    #[arg(long)]
+    serve: bool,
+
     /// The client's command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
+}
+
+/// One launch.
+struct Launch<'a> {
+    plan: &'a Plan,
+    room: Option<&'a Room>,
+    serve: bool,
+    env: &'a Env,
 }
 
 /// The client cannot be launched so.
@@ -64,7 +81,7 @@ enum Unfit {
 impl Args {
     pub(crate) fn run(self, env: &Env) -> Result<ExitCode, Fault> {
         let err = &mut io::stderr();
-        let plan = Plan::make(&self.wish, &[], env, err)?;
+        let plan = Plan::make(&self.wish, &[], self.serve, env, err)?;
         let recipe = plan.recipe;
         let [program, arguments @ ..] = &self.command[..] else {
             unreachable!("clap requires a command");
@@ -74,58 +91,99 @@ impl Args {
         }
         let over = self.wish.overrides(env);
         let home = config::home(env);
-        let base = over.out.clone().unwrap_or_else(|| {
-            room::base(env.get(&XDG_RUNTIME_DIR).map(std::path::Path::new), &home)
-        });
-        let mut words = Vec::new();
-        let mut variables = Vec::new();
-        let room = match (recipe.delivery, plan.emit()?) {
-            (Delivery::Place(place), _) => {
-                let (name, id) = (recipe.name, recipe.id);
-                return Err(Fault::new(exit::USAGE, Unfit::Placed { name, id, place }));
-            }
-            (_, Emission::Words(emitted)) => {
-                words = emitted;
-                None
-            }
-            (Delivery::Text(variable), Emission::File(text)) => {
-                variables.push((variable, text));
-                None
-            }
-            (delivery, Emission::File(text)) => {
-                let room = Room::make(&base).map_err(Fault::of(exit::NO))?;
-                let path = room.put("mcp.json", &text).map_err(Fault::of(exit::NO))?;
-                let path = path
-                    .to_str()
-                    .ok_or_else(|| Fault::new(exit::NO, Unfit::NotText(path.clone())))?
-                    .to_owned();
-                match delivery {
-                    Delivery::Flag { flag, mark, with } => {
-                        words.extend([flag.to_owned(), format!("{mark}{path}")]);
-                        words.extend(with.iter().map(|word| (*word).to_owned()));
-                    }
-                    Delivery::Path(variable) => variables.push((variable, path)),
-                    Delivery::Words { .. } | Delivery::Text(_) | Delivery::Place(_) => {}
-                }
-                Some(room)
-            }
-        };
-        plan.remember(&home)?;
-
-        // First: what a command takes behind `--`, or as a prompt, is its own.
-        words.extend_from_slice(arguments);
-        let is_on_terminal =
-            [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()]
-                .contains(&true);
-        let client = client::Client { program, arguments: &words, variables, directory: over.cwd };
-        let code = runtime::Builder::new_current_thread()
+        let base = over
+            .out
+            .clone()
+            .unwrap_or_else(|| room::base(env.get(&XDG_RUNTIME_DIR).map(Path::new), &home));
+        if let Delivery::Place(place) = recipe.delivery {
+            let (name, id) = (recipe.name, recipe.id);
+            return Err(Fault::new(exit::USAGE, Unfit::Placed { name, id, place }));
+        }
+        let is_written = !matches!(recipe.delivery, Delivery::Words { .. } | Delivery::Text(_));
+        let room = (is_written || self.serve)
+            .then(|| Room::make(&base))
+            .transpose()
+            .map_err(Fault::of(exit::NO))?;
+        let launch = Launch { plan: &plan, room: room.as_ref(), serve: self.serve, env };
+        let directory = over.cwd;
+        let done = runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(Fault::of(exit::UNAVAILABLE))?
-            .block_on(client.live(is_on_terminal));
+            .block_on(launch.live(program, arguments, directory, &home));
         drop(room);
-        code.map(ExitCode::from).map_err(|lost| Fault::new(lost.exit_code(), lost))
+        done.map(ExitCode::from)
     }
+}
+
+// === impl Launch ===
+
+impl Launch<'_> {
+    async fn live(
+        &self,
+        program: &str,
+        arguments: &[String],
+        directory: Option<PathBuf>,
+        home: &Path,
+    ) -> Result<u8, Fault> {
+        let secret = Secret::random();
+        let mut servers = Servers::default();
+        let mut variables = Vec::new();
+        let emission = match self.room.filter(|_| self.serve) {
+            None => self.plan.emit()?,
+            Some(room) => {
+                let handover = self.plan.recipe.dialect.address.map(|address| address.secret);
+                let in_path = handover == Some(Handover::Path);
+                servers = Servers::start(self.plan, &secret, in_path, room, self.env)
+                    .await
+                    .map_err(Fault::of(exit::UNAVAILABLE))?;
+                if !in_path {
+                    variables.push((LAUNCH_SECRET.name, secret.text().to_owned()));
+                }
+                self.plan.emit_served(&servers.served)?
+            }
+        };
+        let mut words = self.words(emission, &mut variables)?;
+        self.plan.remember(home)?;
+        // First: what stands behind `--`, or is a prompt, is the client's own.
+        words.extend_from_slice(arguments);
+        let client = Client { program, arguments: &words, variables, directory };
+        let code = client.live(is_on_terminal()).await;
+        servers.end().await;
+        code.map_err(|lost| Fault::new(lost.exit_code(), lost))
+    }
+
+    /// The words that tell the client, and the variables.
+    fn words(
+        &self,
+        emission: Emission,
+        variables: &mut Vec<(&'static str, String)>,
+    ) -> Result<Vec<String>, Fault> {
+        let mut words = Vec::new();
+        match (self.plan.recipe.delivery, emission.text) {
+            (Delivery::Flag { flag, mark, with, .. }, Some(text)) => {
+                words.extend([flag.to_owned(), format!("{mark}{}", self.put(&text)?)]);
+                words.extend(with.iter().map(|word| (*word).to_owned()));
+            }
+            (Delivery::Path(variable), Some(text)) => variables.push((variable, self.put(&text)?)),
+            (Delivery::Text(variable), Some(text)) => variables.push((variable, text)),
+            (Delivery::Words { .. } | Delivery::Place(_), _) | (_, None) => {}
+        }
+        words.extend(emission.words);
+        Ok(words)
+    }
+
+    fn put(&self, text: &str) -> Result<String, Fault> {
+        let room = self.room.unwrap_or_else(|| unreachable!("a file has a room"));
+        let path = room.put("mcp.json", text).map_err(Fault::of(exit::NO))?;
+        let text = path.to_str().map(str::to_owned);
+        text.ok_or_else(|| Fault::new(exit::NO, Unfit::NotText(path)))
+    }
+}
+
+/// Whether keys reach the client by themselves.
+fn is_on_terminal() -> bool {
+    io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal()
 }
 
 /// The flag of ours that the command has already, if it has one.
@@ -135,8 +193,8 @@ fn given(recipe: &Recipe, arguments: &[String]) -> Option<String> {
     };
     let before_end = arguments.iter().take_while(|argument| *argument != "--");
     match recipe.delivery {
-        Delivery::Flag { flag, with, .. } => {
-            let ours: Vec<_> = [flag].iter().chain(with).copied().collect();
+        Delivery::Flag { flag, with, rivals, .. } => {
+            let ours: Vec<_> = [flag].iter().chain(with).chain(rivals).copied().collect();
             let mut words = before_end;
             words.find_map(|word| {
                 ours.iter().find(|flag| is(word, flag)).map(|flag| (*flag).to_owned())

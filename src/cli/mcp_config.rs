@@ -131,20 +131,21 @@ impl Args {
     pub(crate) fn run(self, env: &Env, out: &mut impl Write) -> Result<ExitCode, Fault> {
         let err = &mut io::stderr();
         let over = self.wish.overrides(env);
-        let plan = Plan::make(&self.wish, &self.command, env, err)?;
+        let plan = Plan::make(&self.wish, &self.command, false, env, err)?;
         let Some(target) = self.out.or(over.out) else {
             return Err(Fault::new(exit::USAGE, Misplaced::Nowhere));
         };
-        let text = match plan.emit()? {
-            Emission::File(text) => text,
-            Emission::Words(words) => plan::quoted(&words) + "\n",
+        let Emission { text, words } = plan.emit()?;
+        let text = match text {
+            Some(text) => text,
+            None => plan::quoted(&words) + "\n",
         };
         if target.as_os_str() == "-" {
             out.write_all(text.as_bytes()).map_err(Fault::of(exit::NO))?;
             out.flush().map_err(Fault::of(exit::NO))?;
         } else {
             put(&target, &text, self.force)?;
-            plan.tell_use(&target, err);
+            plan.tell_use(&target, &words, err);
         }
         plan.remember(&config::home(env))?;
         Ok(ExitCode::SUCCESS)

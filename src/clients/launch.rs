@@ -20,6 +20,7 @@ pub mod emit;
 mod entry;
 pub mod govern;
 mod recipes;
+pub mod refer;
 pub mod room;
 pub mod secrets;
 pub mod sources;
@@ -47,6 +48,8 @@ pub struct Recipe {
     pub dialect: Dialect,
     /// Where it looks for servers by itself: what comes later goes before what comes earlier.
     pub sources: &'static [Source],
+    /// How it is kept from starting a server that it finds by itself.
+    pub off: Off,
     /// Its settings for the whole system, where what is written would hide them.
     pub system: Option<SystemSettings>,
     /// Where it keeps which servers of a project its user approved.
@@ -68,6 +71,8 @@ pub enum Delivery {
         mark: &'static str,
         /// Words behind it.
         with: &'static [&'static str],
+        /// Other flags that would bring servers along.
+        rivals: &'static [&'static str],
     },
     /// In the command line, without a file: each server is one value of a flag.
     Words {
@@ -92,6 +97,21 @@ pub enum Beside {
     /// They stay, and one that has the name of one that is written is merged with it, member by
     /// member.
     Merged,
+}
+
+/// How a client is kept from starting a server that it finds by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Off {
+    /// It looks at none.
+    Unneeded,
+    /// By a member of an entry of that name that is false.
+    Member(&'static str),
+    /// By a flag, once for each.
+    Flag(&'static str),
+    /// By a list of those that may be started, two members down.
+    Only(&'static str, &'static str),
+    /// It cannot be.
+    Nothing,
 }
 
 /// How an entry is written.
@@ -204,6 +224,14 @@ pub struct Candidate {
     pub shape: &'static Shape,
     /// The entry, whole.
     pub value: Value,
+}
+
+impl Recipe {
+    /// Whether a server can be served for this client: what is merged with an entry of its own file
+    /// stays a command, or an address.
+    pub fn can_serve(&self, server: &Governed) -> bool {
+        self.beside != Beside::Merged || !server.is_found || server.was_remote
+    }
 }
 
 /// The recipe of this name; the ids of `wrap-config` are taken as well.

@@ -318,3 +318,116 @@ fn the_client_works_where_its_variable_says() {
     assert_eq!(client.all("pwd"), [room.app()]);
     client.end("exit 0");
 }
+
+/// Asks a server on this machine: the status and the body.
+fn ask(url: &str, secret: Option<&str>, message: &Value) -> (u16, String) {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (host, path) = rest.split_once('/').unwrap();
+    let body = message.to_string();
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    let authorization =
+        secret.map(|secret| format!("Authorization: Bearer {secret}\r\n")).unwrap_or_default();
+    write!(
+        stream,
+        "POST /{path} HTTP/1.1\r\nHost: {host}\r\n{authorization}Content-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer)
+}
+
+#[test]
+fn a_served_server_is_asked_at_an_address_with_the_secret_in_a_variable() {
+    let room = Room::new();
+    furnish(&room);
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}
+    }});
+    let client = Launched::of(&room, "claude", &["--serve"], &[]);
+    let text = fs::read_to_string(client.config()).unwrap();
+    let config: Value = serde_json::from_str(&text).unwrap();
+    let entry = &config["mcpServers"]["library"];
+    assert_eq!(entry["type"], "http");
+    assert_eq!(entry["headers"]["Authorization"], "Bearer ${THOTH_LAUNCH_SECRET}");
+    let secret = client.variable("THOTH_LAUNCH_SECRET").unwrap().to_owned();
+    assert_eq!(secret.len(), 43);
+    assert!(!text.contains(&secret));
+    let url = entry["url"].as_str().unwrap().to_owned();
+    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+    let (status, answer) = ask(&url, Some(&secret), &hello);
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer.contains("serverInfo"), "{answer}");
+    assert_eq!(ask(&url, None, &hello).0, 404);
+
+    // Nobody's command line has the secret: not the client's, thoth's, or the servers'.
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let words = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        assert!(!String::from_utf8_lossy(&words).contains(&secret));
+    }
+    let host = url.split('/').nth(2).unwrap().to_owned();
+    assert_eq!(client.end("exit 5").code(), Some(5));
+    assert!(std::net::TcpStream::connect(&host).is_err(), "nobody listens any more");
+    assert_eq!(left(&room), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn served_servers_end_with_a_killed_launch() {
+    let room = Room::new();
+    furnish(&room);
+    let mut client = Launched::of(&room, "claude", &["--serve"], &[]);
+    let config: Value = serde_json::from_slice(&fs::read(client.config()).unwrap()).unwrap();
+    let url = config["mcpServers"]["library"]["url"].as_str().unwrap();
+    let host = url.split('/').nth(2).unwrap();
+    client.thoth.kill().unwrap();
+    client.thoth.wait().unwrap();
+    // It notices by the end of its input; until then it listens.
+    while std::net::TcpStream::connect(host).is_ok() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_server_that_cannot_be_served_stops_the_launch() {
+    let room = Room::new();
+    let entry = json!({"command": "x", "env": {"T": "${input:t}"}});
+    room.claude(&json!({}), &json!({"odd": entry}));
+    let said = room.run(["launch", "--client", "claude", "--serve", "--", "true"]);
+    assert_eq!(said.code, 69, "{}", said.err);
+    assert!(said.err.contains("odd") && said.err.contains("--serve"), "{}", said.err);
+    assert_eq!(left(&room), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_client_without_a_way_says_where_its_file_must_lie() {
+    let room = Room::new();
+    let said = room.run(["launch", "--client", "cursor", "--", "cursor", "."]);
+    assert_eq!(said.code, 64);
+    assert!(
+        said.err.contains("mcp-config") && said.err.contains(".cursor/mcp.json"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn gemini_is_told_by_a_variable_and_kilo_is_told_in_one() {
+    let room = Room::new();
+    let client = Launched::of(&room, "gemini", &["--server", "far=https://x.example/mcp"], &["hi"]);
+    assert_eq!(client.all("arg"), ["hi"]);
+    let path = PathBuf::from(client.variable("GEMINI_CLI_SYSTEM_SETTINGS_PATH").unwrap());
+    let config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(config["mcp"]["allowed"], json!(["far"]));
+    client.end("exit 0");
+    assert!(!path.exists());
+
+    let client = Launched::of(&room, "kilo", &["--server", "far=https://x.example/mcp"], &[]);
+    // The text has several lines, of which `env` gives the first the name.
+    assert_eq!(client.variable("KILO_CONFIG_CONTENT"), Some("{"));
+    assert!(client.all("env").contains(&"      \"type\": \"local\","));
+    client.end("exit 0");
+    assert_eq!(left(&room), Vec::<PathBuf>::new());
+}

@@ -9,19 +9,22 @@ use super::Wish;
 use crate::cli::fault::{Fault, chain};
 use crate::cli::wrap_config::wish;
 use crate::cli::{exit, expected, policy};
-use crate::clients::document::{Shape, Syntax, Transport, Value, Words};
+use crate::clients::document::{Malformed, Shape, Syntax, Transport, Value, Words};
 use crate::clients::launch::choose::{Choice, Wanted, Why, choose};
-use crate::clients::launch::emit::{Emission, emit};
+use crate::clients::launch::consent::Answer;
+use crate::clients::launch::emit::{Emission, Served, emit, emit_served};
 use crate::clients::launch::govern::govern;
 use crate::clients::launch::secrets::Known;
 use crate::clients::launch::trusted::{Hash, Trusted};
 use crate::clients::launch::{
-    Beside, Candidate, Delivery, Governed, Guard, Recipe, Whose, consent, known, recipe, sources,
+    Beside, Candidate, Consent, Delivery, Governed, Guard, Off, Recipe, Whose, consent, known,
+    recipe, sources,
 };
 use crate::clients::table::Places;
+use crate::config::ambient::Ambient;
 use crate::config::flags::RunFlags;
 use crate::config::layers::Layers;
-use crate::config::variables::{Env, GEMINI_SYSTEM, QWEN_SYSTEM};
+use crate::config::variables::{Env, LAUNCH_SECRET};
 use crate::config::{self, Origin, Problem, agents};
 use crate::machine::Machine;
 
@@ -62,12 +65,17 @@ enum Unusable {
     Policy { name: String, source: std::io::Error },
     #[error("this program cannot be found by its path, so no client could start it")]
     NoProgram,
+    #[error("the variable {variable}: {at}")]
+    Variable { variable: &'static str, at: Malformed },
+    #[error("it is not known how {0} is told of an address; leave out --serve")]
+    NoServe(&'static str),
     #[error("not every server can be governed:{}", .0.concat())]
     Flaws(Vec<String>),
 }
 
 fn list(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+    let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    lines.concat()
 }
 
 /// A line for people.
@@ -94,6 +102,7 @@ impl Plan {
     pub(in crate::cli) fn make(
         wish: &Wish,
         command: &[String],
+        serve: bool,
         env: &Env,
         err: &mut impl Write,
     ) -> Result<Self, Fault> {
@@ -143,11 +152,20 @@ impl Plan {
             let is_users =
                 whose.contains(&(left.name.clone(), Some(left.file.clone()), Whose::User));
             if left.why != Why::Behind && left.why != Why::Own {
-                if is_users || left.why == Why::Unwanted {
+                // Codex does not read the files of a project that is not trusted, and refuses an
+                // entry that is switched off and nothing else.
+                let is_read = recipe.consent != Consent::Codex
+                    || is_users
+                    || approvals.of(&left.name) == Answer::Yes;
+                if is_read {
                     off.push(left.name.clone());
                 }
                 let (name, file) = (&left.name, left.file.display());
-                note(err, &format!("{name} of {file} is left out: {}", left.why.text()));
+                let still = match recipe.off {
+                    Off::Nothing => "; the client may start it all the same, ungoverned",
+                    Off::Unneeded | Off::Member(_) | Off::Flag(_) | Off::Only(..) => "",
+                };
+                note(err, &format!("{name} of {file} is left out: {}{still}", left.why.text()));
             } else if left.why == Why::Own {
                 let (name, file) = (&left.name, left.file.display());
                 note(err, &format!("{name} of {file} gives way: {}", left.why.text()));
@@ -158,14 +176,15 @@ impl Plan {
                 Ok(governed)
                     if recipe.beside == Beside::Merged
                         && governed.was_remote
-                        && governed.is_found =>
+                        && governed.is_found
+                        && !serve =>
                 {
                     let (name, client) = (&governed.name, recipe.name);
                     note(
                         err,
                         &format!(
                             "{name} is left out: {client} merges what it is told with its own file, \
-                         which says where {name} is; `thoth wrap-config` governs it there"
+                         which says where {name} is; `thoth launch --serve` governs it, or `thoth wrap-config`"
                         ),
                     );
                     off.push(governed.name);
@@ -194,32 +213,49 @@ impl Plan {
 
     /// What the client is given. It was searched for every secret that was seen.
     pub(in crate::cli) fn emit(&self) -> Result<Emission, Fault> {
-        let emission = emit(self.recipe, &self.servers, &self.off, &self.base);
-        match &emission {
-            Emission::File(text) => self.known.search(text),
-            Emission::Words(words) => words.iter().try_for_each(|word| self.known.search(word)),
-        }
-        .map_err(Fault::of(exit::CONFIGURATION))?;
+        self.searched(emit(self.recipe, &self.servers, &self.off, &self.base))
+    }
+
+    /// The same where the servers are served on this machine.
+    pub(in crate::cli) fn emit_served(&self, served: &[Served]) -> Result<Emission, Fault> {
+        let variable = LAUNCH_SECRET.name;
+        let emission =
+            emit_served(self.recipe, &self.servers, served, variable, &self.off, &self.base);
+        let name = self.recipe.name;
+        self.searched(emission.ok_or_else(|| Fault::new(exit::USAGE, Unusable::NoServe(name)))?)
+    }
+
+    fn searched(&self, emission: Emission) -> Result<Emission, Fault> {
+        let texts = emission.text.iter().chain(&emission.words);
+        texts
+            .map(String::as_str)
+            .try_for_each(|text| self.known.search(text))
+            .map_err(Fault::of(exit::CONFIGURATION))?;
         Ok(emission)
     }
 
-    /// Remembers what was trusted.
-    pub(in crate::cli) fn remember(self, home: &Path) -> Result<(), Fault> {
-        self.trusted.remember(home, &self.newly).map_err(Fault::of(exit::NO))
+    /// The servers, governed.
+    pub(in crate::cli) fn servers(&self) -> &[Governed] {
+        &self.servers
     }
 
-    /// Says how the client is told of a file.
-    pub(super) fn tell_use(&self, file: &Path, err: &mut impl Write) {
-        let (client, file) = (self.recipe.name, file.display());
+    /// Remembers what was trusted.
+    pub(in crate::cli) fn remember(&self, home: &Path) -> Result<(), Fault> {
+        self.trusted.clone().remember(home, &self.newly).map_err(Fault::of(exit::NO))
+    }
+
+    /// Says how the client is told of a file, with words besides.
+    pub(super) fn tell_use(&self, file: &Path, words: &[String], err: &mut impl Write) {
+        let (client, file) = (self.recipe.name, file.display().to_string());
         let how = match self.recipe.delivery {
-            Delivery::Flag { flag, mark, with } => [
-                &[format!("{flag} {mark}{file}")],
-                &with.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()[..],
-            ]
-            .concat()
-            .join(" "),
-            Delivery::Path(variable) => format!("{variable}={file}"),
-            Delivery::Text(variable) => format!("{variable}=\"$(cat {file})\""),
+            Delivery::Flag { flag, mark, with, .. } => {
+                let mut line = vec![flag.to_owned(), format!("{mark}{file}")];
+                line.extend(with.iter().map(|word| (*word).to_owned()));
+                line.extend_from_slice(words);
+                quoted(&line)
+            }
+            Delivery::Path(variable) => format!("{variable}={}", quoted(&[file])),
+            Delivery::Text(variable) => format!("{variable}=\"$(cat {})\"", quoted(&[file])),
             Delivery::Place(place) => format!("it must lie at {place}"),
             Delivery::Words { .. } => "in its command line".to_owned(),
         };
@@ -229,14 +265,22 @@ impl Plan {
 
 /// What the file has besides servers: the system's settings, which it would hide.
 fn base(recipe: &Recipe, places: &Places, env: &Env) -> Result<Value, Fault> {
-    let empty = || Value::Map(Vec::new());
-    let Delivery::Path(variable) = recipe.delivery else { return Ok(empty()) };
-    let named = [&GEMINI_SYSTEM, &QWEN_SYSTEM]
-        .into_iter()
-        .find(|known| known.name == variable)
-        .and_then(|known| env.get(known))
-        .map(PathBuf::from);
-    sources::base(recipe, places, named).map_err(Fault::of(exit::CONFIGURATION))
+    let said = |variable| Ambient::of(env, &[variable]).get(variable).map(str::to_owned);
+    match recipe.delivery {
+        Delivery::Path(variable) => {
+            let named = said(variable).map(PathBuf::from);
+            sources::base(recipe, places, named).map_err(Fault::of(exit::CONFIGURATION))
+        }
+        Delivery::Text(variable) => {
+            let text = said(variable).unwrap_or_default();
+            Value::read(text.as_bytes())
+                .map_err(|at| Unusable::Variable { variable, at })
+                .map_err(Fault::of(exit::CONFIGURATION))
+        }
+        Delivery::Flag { .. } | Delivery::Words { .. } | Delivery::Place(_) => {
+            Ok(Value::Map(Vec::new()))
+        }
+    }
 }
 
 // === impl Wish ===

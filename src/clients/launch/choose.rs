@@ -87,12 +87,11 @@ pub fn choose(
                 choice.trusted.push((file.clone(), candidate.name.clone(), hash));
             }
         }
-        match why {
-            Some(why) => choice.left.push(Left { name: candidate.name, file, why }),
-            None => {
-                names.insert(candidate.name.clone());
-                choice.taken.push(candidate);
-            }
+        if let Some(why) = why {
+            choice.left.push(Left { name: candidate.name, file, why });
+        } else {
+            names.insert(candidate.name.clone());
+            choice.taken.push(candidate);
         }
     }
     choice.taken.extend(own.into_iter().rev());

@@ -5,7 +5,7 @@
 
 use super::Candidate;
 use super::govern::Flaw;
-use crate::clients::document::Value;
+use crate::clients::document::{Syntax, Value};
 use crate::secret::ApiKey;
 
 /// Parts of names whose values are secrets.
@@ -168,6 +168,12 @@ fn literal(text: &str, name: &str, above: &str) -> Option<String> {
     None
 }
 
+/// A text as it stands between quotes.
+fn quoted(text: &str) -> Option<String> {
+    let quoted = Value::Text(text.to_owned()).line(Syntax::Json);
+    Some(quoted.strip_prefix('"')?.strip_suffix('"')?.to_owned())
+}
+
 /// The first literal secret of an entry.
 ///
 /// # Errors
@@ -188,6 +194,9 @@ impl Known {
         let found = candidates.into_iter().flat_map(|candidate| literals(&candidate.value));
         let mut values: Vec<_> = found.map(|(_, secret)| secret).collect();
         values.retain(|value| value.len() >= SHORTEST);
+        // As it would be written, too.
+        let written = |value: &String| quoted(value).filter(|written| written != value);
+        values.extend(values.iter().filter_map(written).collect::<Vec<_>>());
         Self { values, keys }
     }
 

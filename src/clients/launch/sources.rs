@@ -86,18 +86,15 @@ pub fn read(recipe: &Recipe, places: &Places, project: &Path) -> Result<Vec<Cand
 
 /// The paths of a source, the one that goes before the others last.
 fn paths(source: &Source, places: &Places, project: &Path) -> Vec<PathBuf> {
-    let base = match source.base {
-        Base::Project if source.climbs => {
-            // The file system's own root is nobody's project.
-            let above = project.ancestors().filter(|above| above.parent().is_some());
-            let mut above: Vec<_> = above.map(|above| above.join(source.path)).collect();
-            above.reverse();
-            return above;
-        }
-        Base::Project => Some(project.to_owned()),
-        // A client with this environment looks into the first only.
-        base => places.of_base(base, None).into_iter().next(),
-    };
+    if source.climbs {
+        // The file system's own root is nobody's project.
+        let above = project.ancestors().filter(|above| above.parent().is_some());
+        let mut above: Vec<_> = above.map(|above| above.join(source.path)).collect();
+        above.reverse();
+        return above;
+    }
+    // A client with this environment looks into the first only.
+    let base = places.of_base(source.base, Some(project)).into_iter().next();
     Vec::from_iter(base.map(|base| base.join(source.path)))
 }
 

@@ -23,13 +23,13 @@ use crate::clients::table::{Base, Places, System};
 
 /// What one of the files says.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Settings {
-    enable_all_project_mcp_servers: Option<bool>,
-    #[serde(default)]
-    enabled_mcpjson_servers: Vec<String>,
-    #[serde(default)]
-    disabled_mcpjson_servers: Vec<String>,
+    #[serde(rename = "enableAllProjectMcpServers")]
+    enable_all: Option<bool>,
+    #[serde(default, rename = "enabledMcpjsonServers")]
+    enabled: Vec<String>,
+    #[serde(default, rename = "disabledMcpjsonServers")]
+    disabled: Vec<String>,
 }
 
 /// A project's part of `.claude.json`.
@@ -125,13 +125,13 @@ fn judge(files: &Files) -> Approvals {
     let mut approving = vec![user, &project_state.settings];
     approving.extend(Some(local).filter(|_| counts_local));
     approving.push(managed);
-    let all = approving.iter().filter_map(|layer| layer.enable_all_project_mcp_servers).next_back();
+    let all = approving.iter().filter_map(|layer| layer.enable_all).next_back();
     let names = |names: &[String]| names.iter().map(|name| plain(name)).collect::<Vec<_>>();
     let rejecting = [user, &project_state.settings, shared, local, managed];
     Approvals {
         otherwise: if all == Some(true) { Answer::Yes } else { Answer::None },
-        yes: approving.iter().flat_map(|layer| names(&layer.enabled_mcpjson_servers)).collect(),
-        no: rejecting.iter().flat_map(|layer| names(&layer.disabled_mcpjson_servers)).collect(),
+        yes: approving.iter().flat_map(|layer| names(&layer.enabled)).collect(),
+        no: rejecting.iter().flat_map(|layer| names(&layer.disabled)).collect(),
     }
 }
 
