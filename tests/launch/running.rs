@@ -69,14 +69,18 @@ impl Launched {
         let input = thoth.stdin.take();
         let output = BufReader::new(thoth.stdout.take().unwrap());
         let mut launched = Self { thoth, input, output, told: Vec::new() };
-        while let Some(line) = launched.line() {
-            if line == "ready" {
-                return launched;
+        loop {
+            match launched.line() {
+                Some(line) if line == "ready" => return launched,
+                Some(line) => launched.told.push(line),
+                None => {
+                    let mut said = String::new();
+                    let mut err = launched.thoth.stderr.take().unwrap();
+                    std::io::Read::read_to_string(&mut err, &mut said).unwrap();
+                    assert_eq!(said, "", "the client did not start");
+                }
             }
-            launched.told.push(line);
         }
-        let output = launched.thoth.wait_with_output().unwrap();
-        panic!("{}", String::from_utf8_lossy(&output.stderr));
     }
 
     fn of(room: &Room, client: &str, flags: &[&str], arguments: &[&str]) -> Self {

@@ -1,4 +1,4 @@
-//! The table of recipes: one row for each client. `docs/launch.md` is held against it.
+//! The table of recipes: one row for each client.
 
 use super::{
     Address, Beside, Consent, Delivery, Dialect, Form, Handover, Off, Recipe, Source,
