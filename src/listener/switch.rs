@@ -457,3 +457,6 @@ impl Stream {
         may
     }
 }
+
+#[cfg(test)]
+mod tests;
