@@ -1,3 +1,5 @@
+//! Whom each line is for, and what is kept of it.
+
 use bytes::BufMut;
 
 use super::*;
@@ -10,10 +12,9 @@ fn switch() -> Switch {
 
 fn id(number: u64) -> RequestId {
     let ping = format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"ping"}}"#);
-    match Message::read(ping.as_bytes()).unwrap().kind {
-        MessageKind::Request(id) => id,
-        other => panic!("{other:?}"),
-    }
+    let kind = Message::read(ping.as_bytes()).unwrap().kind;
+    let MessageKind::Request(id) = kind else { panic!("{kind:?}") };
+    id
 }
 
 fn asks(number: u64) -> Purpose {
