@@ -36,7 +36,7 @@ impl Bare {
 
     /// From sending a call to the first bytes of what it is answered with.
     pub(crate) fn call(&mut self, tool: &str) -> Result<Duration, Box<dyn Error>> {
-        let body = call(self.next_id, tool);
+        let message = call(self.next_id, tool);
         self.next_id += 1;
         let sender = &mut self.sender;
         self.runtime.block_on(async {
@@ -46,12 +46,12 @@ impl Bare {
                 .header("host", "127.0.0.1")
                 .header("content-type", "application/json")
                 .header("accept", "application/json, text/event-stream")
-                .body(Full::from(body))?;
-            let mut answer = sender.send_request(request).await?.into_body();
-            let first = answer.frame().await.ok_or("no answer")??;
+                .body(Full::from(message))?;
+            let mut body = sender.send_request(request).await?.into_body();
+            let first = body.frame().await.ok_or("no answer")??;
             let took = start.elapsed();
             drop(first);
-            answer.collect().await?;
+            body.collect().await?;
             Ok(took)
         })
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
@@ -50,7 +50,7 @@ async fn answer(request: Request<Incoming>) -> Response<Chunks> {
     if request.method() == Method::GET {
         return response(405, "text/plain", Vec::new(), false);
     }
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let message: Value = serde_json::from_slice(&body).unwrap_or_default();
     let result = json!({"jsonrpc": "2.0", "id": message["id"], "result": {
         "protocolVersion": message["params"]["protocolVersion"], "capabilities": {}, "content": [],

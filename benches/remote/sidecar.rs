@@ -62,10 +62,10 @@ impl Sidecar {
 
     /// From sending a call to the first line of what it is answered with.
     pub(crate) fn call(&mut self, tool: &str) -> Result<Duration, Box<dyn Error>> {
-        let line = call(self.next_id, tool);
+        let request = call(self.next_id, tool);
         self.next_id += 1;
         let start = now();
-        self.say(&line)?;
+        self.say(&request)?;
         self.hear()?;
         let took = start.elapsed();
         if tool == "stream" {

@@ -164,7 +164,6 @@ impl Round {
     async fn take(&mut self, letter: Letter) {
         if let Some(id) = letter.cancels() {
             match self.open.cancel(&id) {
-                Cancelled::Done => {}
                 Cancelled::Tell(stop) => {
                     let remote = Arc::clone(&self.remote);
                     self.tasks.spawn(async move {
@@ -173,7 +172,7 @@ impl Round {
                         stop.cancel();
                     });
                 }
-                Cancelled::Unknown => {}
+                Cancelled::Done | Cancelled::Unknown => {}
             }
             return;
         }
@@ -322,7 +321,7 @@ impl Remote {
     /// Delivers a notification, or an answer to the server. What cannot be delivered is lost.
     async fn notify(&self, letter: &Letter) {
         let mut carried = UNSENT;
-        let delivered = timeout(RECEIPT, self.deliver(letter, None, &mut carried)).await;
+        let delivered = timeout(RECEIPT, Box::pin(self.deliver(letter, None, &mut carried))).await;
         let late = || Err(Says::Fault(Fault::Timeout(RECEIPT.as_secs())));
         match delivered.unwrap_or_else(|_| late()) {
             Ok(_) => {

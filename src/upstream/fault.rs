@@ -100,9 +100,8 @@ impl Fault {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::SessionLost(_) => true,
-            Self::Status(status) => {
-                matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-            }
+            // 503 may come from whatever stands before the server, after it has executed a call.
+            Self::Status(status) => *status == StatusCode::TOO_MANY_REQUESTS,
             Self::Unauthorized
             | Self::NoCredential(_)
             | Self::Forbidden { .. }
@@ -133,7 +132,15 @@ impl Fault {
         let message = bounded(self.to_string());
         let http_status = match self {
             Self::Redirect(status) | Self::Status(status) => Some(status.as_u16()),
-            _ => None,
+            Self::Unauthorized
+            | Self::NoCredential(_)
+            | Self::Forbidden { .. }
+            | Self::Unreachable(_)
+            | Self::NotTrusted(_)
+            | Self::Timeout(_)
+            | Self::Broken(_)
+            | Self::SessionLost(_)
+            | Self::TooLong(_) => None,
         };
         let data =
             Data { reason_code: self.reason_code(), retryable: self.is_retryable(), http_status };

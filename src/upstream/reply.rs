@@ -150,13 +150,11 @@ impl Reply {
             Some(_) | None => return self,
         };
         let literal = id.literal().as_bytes();
-        match at {
-            Some(range) => self.spliced(range, &[literal]),
-            None => {
-                let brace = memchr::memchr(b'{', &self.line).map_or(0, |at| at + 1);
-                self.spliced(brace..brace, &[b"\"id\":", literal, b","])
-            }
+        if let Some(range) = at {
+            return self.spliced(range, &[literal]);
         }
+        let brace = memchr::memchr(b'{', &self.line).map_or(0, |at| at + 1);
+        self.spliced(brace..brace, &[b"\"id\":", literal, b","])
     }
 
     /// The same with another text in one place.
