@@ -15,7 +15,9 @@
 mod address;
 mod connector;
 mod line;
+mod once;
 
 pub use self::address::{BadAddress, base, segment};
 pub use self::connector::NotConnected;
 pub use self::line::{Cut, Limits, Line, Outcome, Place, Reply, root};
+pub use self::once::{NoAnswer, Once};
