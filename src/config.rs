@@ -58,6 +58,7 @@ pub use self::parse::Wrong;
 pub use self::parse::{environment as read_environment, mode as read_mode};
 pub use self::reader::{Problem, Shown};
 pub use self::sources::{Origin, Overridden};
+pub use self::upstream::UPSTREAM_TIMEOUT;
 
 /// What came of reading the configuration.
 #[derive(Debug)]

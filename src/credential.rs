@@ -1,9 +1,12 @@
-//! A credential that may change while thoth runs: the API key, the GovAPI's token and key.
+//! A credential that may change while thoth runs: the API key, the GovAPI's token and key, what is
+//! shown to a server behind a URL.
 //!
 //! Each exchange asks [`Credential::current`] for the secret as it is then. Where the other side
 //! rejects that one, [`Credential::after_rejection`] gives the next, waiting for whoever is
 //! writing it: many rotators revoke before they write. A file is read at every use, so that
-//! nothing has to watch it; what a command prints is kept until it ages or is rejected.
+//! nothing has to watch it; what a command prints, or a keychain holds, is kept until it ages or is
+//! rejected. Most credentials are one [`ApiKey`]; [`SecretHeaders`](crate::secret::SecretHeaders)
+//! rotate the same way.
 //!
 //! # Invariants
 //!
@@ -12,7 +15,7 @@
 //! - What was rejected is offered again only while there is nothing else, and waited for once.
 //! - A revoked secret is not given to anybody.
 //! - A command runs once at a time, whoever asks, at most once a second; it ends with its time or
-//!   with the last clone.
+//!   with the last clone. A keychain is asked as rarely.
 //! - Nothing here prints a secret, or anything that stood beside one.
 
 mod command;
@@ -20,6 +23,8 @@ mod content;
 mod disk;
 mod file;
 mod flaw;
+mod headers;
+mod keychain;
 mod memory;
 mod revocation;
 mod words;
@@ -35,12 +40,14 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::command::Invocation;
+pub use self::content::{Content, Secret};
 pub use self::file::is_secret_place;
 pub use self::flaw::Flaw;
+pub use self::headers::is_reserved;
+pub use self::keychain::{Entry, NotAnEntry};
 pub use self::revocation::Revocations;
 pub use self::words::NotWords;
 
-use self::content::Content;
 use self::disk::Disk;
 use self::file::Keep;
 use self::memory::{Age, Change, Memory, Moment};
@@ -50,7 +57,7 @@ use crate::secret::{ApiKey, fingerprint_of};
 pub const MAX_FILE: u64 = 16 * 1024;
 /// No command prints more, in bytes.
 pub const MAX_OUTPUT: u64 = 64 * 1024;
-/// How long whoever replaces a secret is waited for.
+/// How long whoever replaces a secret is waited for, where nothing else is said.
 pub const GRACE: Duration = Duration::from_secs(2);
 /// How often a source is looked at meanwhile.
 const POLL: Duration = Duration::from_millis(50);
@@ -59,11 +66,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Where a credential comes from. Of the settings; holds no secret but a given value.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum Source<S = ApiKey> {
     /// It was given as it is, in a flag or a variable: it cannot change.
     Value {
         /// The secret.
-        secret: ApiKey,
+        secret: S,
         /// The flag or variable.
         from: &'static str,
         /// Its name at the issuer, where that was given (`THOTH_API_KEY_ID`).
@@ -73,25 +80,29 @@ pub enum Source {
     File(PathBuf),
     /// A program that prints it, without a shell.
     Command(Invocation),
+    /// An entry of the system's keychain.
+    Keychain(Entry),
 }
 
 /// One credential. Clones share what was loaded.
 #[derive(Clone, Debug)]
-pub struct Credential {
-    shared: Arc<Shared>,
+pub struct Credential<S: Secret = ApiKey> {
+    shared: Arc<Shared<S>>,
     /// The run of a command that is under way; ends with the last clone.
     run: Arc<Mutex<Option<AbortOnDropHandle<()>>>>,
     /// Its name at the issuer, where its source says none.
     key_id: Option<String>,
     revocations: Revocations,
+    /// How long whoever replaces it is waited for.
+    grace: Duration,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Shared<S: Secret> {
     name: &'static str,
     supply: Supply,
     clock: fn() -> Timestamp,
-    memory: Mutex<Memory>,
+    memory: Mutex<Memory<S>>,
     runs: watch::Sender<Runs>,
 }
 
@@ -101,9 +112,10 @@ enum Supply {
     Value(&'static str),
     File(Disk),
     Command(Invocation),
+    Keychain(Entry),
 }
 
-/// How often a command has run.
+/// How often a command has run, or a keychain was asked.
 #[derive(Clone, Copy, Debug, Default)]
 struct Runs {
     is_under_way: bool,
@@ -112,9 +124,9 @@ struct Runs {
 
 /// The secret as it is at one moment.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub struct Snapshot<S = ApiKey> {
     /// The secret.
-    pub secret: ApiKey,
+    pub secret: S,
     /// Counts up with every change.
     pub generation: u64,
     /// Its name at the issuer, where that is known.
@@ -138,9 +150,10 @@ pub enum NoCredential {
 /// How a credential stands, for people and machines. Holds no secret.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Standing {
-    /// Which credential: `api_key`, `govapi_bearer_token`, `govapi_api_key`.
+    /// Which credential: `api_key`, `govapi_bearer_token`, `govapi_api_key`, `upstream_token`,
+    /// `upstream_headers`.
     pub name: String,
-    /// Where it comes from: a variable's or flag's name, `file`, `command`.
+    /// Where it comes from: a variable's or flag's name, `file`, `command`, `keychain`.
     pub source: String,
     /// The start of its SHA-256.
     pub fingerprint: Option<String>,
@@ -174,7 +187,7 @@ pub enum State {
 
 // === impl Source ===
 
-impl Source {
+impl<S: Secret> Source<S> {
     /// What was read once and cannot be read again, such as a pipe: the secret alone, or JSON.
     ///
     /// # Errors
@@ -184,16 +197,16 @@ impl Source {
         if bytes.len() as u64 > MAX_FILE {
             return Err(Flaw::TooLong);
         }
-        let Content { secret, key_id, .. } = Content::parse(bytes)?;
+        let Content { secret, key_id, .. } = S::parse(bytes)?;
         Ok(Self::Value { secret, from, key_id })
     }
 }
 
 // === impl Credential ===
 
-impl Credential {
+impl<S: Secret> Credential<S> {
     /// A credential by its name in reports: `api_key`. Reads nothing yet.
-    pub fn new(name: &'static str, source: Source, clock: fn() -> Timestamp) -> Self {
+    pub fn new(name: &'static str, source: Source<S>, clock: fn() -> Timestamp) -> Self {
         let mut memory = Memory::default();
         let supply = match source {
             Source::Value { secret, from, key_id } => {
@@ -203,6 +216,7 @@ impl Credential {
             }
             Source::File(path) => Supply::File(Disk::new(path, MAX_FILE, Keep::Secret)),
             Source::Command(invocation) => Supply::Command(invocation),
+            Source::Keychain(entry) => Supply::Keychain(entry),
         };
         let (memory, runs) = (Mutex::new(memory), watch::Sender::default());
         Self {
@@ -210,7 +224,14 @@ impl Credential {
             run: Arc::default(),
             key_id: None,
             revocations: Revocations::default(),
+            grace: GRACE,
         }
+    }
+
+    /// The same, where whoever replaces the secret is waited for so long.
+    #[must_use]
+    pub fn within(self, grace: Duration) -> Self {
+        Self { grace, ..self }
     }
 
     /// The same, called so at its issuer where its source says no name.
@@ -237,20 +258,20 @@ impl Credential {
     /// Why it cannot be read; then nothing has changed.
     pub fn load_now(&self) -> Result<(), Flaw> {
         let Supply::File(disk) = &self.shared.supply else { return Ok(()) };
-        let read = disk.read_now().and_then(|bytes| Content::parse(&bytes));
+        let read = disk.read_now().and_then(|bytes| S::parse(&bytes));
         let flaw = read.as_ref().err().copied();
         self.shared.take(read);
         flaw.map_or(Ok(()), Err)
     }
 
-    /// The secret as it is now. Where there never was one, it is waited for, for the grace (2 s).
+    /// The secret as it is now. Where there never was one, it is waited for, for the grace.
     ///
     /// Cancel safe.
     ///
     /// # Errors
     ///
     /// [`NoCredential`], where there never was one, or it is revoked.
-    pub async fn current(&self) -> Result<Snapshot, NoCredential> {
+    pub async fn current(&self) -> Result<Snapshot<S>, NoCredential> {
         self.load().await;
         if self.shared.memory().generation() == 0 {
             self.other_than(0, None).await;
@@ -260,13 +281,13 @@ impl Credential {
     }
 
     /// Told that the other side rejected the secret of this generation: a newer one, waited for
-    /// until the grace (2 s) or the deadline is over, whichever comes first. `None` where there is
-    /// none, so that trying again would not help.
+    /// until the grace or the deadline is over, whichever comes first; a command that began within
+    /// the grace may end after it. `None` where there is none, so that trying again would not help.
     ///
     /// Where others have waited for a newer one in vain already, it does not wait.
     ///
     /// Cancel safe.
-    pub async fn after_rejection(&self, generation: u64, deadline: Instant) -> Option<Snapshot> {
+    pub async fn after_rejection(&self, generation: u64, deadline: Instant) -> Option<Snapshot<S>> {
         if self.shared.is_present(generation) {
             self.other_than(generation, Some(deadline)).await.then_some(())?;
         }
@@ -304,7 +325,7 @@ impl Credential {
         }
     }
 
-    fn snapshot(&self) -> Result<Snapshot, NoCredential> {
+    fn snapshot(&self) -> Result<Snapshot<S>, NoCredential> {
         let memory = self.shared.memory();
         let (Some(snapshot), Some(sha256)) = (memory.snapshot(), memory.sha256()) else {
             return Err(NoCredential::Missing(memory.flaw().unwrap_or(Flaw::Missing)));
@@ -316,15 +337,22 @@ impl Credential {
         Ok(Snapshot { key_id, ..snapshot })
     }
 
-    /// Waits for a secret of another generation: whether there is one.
+    /// Waits for a secret of another generation: whether there is one. It is looked for once in any
+    /// case, and again until the grace is over.
     async fn other_than(&self, generation: u64, deadline: Option<Instant>) -> bool {
-        let grace = self.shared.memory().doubt(Instant::now());
+        let grace = self.shared.memory().doubt(Instant::now(), self.grace);
         if matches!(self.shared.supply, Supply::Value(_)) {
             return false;
         }
         let end = deadline.map_or(grace, |deadline| deadline.min(grace));
         loop {
-            let _ = timeout_at(end, self.load()).await;
+            // What others have waited for in vain is asked for, and not waited for again.
+            let is_worth_it = Instant::now() <= grace;
+            let patience = if is_worth_it { deadline } else { Some(end) };
+            match patience {
+                Some(patience) => drop(timeout_at(patience, self.load()).await),
+                None => self.load().await,
+            }
             if self.shared.memory().generation() != generation {
                 return true;
             }
@@ -342,9 +370,9 @@ impl Credential {
             Supply::Value(_) => {}
             Supply::File(disk) => {
                 let read = disk.read().await;
-                self.shared.take(read.and_then(|bytes| Content::parse(&bytes)));
+                self.shared.take(read.and_then(|bytes| S::parse(&bytes)));
             }
-            Supply::Command(_) => {
+            Supply::Command(_) | Supply::Keychain(_) => {
                 let age = self.shared.memory().age(self.shared.moment());
                 let mut runs = self.shared.runs.subscribe();
                 if age != Age::Fresh {
@@ -357,7 +385,7 @@ impl Credential {
         }
     }
 
-    /// Runs the command in a task of its own, unless it runs already or has just ended: who asked
+    /// Runs the command, or asks the keychain, in a task of its own, unless it runs already or has just ended: who asked
     /// may go away, and its time is longer than a question's.
     fn start_run(&self) {
         let now = Instant::now();
@@ -375,18 +403,20 @@ impl Credential {
 }
 
 /// A run of the command: over when this is dropped, however that came.
-struct UnderWay(Arc<Shared>);
+struct UnderWay<S: Secret>(Arc<Shared<S>>);
 
-impl UnderWay {
+impl<S: Secret> UnderWay<S> {
     async fn run(self) {
-        if let Supply::Command(invocation) = &self.0.supply {
-            let read = invocation.run().await;
-            self.0.take(read);
-        }
+        let read = match &self.0.supply {
+            Supply::Value(_) | Supply::File(_) => return,
+            Supply::Command(invocation) => invocation.run().await,
+            Supply::Keychain(entry) => entry.read().await,
+        };
+        self.0.take(read.and_then(|bytes| S::parse(&bytes)));
     }
 }
 
-impl Drop for UnderWay {
+impl<S: Secret> Drop for UnderWay<S> {
     fn drop(&mut self) {
         self.0.runs.send_replace(Runs { is_under_way: false, last_end: Some(Instant::now()) });
     }
@@ -394,8 +424,8 @@ impl Drop for UnderWay {
 
 // === impl Shared ===
 
-impl Shared {
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+impl<S: Secret> Shared<S> {
+    fn memory(&self) -> MutexGuard<'_, Memory<S>> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -416,7 +446,7 @@ impl Shared {
     }
 
     /// Takes in an attempt to read it, and says what has changed.
-    fn take(&self, read: Result<Content, Flaw>) {
+    fn take(&self, read: Result<Content<S>, Flaw>) {
         let mut memory = self.memory();
         let change = memory.take(read, self.moment());
         let (credential, generation) = (self.name, memory.generation());
@@ -460,6 +490,7 @@ impl Supply {
             Self::Value(from) => from,
             Self::File(_) => "file",
             Self::Command(_) => "command",
+            Self::Keychain(_) => "keychain",
         }
     }
 }

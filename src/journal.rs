@@ -33,7 +33,7 @@ use self::book::{Book, Refused};
 use self::entry::Counts;
 use self::key::{Arguments, Hashed};
 use crate::config::settings;
-use crate::gate::record::{Outcome, Record};
+use crate::gate::record::{Carried, Outcome, Record};
 use crate::gate::verdict::PolicyRef;
 use crate::profile::{self, Unsafe};
 use crate::seal::{self, Digest, Head};
@@ -204,10 +204,7 @@ impl Journal {
                 self.counts.forwarded += u64::from(decided.forwarded);
                 Ok(())
             }
-            Record::Outcome(outcome) => {
-                let digest = entry::answer(&outcome.end).map(|answer| seal::digest(answer));
-                self.append_digested(outcome, digest, now)
-            }
+            Record::Outcome(outcome) => self.append_outcome(outcome, None, now),
             Record::Unreadable { reason_code, bytes } => {
                 self.write(now, "unreadable", |line, _| {
                     let bytes = *bytes;
@@ -217,6 +214,21 @@ impl Journal {
                 Ok(())
             }
         }
+    }
+
+    /// Writes an outcome down, and how its call was carried to a server behind a URL.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::append`].
+    pub fn append_outcome(
+        &mut self,
+        outcome: &Outcome,
+        carried: Option<Carried>,
+        now: Timestamp,
+    ) -> Result<(), Unwritable> {
+        let digest = entry::answer(&outcome.end).map(|answer| seal::digest(answer));
+        self.put_outcome(outcome, digest, carried, now)
     }
 
     /// Writes an outcome down whose answer was hashed elsewhere, such as on another thread:
@@ -231,9 +243,19 @@ impl Journal {
         digest: Option<Digest>,
         now: Timestamp,
     ) -> Result<(), Unwritable> {
+        self.put_outcome(outcome, digest, None, now)
+    }
+
+    fn put_outcome(
+        &mut self,
+        outcome: &Outcome,
+        digest: Option<Digest>,
+        carried: Option<Carried>,
+        now: Timestamp,
+    ) -> Result<(), Unwritable> {
         let call_id = outcome.ticket.call_id(&self.session);
         self.write(now, "outcome", |line, _| {
-            entry::put(line, &entry::Ended::new(outcome, call_id, digest));
+            entry::put(line, &entry::Ended::new(outcome, call_id, digest, carried));
         })?;
         self.counts.outcomes += 1;
         Ok(())

@@ -12,14 +12,53 @@
 //! - A credential goes to the scheme, host and port that were configured, and nowhere else; no
 //!   redirection is followed.
 
-use bytes::Bytes;
+mod answers;
+pub mod authority;
+mod body;
+mod courier;
+mod delivery;
+mod exchange;
+mod fault;
+mod headers;
+pub mod ledger;
+mod letter;
+mod listen;
+mod older;
+mod open;
+mod params;
+mod remote;
+mod renewal;
+mod reply;
+mod retry;
+mod session;
+pub mod sse;
+
+use std::hash::RandomState;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
 use tokio::io::{ReadHalf, SimplexStream, WriteHalf, simplex};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use self::answers::answers;
+use self::authority::Authority;
+use self::body::Room;
+use self::courier::{Lines, Round};
+use self::ledger::Ledger;
+use self::older::Older;
+use self::remote::Remote;
+use self::session::Session;
 use crate::config::settings::{self, Tls};
+use crate::https::{Proxy, Wire};
+use crate::tls::client_config;
 
 /// How many bytes wait between the pump and the courier, each way.
 const PIPE: usize = 64 * 1024;
+
+/// The longest making a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// What the pump writes lines into.
 pub type Input = WriteHalf<SimplexStream>;
@@ -39,8 +78,10 @@ pub struct Upstream {
 #[derive(Debug)]
 pub struct Courier {
     settings: settings::Upstream,
+    wire: Wire,
     lines: ReadHalf<SimplexStream>,
     answers: WriteHalf<SimplexStream>,
+    ledger: Ledger,
     limit: usize,
 }
 
@@ -65,10 +106,19 @@ impl Upstream {
         tls: &Tls,
         limit: usize,
     ) -> Result<Self, UpstreamError> {
-        let _ = tls;
+        let tls = client_config(tls).map_err(UpstreamError::Tls)?;
+        let proxy = if settings.proxied { Proxy::from_environment(&settings.url) } else { None };
+        let wire = Wire::new(&settings.url, tls, CONNECT, proxy);
         let (lines, input) = simplex(PIPE);
         let (output, answers) = simplex(PIPE);
-        Ok(Self { input, output, courier: Courier { settings, lines, answers, limit } })
+        let ledger = Ledger::default();
+        let courier = Courier { settings, wire, lines, answers, ledger, limit };
+        Ok(Self { input, output, courier })
+    }
+
+    /// How the calls of this session are carried.
+    pub fn ledger(&self) -> Ledger {
+        self.courier.ledger.clone()
     }
 
     /// Its two pipes, and what must run for anything to come out of them.
@@ -82,10 +132,28 @@ impl Upstream {
 impl Courier {
     /// Carries lines until the input has ended and every answer is there; or, once `over` is
     /// cancelled, no longer than it takes to say goodbye (1 s). Then the output ends.
+    ///
+    /// Not cancel safe: dropped, the session with the server is left as it is.
     pub async fn run(self, over: CancellationToken) {
-        let Self { settings, lines, answers, limit } = self;
-        let _ = (settings, lines, limit, Bytes::new());
-        over.cancelled().await;
-        drop(answers);
+        let Self { settings, wire, lines, answers: pipe, ledger, limit } = self;
+        let (answers, outlet) = answers(pipe);
+        let remote = Arc::new(Remote {
+            wire,
+            authority: Authority::new(&settings),
+            session: Session::new(),
+            renewing: Mutex::new(()),
+            answers,
+            ledger,
+            parameters: std::sync::Mutex::default(),
+            older: Older::new(settings.transport),
+            limit,
+            silence: settings.timeout,
+            auth_error_code: settings.auth_error_code,
+            room: Room::new(),
+            url: settings.url,
+            hashing: RandomState::new(),
+            own: AtomicU64::new(0),
+        });
+        Round::new(remote).run(Lines::new(lines), outlet, over).await;
     }
 }

@@ -210,6 +210,10 @@ impl Parts {
                     .map_err(Fault::of(exit::CONFIGURATION))?,
             ),
         };
+        let ledger = match &peer {
+            Peer::Child(_) => None,
+            Peer::Upstream(upstream) => Some(upstream.ledger()),
+        };
         if let Some(enforcer) = &enforcer {
             enforcer.warm_up();
         }
@@ -237,7 +241,8 @@ impl Parts {
         let tally = beginning.tally.clone();
         let fleet = Fleet::begin(&config, beginning);
         let lists = fleet.lists();
-        let journalist = Journalist::new(journal, config.journal, tally.clone(), lists, teller);
+        let journalist =
+            Journalist::new(journal, config.journal, tally.clone(), lists, teller, ledger);
         let asker = Others { enforcer, desk: desk.clone(), reporter, tally };
         let conversation = Conversation { peer, session, asker, limit };
         Ok((conversation, Company { journalist, home, fleet, desk, friction }))

@@ -245,6 +245,20 @@ fn wrong(flaw: Flaw) -> Wrong {
         Flaw::Unsendable => {
             ("holds a character that cannot be sent in an HTTP header", "write the key alone")
         }
+        Flaw::NotHeaders => (
+            "names a file that is neither lines `Name: value` nor a JSON object of texts",
+            "write one header on each line, each with a value and none twice",
+        ),
+        Flaw::Reserved => {
+            ("names a header that the transport sets itself", "leave that header out")
+        }
+        Flaw::NoEntry | Flaw::Locked => {
+            ("names an entry of the keychain that cannot be read", "look for it in the keychain")
+        }
+        Flaw::NoKeychain => (
+            "names an entry of the keychain, which this build of thoth cannot read",
+            "build it with `--features keychain`, or use a file or a command",
+        ),
         Flaw::NotStarted | Flaw::TimedOut | Flaw::Failed => {
             ("names a command that fails", "run it by hand to see why")
         }

@@ -8,6 +8,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hyper::header::{HeaderMap, HeaderName};
+
+use super::UPSTREAM_TIMEOUT;
 #[cfg(any(feature = "otlp", feature = "s3"))]
 use super::ambient::Ambient;
 use crate::credential::{Credential, Revocations};
@@ -17,6 +20,7 @@ use crate::friction::scrub::custom::Custom;
 use crate::gate::answer::Denial;
 use crate::gate::decide::{Mode, Outage, StepUp};
 use crate::policy::Pack;
+use crate::secret::SecretHeaders;
 
 /// Everything `thoth run` was told.
 #[derive(Clone, Debug)]
@@ -136,10 +140,21 @@ pub struct Upstream {
     pub transport: Transport,
     /// What thoth authenticates with, in one header.
     pub token: Option<Token>,
-    /// Headers that hold no secret, sent with every request.
-    pub headers: Vec<(String, String)>,
+    /// Whose tokens it authenticates with: the name of a `thoth auth login`. Never beside a token.
+    pub login: Option<String>,
+    /// Secret headers that are replaced together. They go before the token, and before `headers`.
+    pub secret_headers: Option<Credential<SecretHeaders>>,
+    /// Headers that stay as they are, sent with every request. Those whose values came from a
+    /// variable are marked sensitive.
+    pub headers: HeaderMap,
     /// The longest silence of an answer. Default 300 s.
     pub timeout: Duration,
+    /// Whether the proxy that the environment names is used. Default no.
+    pub proxied: bool,
+    /// The code of a JSON-RPC error that means what HTTP's 401 does, where the server has one.
+    pub auth_error_code: Option<i64>,
+    /// thoth's own directory, where logins are kept.
+    pub home: PathBuf,
 }
 
 /// A secret, and how it is sent.
@@ -147,8 +162,8 @@ pub struct Upstream {
 pub struct Token {
     /// The secret.
     pub credential: Credential,
-    /// The header's name, in lower case. Default `authorization`.
-    pub header: String,
+    /// The header's name. Default `authorization`.
+    pub header: HeaderName,
     /// Whether `Bearer ` stands before it. Default yes.
     pub bearer: bool,
 }
@@ -423,6 +438,22 @@ impl Policies {
 // === impl Upstream ===
 
 impl Upstream {
+    /// A server that is reached without credentials, and as it is where nothing else is said.
+    pub fn new(url: hyper::Uri) -> Self {
+        Self {
+            url,
+            transport: Transport::default(),
+            token: None,
+            login: None,
+            secret_headers: None,
+            headers: HeaderMap::new(),
+            timeout: UPSTREAM_TIMEOUT,
+            proxied: false,
+            auth_error_code: None,
+            home: PathBuf::new(),
+        }
+    }
+
     /// The host's name or address: what the server is called where nothing else names it.
     pub fn host(&self) -> &str {
         self.url.host().unwrap_or_default()

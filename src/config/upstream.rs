@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
+use hyper::header::AUTHORIZATION;
+
 use super::address;
 use super::credential::{self, Ways};
 use super::flags::UpstreamFlags;
 use super::reader::Reader;
-use super::settings::{Token, Transport, Upstream};
+use super::settings::{Token, Upstream};
 use super::sources::Setting;
 use super::variables as name;
 use super::variables::Env;
 use crate::credential::Revocations;
 
 /// The longest silence of an answer.
-pub(super) const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(300);
+pub const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(300);
 
 pub(super) fn read(
     read: &mut Reader<'_>,
@@ -32,15 +34,6 @@ pub(super) fn read(
         key_id: None,
     };
     let token = credential::read(read, env, &ways, revocations).credential;
-    Some(Upstream {
-        url: url?,
-        transport: Transport::Auto,
-        token: token.map(|credential| Token {
-            credential,
-            header: "authorization".to_owned(),
-            bearer: true,
-        }),
-        headers: Vec::new(),
-        timeout: UPSTREAM_TIMEOUT,
-    })
+    let token = token.map(|credential| Token { credential, header: AUTHORIZATION, bearer: true });
+    Some(Upstream { token, ..Upstream::new(url?) })
 }

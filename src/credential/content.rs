@@ -1,8 +1,10 @@
 //! What stands in a credential's file, or in what a command prints. Pure.
 //!
-//! Either the secret alone, or a JSON object: `{"api_key": "...", "key_id": "..."}`, the form that
+//! One secret: either alone, or a JSON object: `{"api_key": "...", "key_id": "..."}`, the form that
 //! installers write into `~/.thoth`, or `{"token": "...", "expires_at": "..."}`. Other members are
-//! left alone.
+//! left alone. What several headers look like is in [`super::headers`].
+
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -10,12 +12,29 @@ use serde::Deserialize;
 use super::Flaw;
 use crate::secret::ApiKey;
 
+/// What a credential can hold: one secret, or several headers.
+pub trait Secret: Clone + fmt::Debug + Send + Sync + 'static {
+    /// Reads the whole of a file or of an output. Blanks, line ends and a byte order mark around
+    /// it are dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Flaw`], which holds nothing of it.
+    fn parse(bytes: &[u8]) -> Result<Content<Self>, Flaw>;
+
+    /// Tells one from another.
+    fn sha256(&self) -> [u8; 32];
+}
+
 /// What was read.
 #[derive(Clone, Debug)]
-pub(super) struct Content {
-    pub(super) secret: ApiKey,
-    pub(super) key_id: Option<String>,
-    pub(super) expires_at: Option<Timestamp>,
+pub struct Content<S> {
+    /// The secret.
+    pub secret: S,
+    /// Its name at the issuer, where that stood beside it.
+    pub key_id: Option<String>,
+    /// When it ends, where that stood beside it.
+    pub expires_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -34,18 +53,13 @@ enum Moment {
     Seconds(i64),
 }
 
-impl Content {
-    /// Reads the whole of a file or of an output. Blanks, line ends and a byte order mark around
-    /// it are dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`Flaw`], which holds nothing of it.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Flaw::NotUtf8)?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+// === impl ApiKey ===
+
+impl Secret for ApiKey {
+    fn parse(bytes: &[u8]) -> Result<Content<Self>, Flaw> {
+        let text = trimmed(bytes)?;
         if !text.starts_with('{') {
-            return Ok(Self { secret: secret(text)?, key_id: None, expires_at: None });
+            return Ok(Content { secret: secret(text)?, key_id: None, expires_at: None });
         }
         let json: Json = serde_json::from_str(text).map_err(|_| Flaw::NotJson)?;
         let ((Some(text), None) | (None, Some(text))) = (json.api_key, json.token) else {
@@ -59,8 +73,18 @@ impl Content {
             }
         };
         let key_id = json.key_id.filter(|id| !id.trim().is_empty());
-        Ok(Self { secret: secret(&text)?, key_id, expires_at })
+        Ok(Content { secret: secret(&text)?, key_id, expires_at })
     }
+
+    fn sha256(&self) -> [u8; 32] {
+        Self::sha256(self)
+    }
+}
+
+/// The text, without what may stand around it.
+pub(super) fn trimmed(bytes: &[u8]) -> Result<&str, Flaw> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Flaw::NotUtf8)?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text).trim())
 }
 
 fn secret(text: &str) -> Result<ApiKey, Flaw> {
@@ -117,7 +141,7 @@ mod tests {
             ("[\"k1\"\n]", Err(Flaw::Unsendable)),
             (r#"{"api_key": "k1\nk2"}"#, Err(Flaw::Unsendable)),
         ] {
-            let read = Content::parse(text.as_bytes());
+            let read = <ApiKey as Secret>::parse(text.as_bytes());
             let read = read.as_ref().map(|content| {
                 let key = content.secret.api_key().to_str().unwrap().to_owned();
                 (key, content.key_id.clone(), content.expires_at)
@@ -128,14 +152,14 @@ mod tests {
             });
             assert_eq!(read.map_err(|flaw| *flaw), expected, "{text:?}");
         }
-        assert_eq!(Content::parse(&[b'k', 0xff]).unwrap_err(), Flaw::NotUtf8);
+        assert_eq!(<ApiKey as Secret>::parse(&[b'k', 0xff]).unwrap_err(), Flaw::NotUtf8);
     }
 
     proptest! {
         #[test]
         fn no_bytes_are_told_again(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             // Whatever comes of them, neither an error nor a debug form repeats eight in a row.
-            let told = match Content::parse(&bytes) {
+            let told = match <ApiKey as Secret>::parse(&bytes) {
                 Ok(content) => format!("{:?}", content.secret),
                 Err(flaw) => format!("{flaw} {flaw:?}"),
             };

@@ -37,12 +37,27 @@ pub enum Flaw {
     /// It begins like JSON and is not, or has no text `api_key` or `token`.
     #[error("it is not JSON with a text `api_key` or `token`")]
     NotJson,
+    /// It is neither lines `Name: value` nor a JSON object of texts, or a name stands twice.
+    #[error("it is neither lines `Name: value` nor a JSON object of texts, one for each header")]
+    NotHeaders,
+    /// One of its headers is thoth's own to set, such as `Content-Length`.
+    #[error("it has a header that the transport sets itself")]
+    Reserved,
     /// It is not one line of visible ASCII.
     #[error("it holds a character that cannot be sent in an HTTP header")]
     Unsendable,
     /// It begins like JSON and is no list of revoked keys.
     #[error("it is JSON, and no list of texts")]
     NotAList,
+    /// The keychain has no such entry.
+    #[error("the keychain has no such entry")]
+    NoEntry,
+    /// There is no keychain, it is locked, or it lets nobody in.
+    #[error("the keychain cannot be opened")]
+    Locked,
+    /// This build cannot read keychains.
+    #[error("this build of thoth reads no keychain")]
+    NoKeychain,
     /// The program is not there, or cannot be run.
     #[error("the command cannot be started")]
     NotStarted,
@@ -57,6 +72,14 @@ pub enum Flaw {
 impl Flaw {
     /// Whether this is how a file looks that is just being replaced.
     pub fn is_passing(self) -> bool {
-        matches!(self, Self::Missing | Self::Empty | Self::NotJson | Self::Unreadable | Self::Slow)
+        matches!(
+            self,
+            Self::Missing
+                | Self::Empty
+                | Self::NotJson
+                | Self::NotHeaders
+                | Self::Unreadable
+                | Self::Slow
+        )
     }
 }

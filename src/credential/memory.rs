@@ -10,8 +10,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::content::Content;
-use super::{Flaw, GRACE, Snapshot};
+use super::content::{Content, Secret};
+use super::{Flaw, Snapshot};
 
 /// What a command has printed is used for so long, where it does not say itself when it ends.
 const LASTS: Duration = Duration::from_mins(5);
@@ -19,9 +19,9 @@ const LASTS: Duration = Duration::from_mins(5);
 const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is known of a credential.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    known: Option<Known>,
+#[derive(Debug)]
+pub(super) struct Memory<S> {
+    known: Option<Known<S>>,
     generation: u64,
     /// Why the last attempt to read it failed, if it did.
     flaw: Option<Flaw>,
@@ -30,8 +30,8 @@ pub(super) struct Memory {
 
 /// A secret that was read.
 #[derive(Debug)]
-struct Known {
-    content: Content,
+struct Known<S> {
+    content: Content<S>,
     sha256: [u8; 32],
     at: Moment,
 }
@@ -76,9 +76,15 @@ pub(super) enum Age {
 
 // === impl Memory ===
 
-impl Memory {
+impl<S> Default for Memory<S> {
+    fn default() -> Self {
+        Self { known: None, generation: 0, flaw: None, doubt: None }
+    }
+}
+
+impl<S: Secret> Memory<S> {
     /// Takes in an attempt to read it.
-    pub(super) fn take(&mut self, read: Result<Content, Flaw>, at: Moment) -> Change {
+    pub(super) fn take(&mut self, read: Result<Content<S>, Flaw>, at: Moment) -> Change {
         let before = self.flaw.take();
         match read {
             Ok(content) => {
@@ -106,7 +112,7 @@ impl Memory {
     }
 
     /// The secret, as it was last read.
-    pub(super) fn snapshot(&self) -> Option<Snapshot> {
+    pub(super) fn snapshot(&self) -> Option<Snapshot<S>> {
         self.known.as_ref().map(|known| Snapshot {
             secret: known.content.secret.clone(),
             generation: self.generation,
@@ -143,12 +149,12 @@ impl Memory {
     /// The present secret is no good: until when another one is worth waiting for. The same for
     /// everybody who asks about the same secret, so that nobody waits for what others have waited
     /// for in vain.
-    pub(super) fn doubt(&mut self, now: Instant) -> Instant {
+    pub(super) fn doubt(&mut self, now: Instant, grace: Duration) -> Instant {
         let of = self.sha256();
         match &self.doubt {
             Some(doubt) if doubt.of == of => doubt.until,
             _ => {
-                let until = now + GRACE;
+                let until = now + grace;
                 self.doubt = Some(Doubt { of, until });
                 until
             }
@@ -188,6 +194,9 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::ApiKey;
+
+    const GRACE: Duration = Duration::from_secs(2);
 
     fn at(seconds: u64) -> Moment {
         static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
@@ -196,11 +205,11 @@ mod tests {
         Moment { now: *START.get_or_init(Instant::now) + after, wall: start + after }
     }
 
-    fn secret(text: &str) -> Result<Content, Flaw> {
-        Content::parse(text.as_bytes())
+    fn secret(text: &str) -> Result<Content<ApiKey>, Flaw> {
+        <ApiKey as Secret>::parse(text.as_bytes())
     }
 
-    fn read(memory: &Memory) -> Option<(String, u64)> {
+    fn read(memory: &Memory<ApiKey>) -> Option<(String, u64)> {
         let snapshot = memory.snapshot()?;
         Some((snapshot.secret.api_key().to_str().unwrap().to_owned(), snapshot.generation))
     }
@@ -234,11 +243,11 @@ mod tests {
         let mut memory = Memory::default();
         memory.take(secret("a"), at(0));
         assert!(!memory.is_rejected());
-        let until = memory.doubt(at(10).now);
+        let until = memory.doubt(at(10).now, GRACE);
         assert_eq!(until, at(12).now);
-        assert_eq!(memory.doubt(at(11).now), until);
+        assert_eq!(memory.doubt(at(11).now, GRACE), until);
         assert_eq!(
-            memory.doubt(at(60).now),
+            memory.doubt(at(60).now, GRACE),
             until,
             "rejected before: there is nothing to wait for"
         );
@@ -252,7 +261,7 @@ mod tests {
         assert!(memory.is_rejected(), "an old acceptance says nothing");
         memory.accept(3);
         assert!(!memory.is_rejected());
-        assert_eq!(memory.doubt(at(70).now), at(72).now);
+        assert_eq!(memory.doubt(at(70).now, GRACE), at(72).now);
     }
 
     #[test]
@@ -278,7 +287,7 @@ mod tests {
             assert_eq!(memory.age(at(0)), Age::Over);
             memory.take(content, at(0));
             assert_eq!(memory.age(at(after)), expected, "{row}");
-            memory.doubt(at(after).now);
+            memory.doubt(at(after).now, GRACE);
             assert_eq!(memory.age(at(after)), Age::Over, "{row}: rejected");
         }
     }

@@ -83,6 +83,18 @@ pub struct Decided {
     pub took: Duration,
 }
 
+/// How a call was carried to a server behind a URL.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Carried {
+    /// How often it was sent, or tried to; more than once only where the server cannot have
+    /// executed it before.
+    pub attempts: u32,
+    /// The credentials it was sent with last: counts up with every change, 0 where there are none.
+    pub generation: u64,
+    /// The session it was sent in last: from 1; 0 outside of any.
+    pub epoch: u64,
+}
+
 /// How a forwarded call ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {

@@ -248,7 +248,7 @@ pub fn root(error: &(dyn StdError + 'static)) -> String {
     innermost.to_string()
 }
 
-pub(super) async fn read(body: Incoming, limit: usize) -> Result<Bytes, Cut> {
+async fn read(body: Incoming, limit: usize) -> Result<Bytes, Cut> {
     match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Cut::TooLong(limit)),

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::key::{Arguments, Hashed};
-use crate::gate::record::{Decided, End, Outcome};
+use crate::gate::record::{Carried, Decided, End, Outcome};
 use crate::gate::verdict::PolicyRef;
 use crate::seal::Digest;
 
@@ -103,6 +103,12 @@ pub(super) struct Ended<'a> {
     result_bytes: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "digits")]
     result_sha256: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential_generation: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_epoch: Option<u64>,
     took_us: u64,
 }
 
@@ -210,7 +216,12 @@ impl<'a> Decision<'a> {
 
 impl<'a> Ended<'a> {
     /// `digest` is that of the outcome's [`answer`].
-    pub(super) fn new(outcome: &'a Outcome, call_id: String, digest: Option<Digest>) -> Self {
+    pub(super) fn new(
+        outcome: &'a Outcome,
+        call_id: String,
+        digest: Option<Digest>,
+        carried: Option<Carried>,
+    ) -> Self {
         let (end, is_error, code) = match outcome.end {
             End::Result { is_error, .. } => ("result", Some(is_error), None),
             End::Error { code, .. } => ("error", None, code),
@@ -227,6 +238,9 @@ impl<'a> Ended<'a> {
             code,
             result_bytes: answer(&outcome.end).map(Bytes::len),
             result_sha256: digest,
+            upstream_attempts: carried.map(|carried| carried.attempts),
+            credential_generation: carried.map(|carried| carried.generation),
+            session_epoch: carried.map(|carried| carried.epoch),
             took_us: micros(outcome.took),
         }
     }

@@ -124,6 +124,7 @@ impl Login {
         name: &str,
         url: &str,
         tls: &Tls,
+        is_proxied: bool,
         clock: fn() -> Timestamp,
     ) -> Result<Self, LoginError> {
         let name = Name::parse(name)?;
@@ -132,7 +133,7 @@ impl Login {
             name,
             url,
             store: Store::of(home),
-            net: Net::new(tls),
+            net: Net::new(tls, is_proxied),
             clock,
             memory: Mutex::default(),
             under_way: watch::Sender::new(false),

@@ -4,28 +4,33 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
 use hyper::http::response::Parts;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Uri};
 use oauth2::url::Url;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::settings::Tls;
-use crate::https::{self, Limits, Once};
-use crate::tls;
+use crate::https::{Lost, Proxy, Wire};
+use crate::tls::{self, ClientConfig};
 
-/// What a question may cost: a login is a rare thing, and a refresh is waited for.
-const LIMITS: Limits = Limits {
-    time: Duration::from_secs(10),
-    connect: Duration::from_secs(5),
-    answer: 256 * 1024,
-    in_flight: 1,
-};
+/// The longest one question may take: a login is a rare thing, and a refresh is waited for.
+pub(super) const TIME: Duration = Duration::from_secs(10);
+/// The longest connecting may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The longest answer that is read, in bytes.
+const LONGEST: usize = 256 * 1024;
 
-/// Asks servers.
+/// Asks servers. Each is asked so seldom that no connection is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Net {
-    once: Once,
+    tls: ClientConfig,
     /// Why nobody can be asked over TLS, where nobody can.
     no_tls: Option<String>,
+    /// Whether the proxy that the environment names is used.
+    is_proxied: bool,
 }
 
 /// Why a server has not answered. Says nothing of what was sent.
@@ -41,18 +46,18 @@ pub struct Silent {
 impl Net {
     /// Connects to nobody yet. Reads the CA bundle or the system's roots from disk. Certificates are always
     /// verified, whatever the settings say of the enforcer's; pins are the enforcer's, too.
-    pub(super) fn new(settings: &Tls) -> Self {
+    pub(super) fn new(settings: &Tls, is_proxied: bool) -> Self {
         let verified = Tls { unverified: false, pins: Vec::new(), ..settings.clone() };
         let (config, no_tls) = match tls::client_config(&verified) {
             Ok(config) => (Ok(config), None),
-            // A server on this machine may do without roots; `ask` refuses all others.
+            // A server on this machine may do without roots; `send` refuses all others.
             Err(error) => {
                 let plain = Tls { unverified: true, ..Tls::default() };
                 (tls::client_config(&plain), Some(error.to_string()))
             }
         };
-        let config = config.unwrap_or_else(|_| unreachable!("without roots, nothing is loaded"));
-        Self { once: Once::new(config, LIMITS), no_tls }
+        let tls = config.unwrap_or_else(|_| unreachable!("without roots, nothing is loaded"));
+        Self { tls, no_tls, is_proxied }
     }
 
     /// Asks for a document.
@@ -65,7 +70,9 @@ impl Net {
         self.ask(url, request.body(Bytes::new())).await
     }
 
-    /// Sends what [`Request::builder`] has made.
+    /// Sends what [`Request::builder`] has made, and takes in the whole answer, whatever its status.
+    ///
+    /// Cancel safe: dropping the future drops the request, which may have been received.
     ///
     /// # Errors
     ///
@@ -75,11 +82,19 @@ impl Net {
         url: &Url,
         request: hyper::http::Result<Request<Bytes>>,
     ) -> Result<Response<Bytes>, Silent> {
-        let request = self.ready(url, request)?;
-        self.once.ask(request).await.map_err(|error| Silent::new(url, &error))
+        let deadline = Instant::now() + TIME;
+        let (head, body) = self.send(url, request, deadline).await?.into_parts();
+        match timeout_at(deadline, Limited::new(body, LONGEST).collect()).await {
+            Ok(Ok(body)) => Ok(Response::from_parts(head, body.to_bytes())),
+            Ok(Err(_)) => Err(Silent::new(
+                url,
+                format!("has sent an answer that broke off, or is longer than {LONGEST} bytes"),
+            )),
+            Err(_) => Err(Silent::late(url)),
+        }
     }
 
-    /// The same, of whose answer only the head is taken in.
+    /// The same, of whose answer only the head is taken in: its body may never end.
     ///
     /// # Errors
     ///
@@ -89,30 +104,47 @@ impl Net {
         url: &Url,
         request: hyper::http::Result<Request<Bytes>>,
     ) -> Result<Parts, Silent> {
-        let request = self.ready(url, request)?;
-        self.once.ask_head(request).await.map_err(|error| Silent::new(url, &error))
+        Ok(self.send(url, request, Instant::now() + TIME).await?.into_parts().0)
     }
 
-    fn ready(
+    async fn send(
         &self,
         url: &Url,
         request: hyper::http::Result<Request<Bytes>>,
-    ) -> Result<Request<Bytes>, Silent> {
+        deadline: Instant,
+    ) -> Result<Response<Incoming>, Silent> {
         if let (Some(why), "https") = (&self.no_tls, url.scheme()) {
-            return Err(Silent { at: shown(url), why: format!("cannot be asked: {why}") });
+            return Err(Silent::new(url, format!("cannot be asked: {why}")));
         }
-        let mut request = request.map_err(|_| Silent::new(url, &https::BadAddress::Url.into()))?;
-        let name = concat!("thoth/", env!("CARGO_PKG_VERSION"));
-        request.headers_mut().insert("user-agent", hyper::header::HeaderValue::from_static(name));
-        Ok(request)
+        let no_address = |_| Silent::new(url, "is no address that can be asked".to_owned());
+        let to: Uri = url.as_str().parse().map_err(|_| no_address(()))?;
+        let mut request = request.map_err(|_| no_address(()))?;
+        let name = HeaderValue::from_static(concat!("thoth/", env!("CARGO_PKG_VERSION")));
+        request.headers_mut().insert("user-agent", name);
+        let proxy = if self.is_proxied { Proxy::from_environment(&to) } else { None };
+        let wire = Wire::new(&to, self.tls.clone(), CONNECT, proxy);
+        match timeout_at(deadline, wire.send(request.map(Full::new))).await {
+            Ok(answer) => answer.map_err(|lost| {
+                let what = match lost {
+                    Lost::Distrusted { .. } => "is not trusted",
+                    Lost::Unconnected(_) | Lost::Broken(_) => "cannot be reached",
+                };
+                Silent::new(url, format!("{what}: {lost}"))
+            }),
+            Err(_) => Err(Silent::late(url)),
+        }
     }
 }
 
 // === impl Silent ===
 
 impl Silent {
-    fn new(url: &Url, why: &https::NoAnswer) -> Self {
-        Self { at: shown(url), why: why.to_string() }
+    fn new(url: &Url, why: String) -> Self {
+        Self { at: shown(url), why }
+    }
+
+    fn late(url: &Url) -> Self {
+        Self::new(url, format!("did not answer within {} s", TIME.as_secs()))
     }
 }
 

@@ -79,7 +79,9 @@ pub(crate) const LAYERS: &[Layer] = &[
         modules: &["machine", "profile", "secret"],
         crates: &[
             "hex",
+            "hyper",
             "jiff",
+            "keyring",
             "nix",
             "serde",
             "serde_json",
@@ -138,6 +140,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "thiserror",
             "tokio",
             "tower_service",
+            "tracing",
         ],
         pure: false,
     },
@@ -334,7 +337,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "upstream",
-        modules: &["config", "credential", "gate", "https", "machine", "secret", "tls"],
+        modules: &["config", "credential", "gate", "https", "machine", "rhythm", "secret", "tls"],
         crates: &[
             "base64",
             "bytes",

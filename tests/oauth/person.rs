@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use oauth2::url::Url;
 use thoth::config::settings::Tls;
-use thoth::https::{Limits, Once};
+use thoth::https::Wire;
 use thoth::tls;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
@@ -86,15 +86,11 @@ pub(crate) async fn log_in(home: &Path, fake: &Fake, words: &[&str]) -> Output {
 pub(crate) async fn follow(fake: &Fake, address: &Url) -> Url {
     let tls = Tls { ca_bundle: fake.ca().map(Path::to_owned), ..Tls::default() };
     let tls = Tls { unverified: fake.ca().is_none(), ..tls };
-    let limits = Limits {
-        time: std::time::Duration::from_secs(30),
-        connect: std::time::Duration::from_secs(30),
-        answer: 4096,
-        in_flight: 1,
-    };
-    let once = Once::new(tls::client_config(&tls).unwrap(), limits);
-    let request = Request::get(address.as_str()).body(Bytes::new()).unwrap();
-    let head = once.ask_head(request).await.unwrap();
+    let uri = address.as_str().parse().unwrap();
+    let patience = std::time::Duration::from_secs(30);
+    let wire = Wire::new(&uri, tls::client_config(&tls).unwrap(), patience, None);
+    let request = Request::get(uri).body(Full::default()).unwrap();
+    let (head, _) = wire.send(request).await.unwrap().into_parts();
     assert_eq!(head.status, StatusCode::FOUND);
     Url::parse(head.headers["location"].to_str().unwrap()).unwrap()
 }

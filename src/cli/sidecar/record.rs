@@ -1,6 +1,7 @@
 //! Writes what the session decides into the journal, or says why a call must not go on; and keeps
 //! count, for whoever asks how this sidecar is doing.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -10,10 +11,11 @@ use crate::config::settings;
 use crate::emitter::Handle;
 use crate::endpoint::sidecar::{Contact, Decisions};
 use crate::gate::happening::Happening;
-use crate::gate::record::{Record, Recorder};
+use crate::gate::record::{Record, Recorder, Ticket};
 use crate::journal::Journal;
 use crate::machine::clock;
 use crate::seal::Head;
+use crate::upstream::ledger::Ledger;
 
 /// The longest list of tools that is passed on, in bytes.
 const LONGEST_LIST: usize = 4 * 1024 * 1024;
@@ -30,6 +32,15 @@ pub(super) struct Journalist {
     lists: Option<mpsc::Sender<Vec<u8>>>,
     /// Where friction is told, where it is.
     friction: Option<Handle>,
+    /// Who knows how calls were carried, where they are carried to a URL.
+    carried: Option<Carriage>,
+}
+
+/// How calls are carried, and which of them are under way: the gate bounds how many.
+#[derive(Debug)]
+struct Carriage {
+    ledger: Ledger,
+    ids: BTreeMap<Ticket, String>,
 }
 
 /// What was done so far. Clones share it; the lock is held for a few assignments only.
@@ -64,8 +75,11 @@ impl Journalist {
         tally: Tally,
         lists: Option<mpsc::Sender<Vec<u8>>>,
         friction: Option<Handle>,
+        ledger: Option<Ledger>,
     ) -> Self {
-        Self { journal, best_effort: settings.best_effort, writing: true, tally, lists, friction }
+        let carried = ledger.map(|ledger| Carriage { ledger, ids: BTreeMap::new() });
+        let best_effort = settings.best_effort;
+        Self { journal, best_effort, writing: true, tally, lists, friction, carried }
     }
 
     pub(super) fn close(&mut self) {
@@ -100,7 +114,18 @@ impl Journalist {
 impl Recorder for Journalist {
     fn record(&mut self, record: &Record) -> bool {
         let now = clock::now();
-        let written = self.journal.append(record, now);
+        let written = match (record, &mut self.carried) {
+            (Record::Outcome(outcome), Some(carriage)) => {
+                let id = carriage.ids.remove(&outcome.ticket);
+                let carried = id.and_then(|id| carriage.ledger.take(&id));
+                self.journal.append_outcome(outcome, carried, now)
+            }
+            (Record::Decision(decided), Some(carriage)) if decided.forwarded => {
+                carriage.ids.insert(decided.ticket, decided.id.clone());
+                self.journal.append(record, now)
+            }
+            _ => self.journal.append(record, now),
+        };
         self.count(record, now);
         match &written {
             Err(error) if self.writing => {

@@ -56,7 +56,7 @@ fn in_tail(tail: &[u8]) -> Option<RequestId> {
 impl RequestId {
     /// Takes the literal of an id. `None` for what is no integer and no string, for `-0`, and for
     /// what is longer than 512 bytes.
-    pub(super) fn read(kind: Kind, literal: &[u8]) -> Option<Self> {
+    pub fn read(kind: Kind, literal: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(literal).ok()?;
         let unescaped = match kind {
             _ if text.len() > LONGEST => return None,
@@ -76,7 +76,7 @@ impl RequestId {
     }
 
     /// As [`RequestId::read`], for servers that give back `7` as `7.0`.
-    pub(super) fn read_leniently(kind: Kind, literal: &[u8]) -> Option<Self> {
+    pub fn read_leniently(kind: Kind, literal: &[u8]) -> Option<Self> {
         /// Up to here every integer is a binary floating point number of its own.
         const EXACT: f64 = 9_007_199_254_740_992.0;
 

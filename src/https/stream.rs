@@ -1,0 +1,216 @@
+//! Exchanges whose answers are streamed: one request there, its head back at once, its body as it
+//! arrives.
+//!
+//! How long anything may take is for whoever asks to say, but for connecting. What a status or a
+//! header means is not known here.
+//!
+//! # Invariants
+//!
+//! - [`Lost::Unconnected`] and [`Lost::Distrusted`] mean that no byte of the request was written.
+//! - A proxy is asked only for a peer that is spoken to over TLS, and sees nothing of what is said.
+
+use std::error::Error as StdError;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{Request, Response, Uri};
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tower_service::Service;
+
+use super::line::root;
+use crate::tls::{self, Distrust};
+
+/// How long an idle connection is kept. Servers that answer by themselves, as those on loopback
+/// do, close theirs after 5 s (Node, uvicorn); balancers after 60 s. A request that meets a
+/// connection which is just being closed is lost, and must not be sent again.
+const IDLE_PLAIN: Duration = Duration::from_secs(4);
+const IDLE_TLS: Duration = Duration::from_secs(50);
+
+/// How often a silent HTTP/2 connection is asked whether it still lives, and how long for.
+const ALIVE: Duration = Duration::from_secs(20);
+
+/// The pooled connections to one server.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    client: Client<Dialer, Full<Bytes>>,
+}
+
+/// A proxy that connections are made through.
+#[derive(Clone, Debug)]
+pub struct Proxy(Tunnel<HttpConnector>);
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Lost {
+    /// There is no connection; nothing was sent.
+    #[error("{0}")]
+    Unconnected(String),
+    /// The peer's certificate was not accepted; nothing was sent.
+    #[error("{detail}")]
+    Distrusted {
+        /// What is wrong with it.
+        why: Distrust,
+        /// The same with names, times and fingerprints.
+        detail: String,
+    },
+    /// The connection ended before the answer began. The request may have been received.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Makes connections, each within a limit.
+#[derive(Clone, Debug)]
+struct Dialer {
+    https: HttpsConnector<Route>,
+    limit: Duration,
+}
+
+/// The way to the server, below TLS.
+#[derive(Clone, Debug)]
+enum Route {
+    Direct(HttpConnector),
+    Through(Tunnel<HttpConnector>),
+}
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// The proxy that the environment names for this address: `HTTPS_PROXY` or `ALL_PROXY`, unless
+    /// `NO_PROXY` excepts it. `None` for a loopback address, and for what is not `https`.
+    pub fn from_environment(url: &Uri) -> Option<Self> {
+        let host = url.host()?;
+        if url.scheme_str() != Some("https") || super::address::is_loopback(host) {
+            return None;
+        }
+        Self::of(&Matcher::from_env().intercept(url)?)
+    }
+
+    fn of(intercept: &Intercept) -> Option<Self> {
+        let uri = intercept.uri();
+        if uri.scheme_str() != Some("http") {
+            tracing::warn!(
+                scheme = uri.scheme_str(),
+                "the proxy is not used: only http:// is known"
+            );
+            return None;
+        }
+        let tunnel = Tunnel::new(uri.clone(), connector());
+        Some(Self(match intercept.basic_auth() {
+            Some(auth) => tunnel.with_auth(auth.clone()),
+            None => tunnel,
+        }))
+    }
+}
+
+// === impl Wire ===
+
+impl Wire {
+    /// Connections to `url`'s host, each made within `connect`. Connects to nobody yet.
+    pub fn new(url: &Uri, tls: tls::ClientConfig, connect: Duration, proxy: Option<Proxy>) -> Self {
+        let route = match proxy {
+            Some(Proxy(tunnel)) => Route::Through(tunnel),
+            None => Route::Direct(connector()),
+        };
+        let dialer = Dialer { https: HttpsConnector::from((route, tls)), limit: connect };
+        let idle = if url.scheme_str() == Some("http") { IDLE_PLAIN } else { IDLE_TLS };
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(idle)
+            .http2_keep_alive_interval(ALIVE)
+            .http2_keep_alive_timeout(ALIVE)
+            .build(dialer);
+        Self { client }
+    }
+
+    /// Sends one request, and waits for the head of its answer, as long as it takes. No
+    /// redirection is followed.
+    ///
+    /// Cancel safe: dropping the future, or the answer's body, ends the exchange.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`].
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Lost> {
+        self.client.request(request).await.map_err(|error| {
+            if let Some((why, detail)) = tls::distrust(&error) {
+                return Lost::Distrusted { why, detail };
+            }
+            let why = root(&error);
+            if error.is_connect() { Lost::Unconnected(why) } else { Lost::Broken(why) }
+        })
+    }
+}
+
+fn connector() -> HttpConnector {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false); // the scheme was checked when the URL was read
+    http.set_nodelay(true);
+    http.set_keepalive(Some(Duration::from_secs(30)));
+    http
+}
+
+// === impl Dialer ===
+
+impl Service<Uri> for Dialer {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = BoxError;
+    type Future = Boxed<Self::Response>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.https.poll_ready(context)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let limit = self.limit;
+        let connecting = self.https.call(to);
+        Box::pin(async move {
+            match timeout(limit, connecting).await {
+                Ok(connected) => connected,
+                Err(_) => Err(format!("no connection within {} s", limit.as_secs_f32()).into()),
+            }
+        })
+    }
+}
+
+// === impl Route ===
+
+impl Service<Uri> for Route {
+    type Response = TokioIo<TcpStream>;
+    type Error = BoxError;
+    type Future = Boxed<Self::Response>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        match self {
+            Self::Direct(http) => http.poll_ready(context).map_err(Into::into),
+            Self::Through(tunnel) => tunnel.poll_ready(context).map_err(Into::into),
+        }
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        match self {
+            Self::Direct(http) => {
+                let connecting = http.call(to);
+                Box::pin(async move { connecting.await.map_err(Into::into) })
+            }
+            Self::Through(tunnel) => {
+                let connecting = tunnel.call(to);
+                Box::pin(async move { connecting.await.map_err(Into::into) })
+            }
+        }
+    }
+}

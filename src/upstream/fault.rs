@@ -1,0 +1,142 @@
+//! What is said to the client of a request that has no answer: a JSON-RPC error of thoth's own.
+//!
+//! Pure. The texts name no secret and hold nothing of what the server's error page said.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use hyper::StatusCode;
+
+use crate::gate::message::RequestId;
+
+/// The code of JSON-RPC for an internal error: the answer could not be had.
+const NO_ANSWER: i32 = -32_603;
+
+/// No text about a failure is longer, in bytes.
+const LONGEST: usize = 300;
+
+/// Why a request has no answer.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum Fault {
+    /// The server does not accept the credential, and there is no other.
+    #[error(
+        "the server does not accept the credential, and there is no newer one; log in again, or renew the token"
+    )]
+    Unauthorized,
+    /// There is no credential to send.
+    #[error("there is no credential for the server: {0}")]
+    NoCredential(String),
+    /// The server knows who asks, and says no.
+    #[error("the server forbids it (403){}", if *.scope { "; the credential lacks a scope" } else { "" })]
+    Forbidden {
+        /// Whether it says that a scope is lacking.
+        scope: bool,
+    },
+    /// Nobody answers there; nothing was sent.
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(String),
+    /// Its certificate was not accepted; nothing was sent.
+    #[error("the server is not trusted: {0}")]
+    NotTrusted(String),
+    /// It was silent for too long.
+    #[error("the server was silent for {0} s; whether the request took effect is not known")]
+    Timeout(u64),
+    /// The connection or the answer broke.
+    #[error(
+        "the server's answer cannot be used: {0}; whether the request took effect is not known"
+    )]
+    Broken(String),
+    /// It points elsewhere.
+    #[error("the server answered with a redirection ({}), which is never followed; configure the address it moved to", .0.as_u16())]
+    Redirect(StatusCode),
+    /// Any other status.
+    #[error("the server answered with status {}", .0.as_u16())]
+    Status(StatusCode),
+    /// The session was lost, and there is no new one.
+    #[error("the session with the server was lost, and cannot be begun anew: {0}")]
+    SessionLost(String),
+    /// The answer is longer than what is taken.
+    #[error("the server's answer was longer than {0} bytes")]
+    TooLong(usize),
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// The word for it in `error.data.reason_code`; each has a row in `docs/reason-codes.md`.
+    pub(super) fn reason_code(&self) -> &'static str {
+        match self {
+            Self::Unauthorized | Self::NoCredential(_) => "upstream_unauthorized",
+            Self::Forbidden { .. } => "upstream_forbidden",
+            Self::Unreachable(_) => "upstream_unreachable",
+            Self::NotTrusted(_) => "upstream_not_trusted",
+            Self::Timeout(_) => "upstream_timeout",
+            Self::Broken(_) => "upstream_broken",
+            Self::Redirect(_) => "upstream_redirect",
+            Self::Status(_) => "upstream_status",
+            Self::SessionLost(_) => "upstream_session_lost",
+            Self::TooLong(_) => "answer_too_long",
+        }
+    }
+
+    /// Whether the same request, made again later, may well be answered, and was not executed now.
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::SessionLost(_) => true,
+            Self::Status(status) => {
+                matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Self::Unauthorized
+            | Self::NoCredential(_)
+            | Self::Forbidden { .. }
+            | Self::NotTrusted(_)
+            | Self::Timeout(_)
+            | Self::Broken(_)
+            | Self::Redirect(_)
+            | Self::TooLong(_) => false,
+        }
+    }
+
+    /// The answer to a request, without a line's end.
+    pub(super) fn answer(&self, id: &RequestId) -> Bytes {
+        #[derive(serde::Serialize)]
+        struct Error<'a> {
+            code: i32,
+            message: &'a str,
+            data: Data<'a>,
+        }
+        #[derive(serde::Serialize)]
+        struct Data<'a> {
+            reason_code: &'a str,
+            retryable: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            http_status: Option<u16>,
+        }
+
+        let message = bounded(self.to_string());
+        let http_status = match self {
+            Self::Redirect(status) | Self::Status(status) => Some(status.as_u16()),
+            _ => None,
+        };
+        let data =
+            Data { reason_code: self.reason_code(), retryable: self.is_retryable(), http_status };
+        let error = Error { code: NO_ANSWER, message: &message, data };
+        let error = serde_json::to_vec(&error).unwrap_or_else(|_| {
+            unreachable!("a vector takes everything, and every key is a string")
+        });
+        let mut line = BytesMut::with_capacity(error.len() + 64);
+        line.put_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+        line.put_slice(id.literal().as_bytes());
+        line.put_slice(b",\"error\":");
+        line.put_slice(&error);
+        line.put_u8(b'}');
+        line.freeze()
+    }
+}
+
+/// What libraries say of a failure may quote what others sent.
+fn bounded(mut text: String) -> String {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push('…');
+    }
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
