@@ -22,6 +22,7 @@ mod file;
 pub mod flags;
 mod friction;
 mod govapi;
+mod headers;
 pub mod keys;
 pub mod layers;
 mod local;
@@ -39,6 +40,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use self::credential::Around;
 use self::flags::RunFlags;
 use self::layers::Layers;
 use self::reader::Reader;
@@ -53,6 +55,7 @@ pub use self::approvals::STEP_UP_WAIT;
 pub use self::enforcer::{CONNECT_TIMEOUT, ENFORCER_TIMEOUT};
 pub use self::friction::EVENTS;
 pub use self::govapi::HEARTBEAT;
+pub use self::headers::is_for_secrets;
 pub use self::local::MAX_MESSAGE_BYTES;
 pub use self::parse::Wrong;
 pub use self::parse::{environment as read_environment, mode as read_mode};
@@ -93,14 +96,18 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
     let identity = local::identity(&mut read, flags, command);
     let (managed, policies) = local::policies(&mut read, flags);
     let revocations = credential::revocations(&mut read);
-    let api_key = enforcer::api_key(&mut read, flags, env, &revocations);
-    let key_files = api_key.file.into_iter().collect();
+    let joined = upstream::Joined::of(&flags.upstream);
+    let mut withheld = env.ours();
+    withheld.extend(upstream::withheld(&read, &flags.upstream, &joined));
+    let around = Around { env, withheld, revocations: &revocations };
+    let api_key = enforcer::api_key(&mut read, flags, &around);
     let fallback = api_key.credential.clone();
     let enforcer = enforcer::read(&mut read, flags, &identity, strict, api_key.credential);
     let approvals = approvals::read(&mut read, flags);
     let endpoint = govapi::endpoint(&mut read);
     let govapi = govapi::govapi(&mut read, &identity, fallback, &revocations);
-    let upstream = upstream::read(&mut read, &flags.upstream, env, &revocations);
+    let remote = upstream::read(&mut read, &flags.upstream, &joined, &around);
+    let key_files = api_key.file.into_iter().chain(remote.files).collect();
     let tls = trust::tls(&mut read, strict, enforcer.as_ref());
     let preflight = trust::preflight(&mut read, strict, enforcer.as_ref(), &tls, key_files);
     let denial =
@@ -108,6 +115,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
     let journal = local::journal(&mut read, flags);
     let max_message_bytes = local::max_message_bytes(&mut read, flags);
     let home = local::home(&mut read);
+    let upstream = remote.upstream.map(|it| settings::Upstream { home: home.clone(), ..it });
     let friction = friction::friction(&mut read, flags, &identity, &home, &revocations);
     let log = local::log(&mut read);
 

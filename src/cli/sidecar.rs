@@ -48,6 +48,7 @@ use crate::preflight::{self, Facts, Kind};
 use crate::profile;
 use crate::pump::{self, Pipes, Signals};
 use crate::upstream::Upstream;
+use crate::upstream::authority::Authority;
 
 /// The longest a session's end waits for its events.
 pub(super) const DRAIN: Duration = Duration::from_secs(3);
@@ -126,6 +127,14 @@ impl Server {
             Self::Url(upstream) => upstream.host().to_owned(),
         }
     }
+
+    /// What it is shown, where it is behind a URL: to report how that stands.
+    fn authority(&self) -> Option<Authority> {
+        match self {
+            Self::Command(_) => None,
+            Self::Url(upstream) => Some(Authority::new(upstream)),
+        }
+    }
 }
 
 // === impl Parts ===
@@ -180,6 +189,7 @@ impl Parts {
             tally,
             journal: journal.path().to_owned(),
             api_key: config.enforcer.as_ref().and_then(|enforcer| enforcer.api_key.clone()),
+            upstream: server.authority(),
             machine: facts.machine,
             places,
             expected,

@@ -1,88 +1,130 @@
-//! Reads where a credential comes from: a value, a file, or a command, whichever stands nearest.
+//! Reads where a credential comes from: a value, a file, a command, a keychain, whichever stands
+//! nearest.
 //!
 //! A file is read here once, so that thoth does not start with one that cannot be used; after that
-//! [`crate::credential`] reads it at every use. A command is not run here: it may take its time,
-//! and ask a person.
+//! [`crate::credential`] reads it at every use. A command is not run here, and no keychain asked:
+//! either may take its time, and ask a person.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::sources::{Found, Origin, Setting, Unusable};
+use super::upstream::UNSET;
 use super::variables as name;
 use super::variables::Env;
 use crate::credential::{
-    Credential, Flaw, Invocation, MAX_FILE, NotWords, Revocations, Source, State,
+    Credential, Entry, Flaw, Invocation, MAX_FILE, NotAnEntry, NotWords, Revocations, Secret,
+    Source, State,
 };
 use crate::machine::clock;
 use crate::secret::ApiKey;
 
 /// How one credential can be written.
-#[derive(Clone, Copy)]
 pub(super) struct Ways<'a> {
     /// What it is called in reports, such as `api_key`.
     pub(super) called: &'static str,
-    /// The secret itself.
-    pub(super) value: Setting<'a>,
-    /// A file with it.
-    pub(super) file: Setting<'a>,
-    /// A command that prints it.
-    pub(super) command: Option<Setting<'a>>,
+    /// Each way, with its setting. Of several at one place, one goes before those behind it.
+    pub(super) ways: &'a [(Way, Setting<'a>)],
     /// Its name at the issuer.
     pub(super) key_id: Option<Setting<'a>>,
+    /// How long whoever replaces it is waited for.
+    pub(super) grace: Duration,
+}
+
+/// What a setting says of a credential.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Way {
+    /// The secret itself.
+    Value,
+    /// The name of a variable with it.
+    Named,
+    /// A file with it.
+    File,
+    /// A command that prints it.
+    Command,
+    /// Its entry in the system's keychain.
+    Keychain,
+    /// The name of a login, in its place.
+    Login,
+}
+
+/// What is the same for all credentials.
+pub(super) struct Around<'a> {
+    pub(super) env: &'a Env,
+    /// The variables that no program is to see.
+    pub(super) withheld: Vec<String>,
+    /// The keys that are not to be used.
+    pub(super) revocations: &'a Revocations,
 }
 
 /// A credential as it was given.
-#[derive(Default)]
-pub(super) struct Given {
-    pub(super) credential: Option<Credential>,
+pub(super) struct Given<S: Secret = ApiKey> {
+    pub(super) credential: Option<Credential<S>>,
     /// The file it comes from, which others must be kept from.
     pub(super) file: Option<PathBuf>,
+    /// The login that was given in its place.
+    pub(super) login: Option<String>,
 }
 
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Way {
-    Value,
-    File,
-    Command,
+/// The way that counts, and what stood there.
+struct Chosen<'a> {
+    way: Way,
+    setting: Setting<'a>,
+    found: Found,
 }
 
-/// Reads one credential. A flag goes before a variable, and so on through all sources; of several
-/// at the same place, the secret itself goes before a file, and a file before a command.
-pub(super) fn read(
+/// Reads one credential. A flag goes before a variable, and so on through all sources.
+pub(super) fn read<S: Secret>(
     read: &mut Reader<'_>,
-    env: &Env,
+    around: &Around<'_>,
     ways: &Ways<'_>,
-    revocations: &Revocations,
-) -> Given {
+) -> Given<S> {
     let key_id = ways.key_id.and_then(|setting| read.optional(setting, parse::text));
-    let chosen = nearest(read, ways);
-    if !matches!(chosen, Some((Way::File, _))) {
-        read.show_default(ways.file);
+    let chosen = nearest(read, ways.ways);
+    for (_, setting) in ways.ways {
+        if chosen.as_ref().is_none_or(|chosen| chosen.setting.name != setting.name) {
+            read.show_default(*setting);
+        }
     }
-    if let Some(setting) = ways.command.filter(|_| !matches!(chosen, Some((Way::Command, _)))) {
-        read.show_default(setting);
-    }
-    let Some((way, found)) = chosen else {
-        read.show_default(ways.value);
-        return Given::default();
-    };
-    let mut given = Given::default();
+    let mut given = Given { credential: None, file: None, login: None };
+    let Some(chosen) = chosen else { return given };
+    let Chosen { way, setting, ref found } = chosen;
     let source = match way {
-        Way::Value => value(read, ways, &found),
+        Way::Value => value(&found.text, found.origin),
+        Way::Named => {
+            around.env.named(&found.text).ok_or(UNSET).and_then(|text| value(&text, found.origin))
+        }
         Way::File => {
             given.file = Some(PathBuf::from(&found.text));
-            file(read, ways, &found)
+            file(found)
         }
-        Way::Command => command(read, env, ways, &found),
+        Way::Command => command(&found.text, around.withheld.clone()),
+        Way::Keychain => keychain(&found.text),
+        Way::Login => {
+            match parse::login(&found.text) {
+                Ok(login) => {
+                    read.show(setting, found);
+                    given.login = Some(login);
+                }
+                Err(wrong) => read.unusable(setting, Unusable { origin: found.origin, wrong }),
+            }
+            return given;
+        }
     };
-    if let Some(source) = source {
-        let credential = Credential::new(ways.called, source, clock::now)
-            .called(key_id)
-            .unless(revocations.clone());
-        given.credential = Some(loaded(read, ways, way, &found, credential));
+    match source {
+        Ok(source) => {
+            let credential = Credential::new(ways.called, source, clock::now)
+                .called(key_id)
+                .unless(around.revocations.clone())
+                .within(ways.grace);
+            loaded(read, ways, &chosen, &credential);
+            given.credential = Some(credential);
+        }
+        Err(wrong) => read.unusable(setting, Unusable { origin: found.origin, wrong }),
     }
     given
 }
@@ -104,52 +146,41 @@ pub(super) fn revocations(read: &mut Reader<'_>) -> Revocations {
     list.unwrap_or_default()
 }
 
-fn nearest(read: &mut Reader<'_>, ways: &Ways<'_>) -> Option<(Way, Found)> {
-    let settings = [
-        (Way::Value, Some(ways.value)),
-        (Way::File, Some(ways.file)),
-        (Way::Command, ways.command),
-    ];
-    let mut found: Vec<_> = settings
-        .into_iter()
-        .filter_map(|(way, setting)| Some((way, read.find(setting?)?)))
-        .collect();
-    if let Some((Way::Value, Found { origin: origin @ Origin::Flag(_), .. })) = found.first() {
+fn nearest<'a>(read: &mut Reader<'_>, ways: &[(Way, Setting<'a>)]) -> Option<Chosen<'a>> {
+    let found = ways.iter().filter_map(|(way, setting)| {
+        Some(Chosen { way: *way, setting: *setting, found: read.find(*setting)? })
+    });
+    let mut found: Vec<_> = found.collect();
+    if let Some(Chosen { way: Way::Value, found, .. }) = found.first()
+        && let Origin::Flag(_) = found.origin
+    {
         read.notice(
-            *origin,
+            found.origin,
             "everybody on this machine can see it in the list of processes; use --api-key-file",
         );
     }
-    found.sort_by_key(|(_, found)| std::cmp::Reverse(found.origin.strength()));
+    found.sort_by_key(|chosen| std::cmp::Reverse(chosen.found.origin.strength()));
     let mut found = found.into_iter();
     let nearest = found.next()?;
     // Nobody wrote down that the profile's own file is one.
-    for (_, other) in found.filter(|(_, other)| !matches!(other.origin, Origin::Profile(_))) {
-        read.notice(other.origin, format!("is not used, since {} is given", nearest.1.origin));
+    for other in found.filter(|other| !matches!(other.found.origin, Origin::Profile(_))) {
+        let notice = format!("is not used, since {} is given", nearest.found.origin);
+        read.notice(other.found.origin, notice);
     }
     Some(nearest)
 }
 
-fn value(read: &mut Reader<'_>, ways: &Ways<'_>, found: &Found) -> Option<Source> {
-    let origin = found.origin;
-    let Ok(secret) = ApiKey::parse(&found.text) else {
-        read.unusable(ways.value, Unusable { origin, wrong: wrong(Flaw::Unsendable) });
-        return None;
-    };
-    Some(Source::Value { secret, from: origin.layer().unwrap_or("default"), key_id: None })
+fn value<S: Secret>(text: &str, origin: Origin) -> Result<Source<S>, Wrong> {
+    let from = origin.layer().unwrap_or("default");
+    Source::given(text.as_bytes(), from).map_err(|_| wrong(Flaw::Unsendable))
 }
 
-fn file(read: &mut Reader<'_>, ways: &Ways<'_>, found: &Found) -> Option<Source> {
-    let (path, origin) = (Path::new(&found.text), found.origin);
-    if !is_descriptor(path) {
-        return Some(Source::File(path.to_owned()));
-    }
-    match once(path, origin.layer().unwrap_or("default")) {
-        Ok(source) => Some(source),
-        Err(flaw) => {
-            read.unusable(ways.file, Unusable { origin, wrong: wrong(flaw) });
-            None
-        }
+fn file<S: Secret>(found: &Found) -> Result<Source<S>, Wrong> {
+    let path = Path::new(&found.text);
+    if is_descriptor(path) {
+        once(path, found.origin.layer().unwrap_or("default")).map_err(wrong)
+    } else {
+        Ok(Source::File(path.to_owned()))
     }
 }
 
@@ -160,7 +191,7 @@ fn is_descriptor(path: &Path) -> bool {
 }
 
 /// What can be read only once.
-fn once(path: &Path, from: &'static str) -> Result<Source, Flaw> {
+fn once<S: Secret>(path: &Path, from: &'static str) -> Result<Source<S>, Flaw> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
@@ -168,58 +199,66 @@ fn once(path: &Path, from: &'static str) -> Result<Source, Flaw> {
     Source::given(&bytes, from)
 }
 
-fn command(read: &mut Reader<'_>, env: &Env, ways: &Ways<'_>, found: &Found) -> Option<Source> {
-    match Invocation::parse(&found.text, env.ours()) {
-        Ok(invocation) => Some(Source::Command(invocation)),
-        Err(why) => {
-            let what = match why {
-                NotWords::Empty => "names no program",
-                NotWords::Unclosed => "opens a quotation that does not end",
-                NotWords::NotAnArray => "begins like a JSON array, and is not one of texts",
-                NotWords::Nul => "holds a NUL character",
-            };
-            let fix = "write a program and its arguments, or a JSON array of them";
-            let unusable = Unusable { origin: found.origin, wrong: Wrong::new(what, fix) };
-            read.unusable(ways.command.unwrap_or(ways.value), unusable);
-            None
-        }
+fn command<S: Secret>(text: &str, withheld: Vec<String>) -> Result<Source<S>, Wrong> {
+    Invocation::parse(text, withheld).map(Source::Command).map_err(|why| {
+        let what = match why {
+            NotWords::Empty => "names no program",
+            NotWords::Unclosed => "opens a quotation that does not end",
+            NotWords::NotAnArray => "begins like a JSON array, and is not one of texts",
+            NotWords::Nul => "holds a NUL character",
+        };
+        Wrong::new(what, "write a program and its arguments, or a JSON array of them")
+    })
+}
+
+fn keychain<S: Secret>(text: &str) -> Result<Source<S>, Wrong> {
+    if !Entry::IS_READ {
+        return Err(wrong(Flaw::NoKeychain));
     }
+    let entry = Entry::parse(text);
+    entry
+        .map(Source::Keychain)
+        .map_err(|NotAnEntry| Wrong::new("names no entry of the keychain", "write SERVICE/ACCOUNT"))
 }
 
 /// Loads what can be loaded, and shows what there is.
-fn loaded(
+fn loaded<S: Secret>(
     read: &mut Reader<'_>,
     ways: &Ways<'_>,
-    way: Way,
-    found: &Found,
-    credential: Credential,
-) -> Credential {
+    chosen: &Chosen<'_>,
+    credential: &Credential<S>,
+) {
+    let Chosen { way, setting, found } = chosen;
     let origin = found.origin;
     match credential.load_now() {
         // Who else can get at a file is for the preflight to say: it knows what to do about it.
         Ok(()) | Err(Flaw::Readable | Flaw::Writable) => {}
         Err(flaw) => {
             read.is_awaiting |= flaw.is_passing();
-            read.unusable(ways.file, Unusable { origin, wrong: wrong(flaw) });
-            read.show_default(ways.value);
-            return credential;
+            read.unusable(*setting, Unusable { origin, wrong: wrong(flaw) });
+            return;
         }
     }
     let standing = credential.standing();
-    let fingerprint = standing.fingerprint.unwrap_or_else(|| "not read yet".to_owned());
     match way {
         Way::Value => {}
-        Way::File => read.follows(ways.file, &found.text, origin),
         Way::Command => {
             let program = found.text.split_whitespace().next().unwrap_or_default();
-            read.follows(ways.command.unwrap_or(ways.file), &format!("{program} …"), origin);
+            read.follows(*setting, &format!("{program} …"), origin);
+        }
+        Way::Named | Way::File | Way::Keychain | Way::Login => {
+            read.follows(*setting, &found.text, origin);
         }
     }
-    read.follows(ways.value, &fingerprint, origin);
+    let of_value = ways.ways.iter().find(|(way, _)| *way == Way::Value);
+    let shown = if *way == Way::Value { Some(*setting) } else { of_value.map(|(_, it)| *it) };
+    if let Some(shown) = shown {
+        let fingerprint = standing.fingerprint.unwrap_or_else(|| "not read yet".to_owned());
+        read.follows(shown, &fingerprint, origin);
+    }
     if standing.state == State::Revoked {
         read.notice(origin, "the key is on the list of revoked ones: calls will be blocked");
     }
-    credential
 }
 
 /// What to say of a setting whose value, or file, cannot be used.

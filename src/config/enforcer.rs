@@ -4,15 +4,14 @@
 use std::time::Duration;
 
 use super::address;
-use super::credential::{self, Given, Ways};
+use super::credential::{self, Around, Given, Way, Ways};
 use super::flags::RunFlags;
 use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::settings::{Enforcer, Identity, RequestContext};
 use super::sources::Setting;
 use super::variables as name;
-use super::variables::Env;
-use crate::credential::{Credential, Revocations};
+use crate::credential::{Credential, GRACE};
 use crate::gate::decide::Outage;
 
 /// The longest a question to the enforcer may take. The public SDKs wait as long.
@@ -41,25 +40,27 @@ pub(super) fn read(
 }
 
 /// The key for the enforcer.
-pub(super) fn api_key(
-    read: &mut Reader<'_>,
-    flags: &RunFlags,
-    env: &Env,
-    revocations: &Revocations,
-) -> Given {
+pub(super) fn api_key(read: &mut Reader<'_>, flags: &RunFlags, around: &Around<'_>) -> Given {
     let given = flags.api_key.as_ref().map(|key| &key.0);
     let ways = Ways {
         called: "api_key",
-        value: Setting::of(&[&name::API_KEY]).or_flag("--api-key", given).secret(),
-        file: Setting::of(&[&name::API_KEY_FILE])
-            .or_flag("--api-key-file", flags.api_key_file.as_ref()),
-        command: Some(
-            Setting::of(&[&name::API_KEY_COMMAND])
-                .or_flag("--api-key-command", flags.api_key_command.as_ref()),
-        ),
+        ways: &[
+            (Way::Value, Setting::of(&[&name::API_KEY]).or_flag("--api-key", given).secret()),
+            (
+                Way::File,
+                Setting::of(&[&name::API_KEY_FILE])
+                    .or_flag("--api-key-file", flags.api_key_file.as_ref()),
+            ),
+            (
+                Way::Command,
+                Setting::of(&[&name::API_KEY_COMMAND])
+                    .or_flag("--api-key-command", flags.api_key_command.as_ref()),
+            ),
+        ],
         key_id: Some(Setting::of(&[&name::API_KEY_ID])),
+        grace: GRACE,
     };
-    credential::read(read, env, &ways, revocations)
+    credential::read(read, around, &ways)
 }
 
 /// The address that was given, or else the tenant's under the apex domain that was given.

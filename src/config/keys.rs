@@ -143,6 +143,19 @@ pub const ALL: &[Key] = &[
     key("model_artifact_version", Kind::Text, &name::MODEL_ARTIFACT_VERSION),
     key("enforcement_trace_id", Kind::Text, &name::ENFORCEMENT_TRACE_ID),
     key("action_attestation_id", Kind::Text, &name::ACTION_ATTESTATION_ID),
+    // Servers behind URLs. What one of them is shown belongs to that one, and has no key.
+    key(
+        "upstream_transport",
+        Kind::Word(&[&["auto"], &["http"], &["sse"]]),
+        &name::UPSTREAM_TRANSPORT,
+    ),
+    key(
+        "upstream_credential_grace",
+        Kind::Number { least: 0, most: 60 },
+        &name::UPSTREAM_CREDENTIAL_GRACE,
+    ),
+    key("upstream_timeout", Kind::Number { least: 1, most: 86_400 }, &name::UPSTREAM_TIMEOUT),
+    key("upstream_proxy", Kind::Word(&[&["off"], &["environment"]]), &name::UPSTREAM_PROXY),
     // TLS.
     key("tls_verify", Kind::Boolean, &name::TLS_VERIFY),
     key("tls_ca_bundle", Kind::Path { governs: true }, &name::TLS_CA_BUNDLE),
@@ -420,6 +433,9 @@ mod tests {
     use super::*;
     use crate::config::variables::Used;
 
+    const OF_ONE_SERVER: &str =
+        "it belongs to one server, and from a file for all of them every URL would be shown it";
+
     /// Variables without a key, and why.
     const WITHOUT: &[(&str, &str)] = &[
         (
@@ -429,8 +445,21 @@ mod tests {
         ("BATON_GUEST_MAX_CALLS", "it has no effect"),
         ("BATON_GUEST_MODE", "it has no effect"),
         ("BATON_PROXY_LOG_FILE", "it has no effect"),
-        ("BATON_UPSTREAM_AUTH_TOKEN", "it has no effect yet"),
-        ("BATON_UPSTREAM_TIMEOUT", "it has no effect yet"),
+        ("BATON_UPSTREAM_AUTH_TOKEN", OF_ONE_SERVER),
+        ("BATON_UPSTREAM_TIMEOUT", "it is another name for a variable with a key"),
+        ("THOTH_UPSTREAM_AUTH_ERROR_CODE", OF_ONE_SERVER),
+        ("THOTH_UPSTREAM_AUTH_HEADER", OF_ONE_SERVER),
+        ("THOTH_UPSTREAM_AUTH_SCHEME", OF_ONE_SERVER),
+        ("THOTH_UPSTREAM_HEADER", OF_ONE_SERVER),
+        ("THOTH_UPSTREAM_HEADERS_COMMAND", OF_ONE_SERVER),
+        ("THOTH_UPSTREAM_HEADER_ENV", OF_ONE_SERVER),
+        ("THOTH_UPSTREAM_HEADER_FILE", OF_ONE_SERVER),
+        ("THOTH_UPSTREAM_LOGIN", OF_ONE_SERVER),
+        ("THOTH_UPSTREAM_TOKEN", OF_ONE_SERVER),
+        ("THOTH_UPSTREAM_TOKEN_COMMAND", OF_ONE_SERVER),
+        ("THOTH_UPSTREAM_TOKEN_ENV", OF_ONE_SERVER),
+        ("THOTH_UPSTREAM_TOKEN_FILE", OF_ONE_SERVER),
+        ("THOTH_UPSTREAM_TOKEN_KEYCHAIN", OF_ONE_SERVER),
     ];
 
     #[test]
@@ -461,7 +490,12 @@ mod tests {
         let told = command.get_arguments().filter(|flag| !flag.is_hide_set());
         for flag in told.filter_map(clap::Arg::get_long) {
             let key = flag.replace('-', "_");
-            assert!(find(&key).is_some(), "--{flag} wants a row in `config::keys::ALL`");
+            let upstream = format!("upstream_{key}");
+            let variable = format!("THOTH_{}", key.to_ascii_uppercase());
+            let is_without = flag == "url" // what is meant stands on the command line only
+                || WITHOUT.iter().any(|(name, _)| *name == variable);
+            let has_key = find(&key).is_some() || find(&upstream).is_some();
+            assert!(has_key != is_without, "--{flag} wants a row in `config::keys::ALL`");
         }
     }
 

@@ -4,12 +4,15 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 
 use super::friction::Switch;
 use super::friction::added::Tenant;
-use super::settings::{Enrollment, Environment, LocalApprovals, LogFormat, LogLevel, Pin};
+use super::settings::{
+    Enrollment, Environment, LocalApprovals, LogFormat, LogLevel, Pin, Transport,
+};
 use crate::friction::event::Wire;
 use crate::friction::inject;
 use crate::gate::answer::Denial;
@@ -191,6 +194,70 @@ pub(super) fn log_format(value: &str) -> Parsed<LogFormat> {
         "json" => Ok(LogFormat::Json),
         _ => Err(Wrong::new("is no log format", "write text or json")),
     }
+}
+
+/// How a server behind a URL is spoken to.
+pub(super) fn transport(value: &str) -> Parsed<Transport> {
+    match folded(value).as_str() {
+        "auto" => Ok(Transport::Auto),
+        "http" => Ok(Transport::Http),
+        "sse" => Ok(Transport::Sse),
+        _ => Err(Wrong::new("is no transport", "write auto, http or sse")),
+    }
+}
+
+/// Whether `Bearer` stands before a token.
+pub(super) fn is_bearer(value: &str) -> Parsed<bool> {
+    match folded(value).as_str() {
+        "bearer" => Ok(true),
+        "none" => Ok(false),
+        _ => Err(Wrong::new("is no scheme that thoth knows", "write Bearer or none")),
+    }
+}
+
+/// Whether the proxy is used that the environment names.
+pub(super) fn proxied(value: &str) -> Parsed<bool> {
+    match folded(value).as_str() {
+        "environment" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Wrong::new("is no proxy", "write off or environment")),
+    }
+}
+
+/// How long whoever replaces a secret is waited for: from not at all to a minute.
+pub(super) fn grace(value: &str) -> Parsed<Duration> {
+    seconds(value)
+        .filter(|grace| *grace <= Duration::from_mins(1))
+        .ok_or(Wrong::new("is no such number of seconds", "write 0 to 60"))
+}
+
+/// The longest silence of an answer: from a moment to a day.
+pub(super) fn timeout(value: &str) -> Parsed<Duration> {
+    seconds(value)
+        .filter(|timeout| !timeout.is_zero() && *timeout <= Duration::from_hours(24))
+        .ok_or(Wrong::new("is no such number of seconds", "write 1 to 86400"))
+}
+
+/// Seconds, with a part of one after a point, and an `s` behind it where somebody likes that.
+fn seconds(value: &str) -> Option<Duration> {
+    let value = value.strip_suffix('s').unwrap_or(value).trim_end();
+    let is_plain = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds: f64 = value.parse().ok().filter(|_| is_plain)?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// The code of a JSON-RPC error.
+pub(super) fn error_code(value: &str) -> Parsed<i64> {
+    value.parse().map_err(|_| Wrong::new("is no code of an error", "write a whole number"))
+}
+
+/// The name of a login, which becomes the name of a file.
+pub(super) fn login(value: &str) -> Parsed<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if !value.starts_with('.') && value.len() <= 64 && value.bytes().all(is_plain) {
+        return Ok(value.to_owned());
+    }
+    Err(Wrong::new("is no name of a login", "write letters, digits, hyphens, points: 64 at most"))
 }
 
 /// The longest a step-up waits, in seconds: from a second to a day.
@@ -387,6 +454,51 @@ mod tests {
         }
         assert_eq!(uid("501"), Ok(501));
         assert!(uid("-2").is_err());
+    }
+
+    #[test]
+    fn seconds_keep_to_their_limits() {
+        let millis = |millis| Some(Duration::from_millis(millis));
+        for (value, as_grace, as_timeout) in [
+            ("0", millis(0), None),
+            ("0.0", millis(0), None),
+            ("2", millis(2_000), millis(2_000)),
+            ("2s", millis(2_000), millis(2_000)),
+            ("0.5 s", millis(500), millis(500)),
+            ("60", millis(60_000), millis(60_000)),
+            ("60.001", None, millis(60_001)),
+            ("86400", None, millis(86_400_000)),
+            ("86401", None, None),
+            ("", None, None),
+            ("s", None, None),
+            (".", None, None),
+            ("-1", None, None),
+            ("1e3", None, None),
+            ("inf", None, None),
+            ("NaN", None, None),
+            ("2m", None, None),
+            ("99999999999999999999999", None, None),
+        ] {
+            assert_eq!((grace(value).ok(), timeout(value).ok()), (as_grace, as_timeout), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_login_is_a_file_name_of_its_own() {
+        for (name, is_one) in [
+            ("linear", true),
+            ("Acme_prod-2.eu", true),
+            ("", true), // an empty flag is refused before
+            (".hidden", false),
+            ("..", false),
+            ("a/b", false),
+            (r"a\b", false),
+            ("a b", false),
+            ("a:b", false),
+            (&"a".repeat(65), false),
+        ] {
+            assert_eq!(login(name).is_ok(), is_one, "{name}");
+        }
     }
 
     #[test]

@@ -126,6 +126,11 @@ impl<'a> Reader<'a> {
         self.sources.find(setting).map_err(|unusable| self.unusable(setting, unusable)).ok()?
     }
 
+    /// The text of a setting that is read elsewhere, where it has one.
+    pub(super) fn peek(&self, setting: Setting<'_>) -> Option<String> {
+        Some(self.sources.find(setting).ok()??.text)
+    }
+
     /// Whether a setting is there at all, readable or not.
     pub(super) fn is_given(&self, setting: Setting<'_>) -> bool {
         !matches!(self.sources.find(setting), Ok(None))

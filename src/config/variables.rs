@@ -125,7 +125,24 @@ variables! {
 
     // A server behind a URL.
     UPSTREAM_TOKEN "THOTH_UPSTREAM_TOKEN" Read "-" "the token for a server behind a URL; goes before `THOTH_UPSTREAM_TOKEN_FILE`, and cannot be rotated"
-    UPSTREAM_TOKEN_FILE "THOTH_UPSTREAM_TOKEN_FILE" Read "-" "a file with that token, read at every use"
+    UPSTREAM_TOKEN_FILE "THOTH_UPSTREAM_TOKEN_FILE" Read "-" "a file with that token, read at every use: as it is, or as JSON `{\"token\": \"...\", \"expires_at\": \"...\"}`"
+    UPSTREAM_TOKEN_ENV "THOTH_UPSTREAM_TOKEN_ENV" Read "-" "the name of another variable that holds that token, which cannot be rotated either"
+    UPSTREAM_TOKEN_COMMAND "THOTH_UPSTREAM_TOKEN_COMMAND" Read "-" "a command that prints that token, run without a shell"
+    UPSTREAM_TOKEN_KEYCHAIN "THOTH_UPSTREAM_TOKEN_KEYCHAIN" Read "-" "the token's entry in the system's keychain, `SERVICE/ACCOUNT` (builds with the feature `keychain`)"
+    UPSTREAM_LOGIN "THOTH_UPSTREAM_LOGIN" Read "-" "the tokens of `thoth auth login NAME`"
+    UPSTREAM_HEADER "THOTH_UPSTREAM_HEADER" Read "-" "headers for that server that hold no secret: `Name: value`, one on each line"
+    UPSTREAM_HEADER_ENV "THOTH_UPSTREAM_HEADER_ENV" Read "-" "headers whose values are in variables: `Name=VARIABLE`, separated by commas"
+    UPSTREAM_HEADER_FILE "THOTH_UPSTREAM_HEADER_FILE" Read "-" "a file with secret headers, read at every use: lines `Name: value`, or a JSON object"
+    UPSTREAM_HEADERS_COMMAND "THOTH_UPSTREAM_HEADERS_COMMAND" Read "-" "a command that prints a JSON object of headers, run without a shell"
+    UPSTREAM_AUTH_HEADER "THOTH_UPSTREAM_AUTH_HEADER" Read "`authorization`" "the header that the token is sent in"
+    UPSTREAM_AUTH_SCHEME "THOTH_UPSTREAM_AUTH_SCHEME" Read "`Bearer`" "what stands before the token: `Bearer` or `none`"
+    UPSTREAM_AUTH_ERROR_CODE "THOTH_UPSTREAM_AUTH_ERROR_CODE" Read "-" "the code of the JSON-RPC errors with which that server rejects a token under HTTP's 200"
+    UPSTREAM_TRANSPORT "THOTH_UPSTREAM_TRANSPORT" Read "`auto`" "how that server is spoken to: `auto`, `http` or `sse`"
+    UPSTREAM_CREDENTIAL_GRACE "THOTH_UPSTREAM_CREDENTIAL_GRACE" Read "`2`" "how long whoever replaces a rejected token is waited for, in seconds: 0 to 60"
+    UPSTREAM_TIMEOUT "THOTH_UPSTREAM_TIMEOUT" Read "`300`" "the longest silence of an answer, in seconds: up to 86400"
+    UPSTREAM_PROXY "THOTH_UPSTREAM_PROXY" Read "`off`" "`environment`: that server is reached by the proxy that `HTTPS_PROXY` and its kin name"
+    BATON_UPSTREAM_AUTH_TOKEN "BATON_UPSTREAM_AUTH_TOKEN" Read "-" "another name for `THOTH_UPSTREAM_TOKEN`, which goes first, as does every other source"
+    BATON_UPSTREAM_TIMEOUT "BATON_UPSTREAM_TIMEOUT" Read "-" "another name for `THOTH_UPSTREAM_TIMEOUT`, which goes first"
 
     // TLS.
     TLS_VERIFY "THOTH_TLS_VERIFY" Read "`true`" "false leaves chain and name unverified; refused in staging and prod"
@@ -173,8 +190,6 @@ variables! {
     EVENT_INGEST_TOKEN "THOTH_EVENT_INGEST_TOKEN" Reserved "-" "token for sending events"
     BATON_GUEST_MODE "BATON_GUEST_MODE" Reserved "-" "of baton-proxy, unreleased: calls of read-only tools only; a policy does that here"
     BATON_GUEST_MAX_CALLS "BATON_GUEST_MAX_CALLS" Reserved "-" "of baton-proxy, unreleased: how many calls; a policy does that here"
-    BATON_UPSTREAM_AUTH_TOKEN "BATON_UPSTREAM_AUTH_TOKEN" Reserved "-" "token for a server behind a URL"
-    BATON_UPSTREAM_TIMEOUT "BATON_UPSTREAM_TIMEOUT" Reserved "-" "how long a server behind a URL may take"
 
     // Friction events.
     FRICTION "THOTH_FRICTION" Read "`on` where `BATON_EVENT_SINK` or `BATON_DSN` says where to, else `off`" "`on`: friction events, and what agents are asked for; `events`: nothing is added to the session; `off`: neither"
@@ -281,6 +296,18 @@ impl Env {
     /// The text of a variable that is not thoth's, where it is set and UTF-8.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         self.0.get(name)?.to_str().map(str::to_owned)
+    }
+
+    /// The text of a variable that a setting names, without blanks around it, where it is set to
+    /// more than blanks and is UTF-8.
+    pub(super) fn named(&self, name: &str) -> Option<String> {
+        let name = name.trim();
+        let found = if cfg!(windows) {
+            self.text(&name.to_ascii_uppercase()) // names have no case there
+        } else {
+            self.text(name)
+        };
+        found.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
     /// Every name that is set, in order.

@@ -77,6 +77,51 @@ impl fmt::Debug for Entry {
     }
 }
 
+#[cfg(feature = "keychain")]
+mod system {
+    use std::sync::Arc;
+
+    use keyring_core::{CredentialStore, Error};
+
+    use super::Flaw;
+
+    /// Asks a store that is opened for this: a desktop's may have been started anew since the last
+    /// time. What an error says is not told, since it may hold what was found.
+    pub(super) fn ask(service: &str, account: &str) -> Result<Vec<u8>, Flaw> {
+        let store = open().map_err(|_| Flaw::Locked)?;
+        secret(&*store, service, account)
+    }
+
+    pub(super) fn secret(
+        store: &CredentialStore,
+        service: &str,
+        account: &str,
+    ) -> Result<Vec<u8>, Flaw> {
+        let entry = store.build(service, account, None).map_err(|_| Flaw::NoEntry)?;
+        match entry.get_password() {
+            Ok(text) => Ok(text.into_bytes()),
+            Err(Error::NoEntry | Error::Ambiguous(_)) => Err(Flaw::NoEntry),
+            Err(Error::BadEncoding(_) | Error::BadDataFormat(..)) => Err(Flaw::NotUtf8),
+            Err(_) => Err(Flaw::Locked),
+        }
+    }
+
+    #[cfg(target_os = "macos")]
+    fn open() -> keyring_core::Result<Arc<CredentialStore>> {
+        Ok(apple_native_keyring_store::keychain::Store::new()?)
+    }
+
+    #[cfg(windows)]
+    fn open() -> keyring_core::Result<Arc<CredentialStore>> {
+        Ok(windows_native_keyring_store::Store::new()?)
+    }
+
+    #[cfg(all(unix, not(target_os = "macos")))]
+    fn open() -> keyring_core::Result<Arc<CredentialStore>> {
+        Ok(zbus_secret_service_keyring_store::Store::new()?)
+    }
+}
+
 #[cfg(not(feature = "keychain"))]
 mod system {
     use super::Flaw;
@@ -107,5 +152,43 @@ mod tests {
             let read = Entry::parse(text).ok().map(|entry| format!("{entry:?}"));
             assert_eq!(read.as_deref(), expected, "{text}");
         }
+    }
+
+    #[cfg(not(feature = "keychain"))]
+    #[tokio::test]
+    async fn a_build_without_keychains_says_so() {
+        assert_eq!(Entry::parse("thoth/ann").unwrap().read().await, Err(Flaw::NoKeychain));
+    }
+
+    #[cfg(feature = "keychain")]
+    #[test]
+    fn a_store_tells_a_secret_or_why_there_is_none() {
+        use keyring_core::api::CredentialStoreApi;
+        use keyring_core::{Error, mock};
+
+        let store = mock::Store::new().unwrap();
+        let ask = || system::secret(&*store, "thoth", "ann");
+        let entry = store.build("thoth", "ann", None).unwrap();
+        assert_eq!(ask(), Err(Flaw::NoEntry));
+        entry.set_password("t1").unwrap();
+        assert_eq!(ask(), Ok(b"t1".to_vec()));
+        entry.set_password("t2").unwrap();
+        assert_eq!(ask(), Ok(b"t2".to_vec()), "it is rotated like any other");
+        entry.set_secret(&[0xff]).unwrap();
+        assert_eq!(ask(), Err(Flaw::NotUtf8));
+        let credential: &mock::Cred = entry.as_any().downcast_ref().unwrap();
+        credential.set_error(Error::NoStorageAccess("locked: hunter2".into()));
+        assert_eq!(ask(), Err(Flaw::Locked));
+        assert_eq!(system::secret(&*store, "thoth", "bob"), Err(Flaw::NoEntry));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_keychain_that_hangs_keeps_one_thread_and_no_caller() {
+        let entry = Entry::parse("thoth/ann").unwrap();
+        let hung = Arc::clone(&entry.thread).lock_owned().await;
+        for _ in 0..3 {
+            assert_eq!(entry.read().await, Err(Flaw::TimedOut));
+        }
+        drop(hung);
     }
 }

@@ -10,14 +10,19 @@ use serde::Serialize;
 use super::facts::Facts;
 use super::problem::{Code, Problem};
 use crate::credential::{Standing, State};
+use crate::endpoint::sidecar::Sidecar;
 
 /// The name of the enforcer's key among the credentials.
 const API_KEY: &str = "api_key";
+/// What the names of credentials begin with that a server behind a URL is shown. Each belongs to
+/// one server, whose name stands behind it in a report.
+const UPSTREAM: &str = "upstream_";
 
 /// One credential.
 #[derive(Clone, Debug, Serialize)]
 pub struct Credential {
-    /// Which: `api_key`, `govapi_bearer_token`, `govapi_api_key`.
+    /// Which: `api_key`, `govapi_bearer_token`, `govapi_api_key`, or `upstream_token@HOST` and its
+    /// like.
     pub name: String,
     /// The rest.
     #[serde(flatten)]
@@ -29,10 +34,12 @@ pub struct Credential {
 pub struct Held {
     /// Its name at the issuer.
     pub key_id: Option<String>,
-    /// Where it comes from: a variable's or flag's name, `file`, `command`.
+    /// Where it comes from: a variable's or flag's name, `file`, `command`, `keychain`.
     pub source: String,
     /// The start of its SHA-256.
     pub fingerprint: Option<String>,
+    /// Counts up with every change, in the process that knows it best.
+    pub generation: u64,
     /// How it is; `null` where only a program could tell, and no sidecar has run it yet.
     pub state: Option<State>,
     /// When it was read.
@@ -44,17 +51,19 @@ pub struct Held {
 /// The credentials for the report; what is wrong with them is added to `problems`.
 pub(super) fn judge(facts: &Facts, problems: &mut Vec<Problem>) -> (Option<Held>, Vec<Credential>) {
     let mut standings = facts.credentials.clone();
-    for other in facts.sidecars.iter().flat_map(|sidecar| &sidecar.credentials) {
+    for other in facts.sidecars.iter().flat_map(known) {
         match standings.iter_mut().find(|standing| standing.name == other.name) {
-            None => standings.push(other.clone()),
-            Some(standing) if is_unknown(standing) => standing.clone_from(other),
-            Some(standing) if is_outdated(other, standing) => {}
+            None => standings.push(other),
+            Some(standing) if is_unknown(standing) => *standing = other,
+            Some(standing) if is_outdated(&other, standing) => {}
             Some(standing) => standing.state = worse(standing.state, other.state),
         }
     }
     for standing in standings.iter().filter(|standing| !is_unknown(standing)) {
         problems.extend(if standing.name == API_KEY {
             of_key(standing, facts)
+        } else if standing.name.starts_with(UPSTREAM) {
+            of_upstream(standing)
         } else {
             of_govapi(standing)
         });
@@ -67,18 +76,27 @@ pub(super) fn judge(facts: &Facts, problems: &mut Vec<Problem>) -> (Option<Held>
     (api_key, standings.iter().map(Credential::of).collect())
 }
 
+/// The credentials of a running sidecar.
+fn known(sidecar: &Sidecar) -> impl Iterator<Item = Standing> {
+    sidecar.credentials.iter().cloned().map(|standing| match standing.name.strip_prefix(UPSTREAM) {
+        None => standing,
+        Some(_) => Standing { name: format!("{}@{}", standing.name, sidecar.server), ..standing },
+    })
+}
+
 /// Whether `theirs` is about a secret that is no longer the one to be read.
 fn is_outdated(theirs: &Standing, ours: &Standing) -> bool {
     let differ = match (&theirs.fingerprint, &ours.fingerprint) {
         (Some(theirs), Some(ours)) => theirs != ours,
         (None, _) | (_, None) => false,
     };
-    differ && theirs.source == ours.source && matches!(&*theirs.source, "file" | "command")
+    differ && theirs.source == ours.source && matches!(&*theirs.source, "file" | "command" | "keychain")
 }
 
 /// Whether nobody has run the program yet that prints it.
 fn is_unknown(standing: &Standing) -> bool {
-    standing.source == "command" && standing.generation == 0 && standing.state == State::Missing
+    matches!(&*standing.source, "command" | "keychain")
+        && standing.generation == 0 && standing.state == State::Missing
 }
 
 /// The graver of two.
@@ -135,18 +153,31 @@ fn missing(why: &str) -> Problem {
 }
 
 fn of_govapi(standing: &Standing) -> Option<Problem> {
-    let what = match standing.state {
-        State::Ok => return None,
-        State::Stale => "cannot be read again; the last one is used",
-        State::Missing => "is missing",
-        State::Rejected => "is not accepted",
-        State::Revoked => "is revoked, and not used",
-    };
+    let what = wrong_with(standing.state)?;
     Some(Problem::new(
         Code::GovapiCredential,
         format!("the GovAPI's {} from {} {what}", standing.name, standing.source),
         "give this machine another one",
     ))
+}
+
+fn of_upstream(standing: &Standing) -> Option<Problem> {
+    let what = wrong_with(standing.state)?;
+    Some(Problem::new(
+        Code::UpstreamCredential,
+        format!("{} from {} {what}", standing.name, standing.source),
+        "put another one where it comes from, or log in again",
+    ))
+}
+
+fn wrong_with(state: State) -> Option<&'static str> {
+    match state {
+        State::Ok => None,
+        State::Stale => Some("cannot be read again; the last one is used"),
+        State::Missing => Some("is missing"),
+        State::Rejected => Some("is not accepted"),
+        State::Revoked => Some("is revoked, and not used"),
+    }
 }
 
 // === impl Credential ===
@@ -165,6 +196,7 @@ impl Held {
             key_id: standing.key_id.clone(),
             source: standing.source.clone(),
             fingerprint: standing.fingerprint.clone(),
+            generation: standing.generation,
             state: (!is_unknown(standing)).then_some(standing.state),
             loaded_at: standing.loaded_at,
             expires_at: standing.expires_at,

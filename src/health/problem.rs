@@ -96,6 +96,7 @@ codes! {
     CheckInOverdue Warning "check_in_overdue" "a sidecar runs, and the last check-in is more than three intervals ago"
     GovapiUnreachable Warning "govapi_unreachable" "the GovAPI cannot be reached"
     GovapiCredential Warning "govapi_credential" "a credential for the GovAPI is missing, rejected, revoked or cannot be read"
+    UpstreamCredential Warning "upstream_credential" "what a server behind a URL is shown is missing, rejected, revoked or cannot be read: its calls may fail"
     VersionBelowMinimum Warning "version_below_minimum" "the GovAPI asks for a newer thoth"
     FrictionLost Warning "friction_lost" "friction events were lost: the spool was full or they were too old, the collector refused them, or they could not be read back"
     FrictionDropped Warning "friction_dropped" "a running sidecar could not tell all friction events: too many waited, or a place could not be written"

@@ -39,6 +39,7 @@ use crate::endpoint::state::{self, Directives, State};
 use crate::govapi::GovApi;
 use crate::govapi::beat::{Findings, Heart, Machine};
 use crate::machine::clock;
+use crate::upstream::authority::Authority;
 
 /// How often a sidecar looks for new orders, and whether the lock has become free.
 const TICK: Duration = Duration::from_secs(2);
@@ -71,6 +72,8 @@ pub(super) struct Beginning {
     pub(super) journal: PathBuf,
     /// The enforcer's key, where it has one.
     pub(super) api_key: Option<Credential>,
+    /// What a server behind a URL is shown, where it is one.
+    pub(super) upstream: Option<Authority>,
     /// What is known of the machine.
     pub(super) machine: crate::machine::Machine,
     /// Where its clients keep their files.
@@ -312,6 +315,7 @@ impl Task {
         let count = self.begun.tally.lock().clone();
         let made = self.govapi.as_ref().and_then(|govapi| govapi.made.get()?.as_ref());
         let mut credentials: Vec<_> = self.begun.api_key.iter().map(Credential::standing).collect();
+        credentials.extend(self.begun.upstream.iter().flat_map(Authority::standings));
         for standing in made.map(GovApi::standings).unwrap_or_default() {
             if !credentials.contains(&standing) {
                 credentials.push(standing);
