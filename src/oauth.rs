@@ -19,7 +19,6 @@
 
 mod attempt;
 mod callback;
-mod challenge;
 mod client;
 mod discovery;
 mod live;
@@ -37,14 +36,12 @@ mod view;
 
 pub use self::attempt::BadAnswer;
 pub use self::callback::Nobody;
-pub use self::challenge::Challenge;
 pub use self::client::{Kind, NoClient, Registration};
 pub use self::discovery::NoLogin;
 pub use self::live::{Login, LoginError};
 pub use self::net::Silent;
 pub use self::reach::OutOfReach;
 pub use self::resource::BadResource;
-pub use self::scopes::is_scope;
 pub use self::server::BadServer;
 pub use self::session::{Ended, Logins, NotLoggedIn, PATIENCE, Wish};
 pub use self::store::{BadName, Name, StoreError};

@@ -21,11 +21,12 @@ use super::printable::Printable;
 use crate::config;
 use crate::config::flags::RunFlags;
 use crate::config::layers::Layers;
-use crate::config::variables::Env;
+use crate::config::variables::{Env, UPSTREAM_PROXY};
+use crate::https::is_scope;
 use crate::machine::clock;
 use crate::oauth::{
     Ended, Logins, Name, NoClient, NoLogin, NotGranted, NotLoggedIn, PATIENCE, Registration, State,
-    StoreError, Summary, Wish, is_scope,
+    StoreError, Summary, Wish,
 };
 use crate::profile;
 
@@ -194,7 +195,9 @@ impl Args {
     /// Where it could not be done, with the exit code that says so.
     pub(super) fn run(self, env: &Env, out: &mut impl Write) -> Result<ExitCode, Fault> {
         let reading = config::read(&RunFlags::default(), None, env, &Layers::of_system(env));
-        let logins = Logins::of(&config::home(env), &reading.draft().tls, clock::now);
+        let is_proxied = env.get(&UPSTREAM_PROXY).is_some_and(|value| value == "environment");
+        let tls = &reading.draft().tls;
+        let logins = Logins::of(&config::home(env), tls, is_proxied, clock::now);
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -90,13 +90,16 @@ fn is_outdated(theirs: &Standing, ours: &Standing) -> bool {
         (Some(theirs), Some(ours)) => theirs != ours,
         (None, _) | (_, None) => false,
     };
-    differ && theirs.source == ours.source && matches!(&*theirs.source, "file" | "command" | "keychain")
+    differ
+        && theirs.source == ours.source
+        && matches!(&*theirs.source, "file" | "command" | "keychain")
 }
 
 /// Whether nobody has run the program yet that prints it.
 fn is_unknown(standing: &Standing) -> bool {
     matches!(&*standing.source, "command" | "keychain")
-        && standing.generation == 0 && standing.state == State::Missing
+        && standing.generation == 0
+        && standing.state == State::Missing
 }
 
 /// The graver of two.

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use hyper::{Request, StatusCode};
 use oauth2::url::Url;
 
-use super::challenge::Challenge;
 use super::net::{Net, Silent, shown};
 use super::reach::{OutOfReach, Reach};
 use super::resource::{self, BadResource, ResourceMetadata};
 use super::server::{self, BadServer, ServerMetadata};
+use crate::https::Challenge;
 
 /// What an MCP server and its authorization server say.
 #[derive(Debug)]

@@ -114,11 +114,12 @@ impl From<StoreError> for LoginError {
 // === impl Login ===
 
 impl Login {
-    /// Takes a login into use for the server at `url`. Reads its file; connects to nobody. Blocking.
+    /// Takes a login into use for the server at `url`. Looks at its file, and takes note of what is wrong with
+    /// it: a person may still log in. Connects to nobody. Blocking.
     ///
     /// # Errors
     ///
-    /// [`LoginError`], where there is no login of this name, it is for another server, or it cannot be read.
+    /// [`LoginError::Name`] and [`LoginError::Address`].
     pub fn open(
         home: &Path,
         name: &str,
@@ -133,13 +134,13 @@ impl Login {
             name,
             url,
             store: Store::of(home),
-            net: Net::new(tls, is_proxied),
+            net: Net::new(tls.clone(), is_proxied),
             clock,
             memory: Mutex::default(),
             under_way: watch::Sender::new(false),
         };
         let look = shared.look();
-        shared.take(Ok(look?));
+        shared.take(look);
         Ok(Self(Arc::new(shared)))
     }
 
@@ -221,7 +222,7 @@ impl Login {
             (Some(_), None) => State::Ok,
         };
         Standing {
-            name: "upstream_token".to_owned(),
+            name: "upstream_login".to_owned(),
             source: "login".to_owned(),
             fingerprint: memory.print().as_ref().map(fingerprint_of),
             key_id: Some(shared.name.as_str().to_owned()),

@@ -1,6 +1,7 @@
 //! How servers are asked: over TLS or on this machine, each answer bounded in time and size, no
 //! redirection followed.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,14 +24,20 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The longest answer that is read, in bytes.
 const LONGEST: usize = 256 * 1024;
 
-/// Asks servers. Each is asked so seldom that no connection is kept.
+/// Asks servers. Each is asked so seldom that no connection is kept. Clones share the roots.
 #[derive(Clone, Debug)]
 pub(super) struct Net {
-    tls: ClientConfig,
-    /// Why nobody can be asked over TLS, where nobody can.
-    no_tls: Option<String>,
+    settings: Tls,
+    trust: Arc<OnceLock<Trust>>,
     /// Whether the proxy that the environment names is used.
     is_proxied: bool,
+}
+
+#[derive(Debug)]
+struct Trust {
+    config: ClientConfig,
+    /// Why nobody can be asked over TLS, where nobody can.
+    none: Option<String>,
 }
 
 /// Why a server has not answered. Says nothing of what was sent.
@@ -44,20 +51,11 @@ pub struct Silent {
 // === impl Net ===
 
 impl Net {
-    /// Connects to nobody yet. Reads the CA bundle or the system's roots from disk. Certificates are always
-    /// verified, whatever the settings say of the enforcer's; pins are the enforcer's, too.
-    pub(super) fn new(settings: &Tls, is_proxied: bool) -> Self {
-        let verified = Tls { unverified: false, pins: Vec::new(), ..settings.clone() };
-        let (config, no_tls) = match tls::client_config(&verified) {
-            Ok(config) => (Ok(config), None),
-            // A server on this machine may do without roots; `send` refuses all others.
-            Err(error) => {
-                let plain = Tls { unverified: true, ..Tls::default() };
-                (tls::client_config(&plain), Some(error.to_string()))
-            }
-        };
-        let tls = config.unwrap_or_else(|_| unreachable!("without roots, nothing is loaded"));
-        Self { tls, no_tls, is_proxied }
+    /// Connects to nobody, and reads nothing yet. Certificates are always verified, whatever the settings say
+    /// of the enforcer's; pins are the enforcer's, too.
+    pub(super) fn new(settings: Tls, is_proxied: bool) -> Self {
+        let settings = Tls { unverified: false, pins: Vec::new(), ..settings };
+        Self { settings, trust: Arc::default(), is_proxied }
     }
 
     /// Asks for a document.
@@ -113,7 +111,9 @@ impl Net {
         request: hyper::http::Result<Request<Bytes>>,
         deadline: Instant,
     ) -> Result<Response<Incoming>, Silent> {
-        if let (Some(why), "https") = (&self.no_tls, url.scheme()) {
+        // Reads the CA bundle or the system's roots, the first time: milliseconds.
+        let trust = self.trust.get_or_init(|| Trust::of(&self.settings));
+        if let (Some(why), "https") = (&trust.none, url.scheme()) {
             return Err(Silent::new(url, format!("cannot be asked: {why}")));
         }
         let no_address = |_| Silent::new(url, "is no address that can be asked".to_owned());
@@ -122,7 +122,7 @@ impl Net {
         let name = HeaderValue::from_static(concat!("thoth/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().insert("user-agent", name);
         let proxy = if self.is_proxied { Proxy::from_environment(&to) } else { None };
-        let wire = Wire::new(&to, self.tls.clone(), CONNECT, proxy);
+        let wire = Wire::new(&to, trust.config.clone(), CONNECT, proxy);
         match timeout_at(deadline, wire.send(request.map(Full::new))).await {
             Ok(answer) => answer.map_err(|lost| {
                 let what = match lost {
@@ -132,6 +132,23 @@ impl Net {
                 Silent::new(url, format!("{what}: {lost}"))
             }),
             Err(_) => Err(Silent::late(url)),
+        }
+    }
+}
+
+// === impl Trust ===
+
+impl Trust {
+    fn of(settings: &Tls) -> Self {
+        match tls::client_config(settings) {
+            Ok(config) => Self { config, none: None },
+            // A server on this machine may do without roots; `send` refuses all others.
+            Err(error) => {
+                let plain = Tls { unverified: true, ..Tls::default() };
+                let config = tls::client_config(&plain)
+                    .unwrap_or_else(|_| unreachable!("without roots, nothing is loaded"));
+                Self { config, none: Some(error.to_string()) }
+            }
         }
     }
 }

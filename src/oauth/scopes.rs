@@ -1,5 +1,7 @@
 //! Which scopes a login asks for: MCP 2026-07-28, authorization, "Scope Selection Strategy". Pure.
 
+use crate::https::is_scope;
+
 /// What lets a client have a refresh token; asked for only where the authorization server lists it.
 const OFFLINE: &str = "offline_access";
 
@@ -16,17 +18,6 @@ pub(super) struct Known<'a> {
     pub(super) of_resource: Option<&'a [String]>,
     /// What the authorization server's metadata lists.
     pub(super) of_server: &'a [String],
-}
-
-/// A list of scopes, parted by blanks (RFC 6749 §3.3). What is no scope is left out.
-pub(super) fn read(text: &str) -> Vec<String> {
-    text.split(' ').filter(|scope| is_scope(scope)).map(str::to_owned).collect()
-}
-
-/// Whether it is one scope: visible ASCII without quotes and backslashes (RFC 6749 §3.3).
-pub fn is_scope(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
 
 // === impl Known ===
@@ -57,7 +48,7 @@ mod tests {
 
     #[test]
     fn the_refusal_goes_before_the_metadata_and_the_person_before_both() {
-        let list = |text: &str| read(text);
+        let list = crate::https::scopes;
         for (asked, before, challenge, of_resource, of_server, expected) in [
             ("", "", None, None, "", ""),
             ("", "", None, Some("a b"), "", "a b"),

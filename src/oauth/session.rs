@@ -104,10 +104,9 @@ pub enum Ended {
 // === impl Logins ===
 
 impl Logins {
-    /// The logins of a profile. Connects to nobody, and makes nothing yet. Reads the CA bundle or the
-    /// system's roots. `is_proxied` says whether the proxy that the environment names is used.
+    /// The logins of a profile. Connects to nobody, reads and makes nothing yet. `is_proxied` says whether the proxy that the environment names is used.
     pub fn of(home: &Path, tls: &Tls, is_proxied: bool, clock: fn() -> Timestamp) -> Self {
-        Self { store: Store::of(home), net: Net::new(tls, is_proxied), clock }
+        Self { store: Store::of(home), net: Net::new(tls.clone(), is_proxied), clock }
     }
 
     /// The names of all logins, in their order.

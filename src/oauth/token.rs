@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::client::Client;
 use super::net::{Net, Silent};
-use super::scopes;
+use crate::https::scopes;
 use crate::secret::ApiKey;
 
 /// What is shown of a text of others, in characters.
@@ -168,7 +168,7 @@ fn granted(answer: &Response<Bytes>) -> Result<Granted, NotGranted> {
         access: found.access_token,
         refresh: found.refresh_token.filter(|token| !token.secret().is_empty()),
         expires_in,
-        scopes: found.scope.map(|text| scopes::read(&text)),
+        scopes: found.scope.map(|text| scopes(&text)),
     })
 }
 

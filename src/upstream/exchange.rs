@@ -4,7 +4,7 @@
 //! asked, since some of it is learnt from before the client has it.
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::response;
 use hyper::{Method, Response, StatusCode};
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use super::reply::{self, Reply};
 use super::retry::Happened;
 use super::session::Seen;
 use crate::gate::message::RequestId;
+use crate::https::Challenge;
 
 /// The code of JSON-RPC for an unknown method: with 404, an answer and no lost session.
 const METHOD_NOT_FOUND: i64 = -32_601;
@@ -166,7 +167,7 @@ impl Remote {
     ) -> Failed {
         let (head, body) = response.into_parts();
         let status = head.status;
-        if let Some(failed) = shut_out(&head) {
+        if let Some(failed) = shut_out(&head, self.authority.login()) {
             return failed;
         }
         let error = self.error_page(body).await;
@@ -202,15 +203,21 @@ impl Remote {
 }
 
 /// What a status means that is about who asks, or where.
-pub(super) fn shut_out(head: &response::Parts) -> Option<Failed> {
-    let rejected = || Failed { happened: Happened::Rejected, ..Fault::Unauthorized.into() };
-    match (head.status, challenge(&head.headers)) {
-        (status, _) if status.is_redirection() => Some(Fault::Redirect(status).into()),
-        (StatusCode::UNAUTHORIZED, _) | (StatusCode::FORBIDDEN, Challenge::InvalidToken) => {
-            Some(rejected())
-        }
-        (StatusCode::FORBIDDEN, challenge) => {
-            Some(Fault::Forbidden { scope: challenge == Challenge::Scope }.into())
+pub(super) fn shut_out(head: &response::Parts, login: Option<&str>) -> Option<Failed> {
+    let login = || login.map(str::to_owned);
+    let rejected =
+        || Failed { happened: Happened::Rejected, ..Fault::Unauthorized { login: login() }.into() };
+    if head.status.is_redirection() {
+        return Some(Fault::Redirect(head.status).into());
+    }
+    let challenge = Challenge::of(&head.headers).unwrap_or_default();
+    match head.status {
+        StatusCode::UNAUTHORIZED => Some(rejected()),
+        StatusCode::FORBIDDEN if challenge.says("invalid_token") => Some(rejected()),
+        StatusCode::FORBIDDEN => {
+            let lacks = challenge.says("insufficient_scope");
+            let lacks = lacks.then(|| challenge.scopes.unwrap_or_default());
+            Some(Fault::Forbidden { lacks, login: login() }.into())
         }
         _ => None,
     }
@@ -254,39 +261,6 @@ pub(super) fn is_events(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("text/event-stream")
-}
-
-/// What `WWW-Authenticate` says is wrong (RFC 6750 §3.1).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Challenge {
-    InvalidToken,
-    Scope,
-    Other,
-}
-
-fn challenge(headers: &HeaderMap) -> Challenge {
-    let says = |error: &str| {
-        headers.get_all(WWW_AUTHENTICATE).iter().any(|value| {
-            let Ok(text) = value.to_str() else { return false };
-            let text: String = text.chars().filter(|letter| !matches!(letter, ' ' | '"')).collect();
-            let asked = format!("error={error}");
-            text.match_indices(&asked).any(|(at, _)| {
-                let before = text[..at].chars().next_back();
-                let after = text[at + asked.len()..].chars().next();
-                // `Bearererror=`: the blank after the scheme is gone, too.
-                let begins =
-                    before.is_none_or(|letter| letter == ',') || text[..at].ends_with("Bearer");
-                begins && after.is_none_or(|letter| letter == ',')
-            })
-        })
-    };
-    if says("invalid_token") {
-        Challenge::InvalidToken
-    } else if says("insufficient_scope") {
-        Challenge::Scope
-    } else {
-        Challenge::Other
-    }
 }
 
 // === impl Says ===

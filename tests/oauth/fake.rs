@@ -17,7 +17,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Method, Request, Response};
+use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::TokioIo;
 use oauth2::url::{Url, form_urlencoded};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -36,13 +36,10 @@ pub(crate) const SECRET: &str = "hunter2/client secret";
 /// One request, as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    pub(crate) method: Method,
     /// The path and the query.
     pub(crate) target: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
-    /// What it was answered with.
-    pub(crate) status: u16,
 }
 
 /// What the server says of itself, and does.
@@ -65,6 +62,8 @@ pub(crate) struct Manners {
     pub(crate) iss: Option<String>,
     /// What a login ends with, in place of a code.
     pub(crate) error: Option<&'static str>,
+    /// The challenge of a 403 that every good token gets, where it does.
+    pub(crate) forbids: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -244,7 +243,26 @@ impl Manners {
             auth: "none",
             iss: Some(base.to_owned()),
             error: None,
+            forbids: None,
         }
+    }
+}
+
+impl Manners {
+    /// What the MCP server answers to one message: 202 to what wants no answer.
+    fn answer(&self, message: &str) -> (u16, String) {
+        let message: Value = serde_json::from_str(message).unwrap_or_default();
+        let Some(id) = message.get("id") else { return (202, String::new()) };
+        let result = match message["method"].as_str() {
+            Some("initialize") => json!({
+                "protocolVersion": "2025-11-25",
+                "capabilities": { "tools": {} },
+                "serverInfo": { "name": "fake", "version": "1" },
+            }),
+            Some("tools/call") => json!({ "content": [{ "type": "text", "text": "done" }] }),
+            _ => json!({}),
+        };
+        (200, json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string())
     }
 }
 
@@ -257,12 +275,12 @@ impl Memory {
 
     fn next(&mut self, kind: &str) -> String {
         self.serial += 1;
-        format!("{kind}-hunter2-{}", self.serial)
+        format!("{kind}-{}", self.serial)
     }
 
     /// Tokens of one family.
     fn grant(&mut self, manners: &Manners, family: usize, scope: Option<&str>) -> (u16, String) {
-        let access = self.next("access");
+        let access = self.next("access-hunter2");
         self.access.insert(access.clone(), family);
         let mut answer = json!({ "access_token": access, "token_type": "Bearer" });
         if let Some(lives) = manners.lives {
@@ -272,7 +290,7 @@ impl Memory {
             answer["scope"] = scope.into();
         }
         if manners.refreshes {
-            let refresh = self.next("refresh");
+            let refresh = self.next("refresh-hunter2");
             self.refreshes.insert(refresh.clone(), family);
             answer["refresh_token"] = refresh.into();
         }
@@ -369,9 +387,14 @@ async fn respond(
         ("/mcp", None) => {
             let bearer = head.headers.get("authorization").and_then(|value| value.to_str().ok());
             let token = bearer.and_then(|bearer| bearer.strip_prefix("Bearer "));
-            if token.is_some_and(|token| memory.is_good(token)) {
+            let is_good = token.is_some_and(|token| memory.is_good(token));
+            if let Some(challenge) = manners.forbids.as_ref().filter(|_| is_good) {
+                response = response.header("www-authenticate", challenge);
+                (403, String::new())
+            } else if is_good {
                 memory.served += 1;
-                (200, json!({ "jsonrpc": "2.0", "id": 1, "result": {} }).to_string())
+                response = response.header("content-type", "application/json");
+                manners.answer(&body)
             } else {
                 if let Some(challenge) = &manners.challenge {
                     response = response.header("www-authenticate", challenge);
@@ -407,7 +430,7 @@ async fn respond(
                 let mut back = Url::parse(&login.redirect).unwrap();
                 let (name, value) = match manners.error {
                     Some(error) => ("error", error.to_owned()),
-                    None => ("code", memory.next("code")),
+                    None => ("code", memory.next("code-hunter2")),
                 };
                 back.query_pairs_mut().append_pair(name, &value);
                 memory.codes.insert(value, login);
@@ -450,6 +473,6 @@ async fn respond(
         },
     };
     let target = head.uri.path_and_query().unwrap().to_string();
-    memory.seen.push(Seen { method: head.method, target, headers: head.headers, body, status });
+    memory.seen.push(Seen { target, headers: head.headers, body });
     Ok(response.status(status).body(Full::from(text)).unwrap())
 }

@@ -9,3 +9,4 @@ mod live;
 mod login;
 mod person;
 mod processes;
+mod run;

@@ -6,8 +6,6 @@
 
 use hyper::header::{HeaderMap, WWW_AUTHENTICATE};
 
-use super::scopes;
-
 /// The `Bearer` challenge of an answer.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Challenge {
@@ -38,7 +36,7 @@ impl Challenge {
             .filter(|raw| raw.scheme.eq_ignore_ascii_case("bearer"))
             .map(|raw| Self {
                 error: raw.get("error"),
-                scopes: raw.get("scope").map(|text| scopes::read(&text)),
+                scopes: raw.get("scope").map(|text| scopes(&text)),
                 resource_metadata: raw.get("resource_metadata"),
             })
             .collect();
@@ -46,10 +44,21 @@ impl Challenge {
         all.into_iter().nth(leads.unwrap_or(0))
     }
 
-    /// Whether the token is good, and not for this: another one of the same scopes would not help.
-    pub fn is_about_scope(&self) -> bool {
-        self.error.as_deref() == Some("insufficient_scope")
+    /// Whether this is why the request was refused.
+    pub fn says(&self, error: &str) -> bool {
+        self.error.as_deref() == Some(error)
     }
+}
+
+/// A list of scopes, parted by blanks (RFC 6749 §3.3). What is no scope is left out.
+pub fn scopes(text: &str) -> Vec<String> {
+    text.split(' ').filter(|scope| is_scope(scope)).map(str::to_owned).collect()
+}
+
+/// Whether it is one scope: visible ASCII without quotes and backslashes (RFC 6749 §3.3).
+pub fn is_scope(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
 
 // === impl Raw ===
