@@ -61,7 +61,12 @@ impl Client {
             "capabilities": {},
             "clientInfo": { "name": "test", "version": "1" },
         });
-        self.ask("initialize", params).await
+        let answer = self.ask("initialize", params).await;
+        if answer.get("result").is_some() {
+            let told = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+            self.input.write_all(format!("{told}\n").as_bytes()).await.unwrap();
+        }
+        answer
     }
 
     async fn call(&mut self) -> Value {
