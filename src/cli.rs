@@ -23,6 +23,7 @@ mod remote;
 mod report;
 pub mod run;
 mod scan;
+mod serve;
 mod set_api_key;
 mod sidecar;
 mod status;
@@ -68,6 +69,7 @@ enum Run {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Serve(Box<serve::Args>),
     Policy(policy::Args),
     Approvals(approvals::Args),
     #[cfg(feature = "login")]
@@ -136,6 +138,7 @@ impl Cli {
         let out = &mut io::stdout();
         match self.command {
             Command::Run(args) => args.run(env),
+            Command::Serve(args) => args.run(env, out),
             Command::Policy(args) => args.run(out).map_err(Fault::of(exit::NO)),
             Command::Approvals(args) => args.run(env, out, &mut io::stderr()),
             #[cfg(feature = "login")]

@@ -8,5 +8,6 @@ pub mod coverage;
 pub mod document;
 pub mod extension;
 pub mod place;
+pub mod remote;
 pub mod scan;
 pub mod table;

@@ -39,6 +39,7 @@ pub mod variables;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use self::credential::Around;
 use self::flags::RunFlags;
@@ -70,7 +71,7 @@ pub struct Reading {
     problems: Vec<Problem>,
     shown: Vec<Shown>,
     overridden: Vec<Overridden>,
-    is_awaiting: bool,
+    patience: Duration,
 }
 
 /// Everything that is wrong with the configuration, in the order of reading.
@@ -160,7 +161,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
         problems: read.problems,
         shown: read.shown,
         overridden: read.overridden,
-        is_awaiting: read.is_awaiting,
+        patience: read.patience,
     }
 }
 
@@ -258,10 +259,10 @@ impl Reading {
         files
     }
 
-    /// Whether a credential's file looks as it does while it is being replaced, so that reading
-    /// again, soon, may do better.
-    pub fn is_awaiting(&self) -> bool {
-        self.is_awaiting
+    /// How long reading again may do better: the grace of a credential whose file looks as it does
+    /// while it is being replaced. Zero where there is none.
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// What is wrong, in the order of reading.

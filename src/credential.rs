@@ -340,14 +340,15 @@ impl<S: Secret> Credential<S> {
     /// Waits for a secret of another generation: whether there is one. It is looked for once in any
     /// case, and again until the grace is over.
     async fn other_than(&self, generation: u64, deadline: Option<Instant>) -> bool {
-        let grace = self.shared.memory().doubt(Instant::now(), self.grace);
+        let begin = Instant::now();
+        let grace = self.shared.memory().doubt(begin, self.grace);
         if matches!(self.shared.supply, Supply::Value(_)) {
             return false;
         }
         let end = deadline.map_or(grace, |deadline| deadline.min(grace));
+        // What others have waited for in vain is asked for, and not waited for again.
+        let mut is_worth_it = begin <= grace;
         loop {
-            // What others have waited for in vain is asked for, and not waited for again.
-            let is_worth_it = Instant::now() <= grace;
             let patience = if is_worth_it { deadline } else { Some(end) };
             match patience {
                 Some(patience) => drop(timeout_at(patience, self.load()).await),
@@ -361,6 +362,7 @@ impl<S: Secret> Credential<S> {
                 return false;
             }
             sleep_until(end.min(now + POLL)).await;
+            is_worth_it = Instant::now() < grace;
         }
     }
 

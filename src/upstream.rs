@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tokio::io::{ReadHalf, SimplexStream, WriteHalf, simplex};
+use tokio::io::{DuplexStream, duplex};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -54,17 +54,18 @@ use crate::config::settings::{self, Tls};
 use crate::https::{Proxy, Wire};
 use crate::tls::client_config;
 
-/// How many bytes wait between the pump and the courier, each way.
+/// How many bytes wait between the pump and the courier, each way. Each pipe is used in one
+/// direction only: dropped at one end, it ends at the other.
 const PIPE: usize = 64 * 1024;
 
 /// The longest making a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// What the pump writes lines into.
-pub type Input = WriteHalf<SimplexStream>;
+pub type Input = DuplexStream;
 
 /// What the pump reads lines from. Ends when the [`Courier`] has.
-pub type Output = ReadHalf<SimplexStream>;
+pub type Output = DuplexStream;
 
 /// A server behind a URL. Nobody is connected to before the first line.
 #[derive(Debug)]
@@ -80,8 +81,8 @@ pub struct Courier {
     settings: settings::Upstream,
     authority: Authority,
     wire: Wire,
-    lines: ReadHalf<SimplexStream>,
-    answers: WriteHalf<SimplexStream>,
+    lines: DuplexStream,
+    answers: DuplexStream,
     ledger: Ledger,
     limit: usize,
 }
@@ -111,8 +112,8 @@ impl Upstream {
         let tls = client_config(tls).map_err(UpstreamError::Tls)?;
         let proxy = if settings.proxied { Proxy::from_environment(&settings.url) } else { None };
         let wire = Wire::new(&settings.url, tls, CONNECT, proxy);
-        let (lines, input) = simplex(PIPE);
-        let (output, answers) = simplex(PIPE);
+        let (lines, input) = duplex(PIPE);
+        let (output, answers) = duplex(PIPE);
         let ledger = Ledger::default();
         let courier = Courier { settings, authority, wire, lines, answers, ledger, limit };
         Ok(Self { input, output, courier })

@@ -20,6 +20,8 @@ mod policy;
 mod scrub;
 #[path = "fuzz/harness/session.rs"]
 mod session;
+#[path = "fuzz/harness/sse.rs"]
+mod sse;
 
 use std::fs;
 use std::path::Path;
@@ -123,6 +125,7 @@ fn the_fuzz_corpora_hold() {
         ("policy", policy::check),
         ("scrub", scrub::check),
         ("session", session::check),
+        ("sse", sse::check),
     ] {
         let folder = Path::new("tests/fuzz/corpus").join(name);
         let mut inputs = 0;

@@ -17,9 +17,10 @@ use crate::config::layers::{Layers, MANAGED};
 use crate::config::settings::Config;
 use crate::config::variables::Env;
 use crate::config::{Overridden, Problem, Reading, read};
-use crate::credential::{NoCredential, State};
+use crate::credential::{NoCredential, Standing, State};
 use crate::machine::Machine;
 use crate::preflight::{Facts, Finding, check};
+use crate::upstream::authority::Authority;
 
 /// Check what `thoth run` needs, and show every setting and where it comes from.
 ///
@@ -118,6 +119,9 @@ impl Args {
             )),
         }
         also.extend(runtime.block_on(api_key(config)));
+        if reading.problems().is_empty() {
+            also.extend(runtime.block_on(upstream(config)));
+        }
         let facts = Facts::gather(config, Machine::gather(), pins);
         let server = self.command.first().map(|command| command.to_string_lossy().into_owned());
         match local::judge(config, &facts.machine, &server.unwrap_or_default()) {
@@ -200,6 +204,38 @@ async fn api_key(config: &Config) -> Option<Finding> {
             "put a new key in its place",
         ),
     })
+}
+
+/// What a server behind a URL would be shown. Commands are run, and a login that is about to end is
+/// refreshed; the server itself is not connected to.
+async fn upstream(config: &Config) -> Option<Finding> {
+    let authority = Authority::new(config.upstream.as_ref()?, &config.tls);
+    let id = "upstream";
+    let presented = authority.present().await;
+    authority.settle().await;
+    Some(match presented {
+        Ok(_) => {
+            let shown: Vec<_> = authority.standings().iter().map(in_words).collect();
+            let shown =
+                if shown.is_empty() { "no credential".into() } else { shown.join(", and ") };
+            Finding::fine(id, format!("the server is shown {shown}"))
+        }
+        Err(refused) => Finding::configuration(
+            id,
+            chain(&refused),
+            "put it where it is looked for; run a command by hand to see what it says",
+        ),
+    })
+}
+
+fn in_words(standing: &Standing) -> String {
+    let Standing { name, source, fingerprint, .. } = standing;
+    let fingerprint = fingerprint.as_deref().unwrap_or("unknown");
+    let stays = match &**source {
+        "file" | "command" | "keychain" | "login" => "",
+        _ => ", which cannot change while thoth runs",
+    };
+    format!("{name} ({fingerprint}) from {source}{stays}")
 }
 
 fn unusable(problem: &Problem) -> Finding {

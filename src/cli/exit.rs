@@ -50,7 +50,7 @@ pub const ALL: &[Exit] = &[
     Exit { code: "64", meaning: "the command line cannot be read" },
     Exit {
         code: "69",
-        meaning: "the server is unavailable for a reason outside thoth; for `enforcer`: the address or the store cannot be had; for `approvals`: the enforcer does not answer; for `auth`: a server cannot be reached",
+        meaning: "the server is unavailable for a reason outside thoth; for `enforcer`: the address or the store cannot be had; for `serve`: the address cannot be had, or nobody be told of it; for `approvals`: the enforcer does not answer; for `auth`: a server cannot be reached",
     },
     Exit { code: "77", meaning: "preflight refused; the server was never started" },
     Exit { code: "78", meaning: "the configuration cannot be used; the server was never started" },
@@ -61,7 +61,7 @@ pub const ALL: &[Exit] = &[
     Exit { code: "127", meaning: "the command of the server, or of `scan`'s agent, was not found" },
     Exit {
         code: "128 + n",
-        meaning: "`run`: signal n ended the server; `enforcer`: signal n ended it at once",
+        meaning: "`run`: signal n ended the server; `enforcer`, `serve`: signal n ended it at once",
     },
     Exit { code: "any other", meaning: "`run`: the server's own" },
 ];

@@ -1,6 +1,8 @@
 //! What a wrapped entry is held against: what the managed file says, as far as it counts here.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::clients::scan::Expected;
 use crate::config::variables::{self as name, Variable};
@@ -23,7 +25,19 @@ pub(super) fn managed(reading: &Reading, machine: &Machine) -> Expected {
         policies: (!policies.is_empty()).then_some(policies),
         journal_required: said(reading, "--journal").next().is_some()
             && !config.journal.best_effort,
+        logins: logins(&config.home),
+        moves_secrets: false,
     }
+}
+
+/// The logins that are kept in thoth's own directory, by their names.
+fn logins(home: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(home.join("logins")).into_iter().flatten().flatten();
+    let name = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        Some(name.strip_suffix(".json")?.to_owned())
+    };
+    entries.filter_map(name).collect()
 }
 
 /// What the managed file says of a setting, where that counts.

@@ -22,7 +22,6 @@ use crate::config::layers::Layers;
 use crate::config::settings::Config;
 use crate::config::variables::Env;
 use crate::config::{self, Reading};
-use crate::credential::GRACE;
 use crate::machine::Machine;
 use crate::pump::Signals;
 use crate::stop::Stop;
@@ -88,8 +87,8 @@ impl Args {
 pub(super) fn read(flags: &RunFlags, command: &[OsString], env: &Env) -> Reading {
     let command = command.first().map(OsString::as_os_str);
     let mut reading = config::read(flags, command, env, &Layers::of_system(env));
-    let mut left = GRACE;
-    while reading.is_awaiting() && !left.is_zero() {
+    let mut left = reading.patience();
+    while !reading.patience().is_zero() && !left.is_zero() {
         thread::sleep(AGAIN);
         left = left.saturating_sub(AGAIN);
         reading = config::read(flags, command, env, &Layers::of_system(env));

@@ -101,7 +101,7 @@ pub(super) struct Company {
 /// The server's end of a session.
 enum Peer {
     Child(Child),
-    Upstream(Upstream),
+    Upstream(Box<Upstream>),
 }
 
 /// How the server ended.
@@ -208,6 +208,7 @@ impl Parts {
             Server::Command(command) => Peer::Child(spawn(command)?),
             Server::Url(upstream) => Peer::Upstream(
                 Upstream::open(*upstream, &config.tls, limit)
+                    .map(Box::new)
                     .map_err(Fault::of(exit::CONFIGURATION))?,
             ),
         };

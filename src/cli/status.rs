@@ -18,7 +18,9 @@ use super::paint::Paint;
 use super::{exit, health};
 use crate::config;
 use crate::config::variables::Env;
-use crate::health::report::{Client, Endpoint, Friction, Managed, Peer, Policy, Report, Running};
+use crate::health::report::{
+    Client, Credential, Endpoint, Friction, Managed, Peer, Policy, Report, Running,
+};
 
 /// The form of the JSON.
 const SCHEMA: u32 = 1;
@@ -49,6 +51,7 @@ struct Proof<'a> {
     ungoverned: usize,
     clients: &'a [Client],
     sidecars: &'a [Running],
+    credentials: &'a [Credential],
     policy: &'a [Policy],
     enforcer: Option<&'a Peer>,
     managed: Option<&'a Managed>,
@@ -96,6 +99,7 @@ impl<'a> Proof<'a> {
             ungoverned: report.ungoverned,
             clients: &report.clients,
             sidecars: &report.sidecars,
+            credentials: &report.credentials,
             policy: &report.policy,
             enforcer: report.enforcer.as_ref(),
             managed: report.managed.as_ref(),

@@ -5,11 +5,14 @@
 //! [`crate::clients::place`]; here is which files, with what, and what is told.
 
 mod diff;
+mod far;
 mod intents;
+mod probe;
 mod program;
 pub(super) mod report;
 pub(super) mod rows;
 pub(super) mod select;
+mod vault;
 pub(super) mod wish;
 pub(super) mod work;
 
@@ -18,6 +21,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use self::far::Far;
 use self::intents::Intents;
 use self::program::Program;
 use self::report::{Report, Tense, Told};
@@ -40,13 +44,14 @@ use crate::secret::ApiKey;
 
 /// Wrap the servers in MCP clients' configuration files, so that each starts under thoth.
 ///
-/// Only the entries of servers change; everything else of a file stays as it is, byte for byte, and
+/// A server behind a URL becomes one that thoth reaches for its client. Only the entries of servers change; everything else of a file stays as it is, byte for byte, and
 /// `thoth unwrap-config` brings the very same file back. Flags that are not given here keep the
 /// values that a wrapped entry has.
 ///
 /// Exit status: 0 done (servers that cannot be wrapped are told on stderr), 1 a file could not be
-/// read or written, 64 the command line, 78 a value of a flag or the intent map cannot be used;
-/// with --check: 0 every server is governed, 10 some are not.
+/// read or written, 10 a server behind a URL waits for --migrate-secrets or for a login, 64 the
+/// command line, 78 a value of a flag or the intent map cannot be used; with --check: 0 every server
+/// is governed, 10 some are not.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "\
@@ -114,9 +119,32 @@ pub(crate) struct Args {
     #[arg(long = "env", value_name = "NAME=VALUE")]
     variables: Vec<String>,
 
+    /// Move secrets that stand in headers to files of this user's, and wrap their servers; without,
+    /// they stay as they are
+    #[arg(
+        long,
+        value_name = "WHERE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "file"
+    )]
+    migrate_secrets: Option<Place>,
+
+    /// Ask servers behind a URL that have no credential whether they want one, and wrap those that do
+    /// not; one request each, which calls no tool
+    #[arg(long, conflicts_with = "check")]
+    probe: bool,
+
     /// Give each wrapped server the PATH of this command
     #[arg(long)]
     inherit_path: bool,
+}
+
+/// Where secrets are moved to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum Place {
+    /// A file of its own for each, which only this user may read.
+    File,
 }
 
 /// What is asked of both ways, wrapping and unwrapping.
@@ -150,6 +178,8 @@ enum Unusable {
     NoPath,
     #[error("--output is for one file: give one PATH")]
     Output,
+    #[error("--migrate-secrets changes more than what is printed: give a file to --output")]
+    Printed,
 }
 
 fn list(problems: &[Problem]) -> String {
@@ -169,7 +199,10 @@ impl Args {
         let err = &mut io::stderr();
         let home = config::home(env);
         let key = self.key(env)?;
-        let wish = self.wish(env, &home, key.as_ref())?;
+        if self.migrate_secrets.is_some() && self.manner.prints() {
+            return Err(Fault::new(exit::USAGE, Unusable::Printed));
+        }
+        let mut wish = self.wish(env, &home, key.as_ref())?;
         let mut secrets = config::known_keys(env);
         if self.embed_api_key {
             let embedded = key.as_ref().map(ApiKey::embedded).unwrap_or_default();
@@ -201,6 +234,10 @@ impl Args {
             let drifted = report.troubles() > 0 || report.rows().any(|(_, row)| minded(row));
             return Ok(ExitCode::from(if drifted { exit::DRIFT } else { exit::OK }));
         }
+        if self.probe {
+            let found: Vec<_> = files.iter().flatten().collect();
+            wish.far.probed = Some(probe::ask(&found, &places, env)?);
+        }
         let (task, now) = (Task::Wrap(&wish), clock::now());
         let work = Work { task, goal, places: &places, home: &home, secrets: &secrets, now };
         let report = self.manner.work(&work, files);
@@ -210,7 +247,12 @@ impl Args {
         if let Some(line) = report::loud(&report) {
             let _ = writeln!(err, "{line}");
         }
-        Ok(code(&report))
+        let waits = report.rows().any(|(_, row)| row.waits);
+        Ok(if waits && report.troubles() == 0 {
+            ExitCode::from(exit::DRIFT)
+        } else {
+            code(&report)
+        })
     }
 
     /// What wrapped entries are held against: what is managed, and, to look at them, what is asked
@@ -286,10 +328,14 @@ impl Args {
             flags,
             intents: Intents::read(home).map_err(Fault::of(exit::CONFIGURATION))?,
             env: self.variables(env, key)?,
-            expected: expected::managed(
-                &config::read(&RunFlags::default(), None, env, &Layers::of_system(env)),
-                &Machine::gather(),
-            ),
+            expected: Expected {
+                moves_secrets: self.migrate_secrets.is_some(),
+                ..expected::managed(
+                    &config::read(&RunFlags::default(), None, env, &Layers::of_system(env)),
+                    &Machine::gather(),
+                )
+            },
+            far: Far { vaults: home.join(vault::DIRECTORY), probed: None },
         })
     }
 

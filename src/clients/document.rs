@@ -6,14 +6,19 @@
 //! # Invariants
 //!
 //! - Wrapping twice is wrapping once; unwrapping what was wrapped gives the original bytes.
+//! - A secret that is kept elsewhere stands nowhere in what is written, not even encoded.
 //! - What cannot be wrapped so that it can be unwrapped is not wrapped, and named. A result is
 //!   read back before it is given out.
 //! - All takes time linear in the text.
 
+mod bridge;
+mod check;
 mod edit;
 mod entry;
+mod far;
 mod find;
 mod json;
+mod memory;
 mod ours;
 mod pen;
 mod quote;
@@ -31,7 +36,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+pub use self::far::Address;
 use self::find::Found;
+pub use self::memory::Hole;
 use self::pen::Pen;
 use self::toml::read as read_toml;
 
@@ -68,6 +75,8 @@ pub struct Words {
     pub env: &'static str,
     /// The members that make an entry a remote one: `url`, `httpUrl`, `serverUrl`, `uri`.
     pub remote: &'static [&'static str],
+    /// Whether the command is one list with its arguments, where it is written anew.
+    pub is_one: bool,
 }
 
 /// One file's text, read.
@@ -100,7 +109,7 @@ pub struct Server {
 /// How a server is reached.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Transport {
-    /// A command, as it stands in the file: it may be thoth already ([`wrapped`]).
+    /// A command, as it stands in the file: it may be thoth already ([`wrapped`], [`bridged`]).
     Stdio {
         /// The command.
         command: String,
@@ -138,16 +147,52 @@ pub struct Wrapped<'a> {
     pub args: &'a [String],
 }
 
+/// An entry that starts thoth in the place of an address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Bridged<'a> {
+    /// The thoth that is started.
+    pub program: &'a str,
+    /// What `thoth run` is told, the address included, but for what to undo.
+    pub flags: Vec<String>,
+    /// The address.
+    pub url: String,
+}
+
 /// What an entry is wrapped with.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Wrapping {
     /// The thoth to start.
     pub program: String,
     /// What `run` is told: everything between `run` and `--`. None may be `--` itself: a value
-    /// that may be so is written as `--agent-id=--`.
+    /// that may be so is written as `--agent-id=--`. For an entry that is reached at an address, this
+    /// is everything behind `run`, with its `--url`.
     pub flags: Vec<String>,
     /// Variables to add to the entry's environment. One that is set already stays as it is.
     pub env: Vec<(String, String)>,
+    /// What else an entry needs that is reached at an address.
+    pub bridge: Bridge,
+}
+
+/// What an entry needs that is reached at an address, beside flags and variables.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Bridge {
+    /// Secrets of it that are kept elsewhere.
+    pub kept: Vec<Kept>,
+    /// Variables of the client's environment that the command is to be given (Codex's `env_vars`).
+    pub passed: Vec<String>,
+    /// Those of the variables without which it cannot work, so that the entry may not have them.
+    pub needs: Vec<String>,
+}
+
+/// A secret in an entry that is kept elsewhere. Does not print.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Kept {
+    /// The header in whose value it stands.
+    pub header: String,
+    /// What it is called where it stood.
+    pub hole: Hole,
+    /// The secret: the whole value, or what is behind its scheme.
+    pub secret: String,
 }
 
 /// A text with changes made.
@@ -177,6 +222,18 @@ pub struct Malformed {
 
 /// Why entries cannot be changed, by their index.
 type Refused = BTreeMap<usize, String>;
+
+/// Gives the secret that stood in an entry, by its index.
+type Fill<'a> = dyn FnMut(usize, &Hole) -> Option<String> + 'a;
+
+/// How far entries are unwrapped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Depth {
+    /// What stands in the place of an address stays: it is brought up to date as it is.
+    Commands,
+    /// Everything.
+    All,
+}
 
 /// Reads a text as a tree; nothing where there is nothing in it.
 fn root(text: &str, syntax: Syntax) -> Result<Option<tree::Node>, Malformed> {
@@ -232,6 +289,14 @@ impl Document {
         stdio?.env()?.get(name)?.text()
     }
 
+    /// What an entry says of the address it is reached at, or why it has to stay as it is; `None`
+    /// where it is reached otherwise.
+    pub fn address(&self, server: usize) -> Option<Result<Address, String>> {
+        let found = self.found.get(server)?;
+        let far = entry::far(&found.node, &self.shape.words)?;
+        Some(far.and_then(|far| far.read()))
+    }
+
     /// Wraps the entries that `choose` gives a wrapping for. An entry that is wrapped already is
     /// brought up to date, as if it had been unwrapped and were wrapped anew.
     ///
@@ -255,7 +320,7 @@ impl Document {
     /// Unwraps what is to be wrapped, and wraps it. What is refused then may have been unwrapped.
     fn wrap_with(&self, wrappings: &[Option<Wrapping>]) -> Edited {
         let chosen: Vec<_> = wrappings.iter().map(Option::is_some).collect();
-        let (plain, mut refused) = self.strip(&chosen);
+        let (plain, mut refused) = self.strip(&chosen, Depth::Commands, &mut |_, _| None);
         let Some(plain) =
             self.reread(plain).filter(|plain| plain.is_core_of(self, &refused, &chosen))
         else {
@@ -266,14 +331,7 @@ impl Document {
         for (at, wrapping) in wrappings.iter().enumerate() {
             let (Some(wrapping), None) = (wrapping, refused.get(&at)) else { continue };
             let mark = pen.mark();
-            let written = match entry::transport(&plain.found[at].node, &self.shape.words) {
-                (_, Some(stdio)) => rewrite::wrap(&mut pen, self.shape.syntax, &stdio, wrapping),
-                (Transport::Other { what }, None) => Err(what),
-                (Transport::Remote { .. } | Transport::Stdio { .. }, None) => {
-                    Err("it is reached at an address".to_owned())
-                }
-            };
-            match written {
+            match plain.wrap_one(&mut pen, at, wrapping) {
                 Ok(names) => kept.extend(names.into_iter().map(|name| (at, name))),
                 Err(why) => {
                     pen.forget(mark);
@@ -292,10 +350,46 @@ impl Document {
         }
     }
 
-    /// Unwraps the entries that `choose` picks.
+    /// Wraps an entry that is not wrapped, or brings one up to date that is in an address' place.
+    fn wrap_one(
+        &self,
+        pen: &mut Pen<'_>,
+        at: usize,
+        wrapping: &Wrapping,
+    ) -> Result<Vec<String>, String> {
+        let node = &self.found[at].node;
+        if let Some(far) = entry::far(node, &self.shape.words) {
+            return bridge::wrap(pen, self.shape.syntax, &far?, wrapping);
+        }
+        match entry::transport(node, &self.shape.words) {
+            (Transport::Stdio { command, args, .. }, Some(stdio)) => {
+                if bridged(&command, &args).is_some() {
+                    bridge::renew(pen, &stdio, wrapping)
+                } else {
+                    rewrite::wrap(pen, self.shape.syntax, &stdio, wrapping)
+                }
+            }
+            (Transport::Other { what }, _) => Err(what),
+            (Transport::Remote { .. } | Transport::Stdio { .. }, _) => {
+                Err("it is reached at an address".to_owned())
+            }
+        }
+    }
+
+    /// Unwraps the entries that `choose` picks. One of which a secret is kept elsewhere is refused.
     pub fn unwrap(&self, choose: impl FnMut(&Server) -> bool) -> Edited {
+        self.unwrap_filled(choose, |_, _| None)
+    }
+
+    /// Unwraps the entries that `choose` picks. `fill` gives the secrets that are kept elsewhere, by
+    /// the index of their entry.
+    pub fn unwrap_filled(
+        &self,
+        choose: impl FnMut(&Server) -> bool,
+        mut fill: impl FnMut(usize, &Hole) -> Option<String>,
+    ) -> Edited {
         let chosen: Vec<_> = self.servers.iter().map(choose).collect();
-        let (plain, refused) = self.strip(&chosen);
+        let (plain, refused) = self.strip(&chosen, Depth::All, &mut fill);
         match self.reread(plain) {
             Some(plain) if plain.is_core_of(self, &refused, &chosen) => {
                 self.edited(&plain, &chosen, refused, Vec::new())
@@ -305,13 +399,21 @@ impl Document {
     }
 
     /// The text with the chosen entries unwrapped, and those that cannot be.
-    fn strip(&self, chosen: &[bool]) -> (String, Refused) {
+    fn strip(&self, chosen: &[bool], depth: Depth, fill: &mut Fill<'_>) -> (String, Refused) {
         let (mut pen, mut refused) = (Pen::new(&self.text, self.shape.syntax), Refused::new());
         for (at, found) in self.found.iter().enumerate().filter(|(at, _)| chosen[*at]) {
-            let (_, stdio) = entry::transport(&found.node, &self.shape.words);
-            let Some(stdio) = stdio else { continue };
+            let (transport, stdio) = entry::transport(&found.node, &self.shape.words);
+            let (Transport::Stdio { command, args, .. }, Some(stdio)) = (transport, stdio) else {
+                continue;
+            };
             let mark = pen.mark();
-            if let Err(why) = rewrite::unwrap(&mut pen, self.shape.syntax, &stdio) {
+            let syntax = self.shape.syntax;
+            let unwrapped = match bridged(&command, &args) {
+                Some(_) if depth == Depth::Commands => Ok(()),
+                Some(_) => bridge::unwrap(&mut pen, syntax, &stdio, &mut |hole| fill(at, hole)),
+                None => rewrite::unwrap(&mut pen, syntax, &stdio).map(drop),
+            };
+            if let Err(why) = unwrapped {
                 pen.forget(mark);
                 refused.insert(at, why);
             }
@@ -327,48 +429,6 @@ impl Document {
         };
         let pairs = self.servers.iter().zip(&new.servers);
         (self.servers.len() == new.servers.len() && pairs.into_iter().all(alike)).then_some(new)
-    }
-
-    /// Whether this is a text with those entries unwrapped.
-    fn is_core_of(&self, old: &Self, refused: &Refused, chosen: &[bool]) -> bool {
-        let pairs = self.servers.iter().zip(&old.servers).enumerate();
-        pairs.into_iter().all(|(at, (new, old))| match (&new.transport, &old.transport) {
-            (
-                Transport::Stdio { command, args, .. },
-                Transport::Stdio { command: outer, args: line, .. },
-            ) if chosen[at] && !refused.contains_key(&at) => {
-                let (mut inner, mut rest) = (outer.as_str(), &line[..]);
-                while let Some(wrapped) = wrapped(inner, rest) {
-                    (inner, rest) = (wrapped.command, wrapped.args);
-                }
-                command == inner && args == rest
-            }
-            (new, old) => new == old,
-        })
-    }
-
-    /// Whether this is a text with those entries wrapped as told, and the other one is what comes
-    /// of unwrapping them.
-    fn undoes_to(&self, plain: &Self, done: &[bool], wrappings: &[Option<Wrapping>]) -> bool {
-        let servers = self.servers.iter().zip(&plain.servers).zip(done.iter().zip(wrappings));
-        let each = |((new, old), (done, wrapping)): ((&Server, &Server), (&bool, _))| match (
-            &new.transport,
-            &old.transport,
-            wrapping,
-        ) {
-            (
-                Transport::Stdio { command, args, .. },
-                Transport::Stdio { command: inner, args: rest, .. },
-                &Some(Wrapping { ref program, ref flags, .. }),
-            ) if *done => wrapped(command, args).is_some_and(|new| {
-                new.program == program
-                    && *new.flags == undo::without(flags)
-                    && new.command == inner
-                    && new.args == rest
-            }),
-            (new, old, _) => !done && new == old,
-        };
-        servers.into_iter().all(each) && self.strip(done).0 == plain.text
     }
 
     fn edited(
@@ -425,8 +485,7 @@ impl fmt::Debug for Document {
 /// What an entry starts thoth around, if it does: a command whose last part is `thoth` (or
 /// `thoth.exe`), whose first argument is `run`, and that has a `--` with something after it.
 pub fn wrapped<'a>(command: &'a str, args: &'a [String]) -> Option<Wrapped<'a>> {
-    let name = command.rsplit(['/', '\\']).next().unwrap_or(command);
-    if !(name == "thoth" || name.eq_ignore_ascii_case("thoth.exe")) {
+    if !is_thoth(command) {
         return None;
     }
     let (run, rest) = args.split_first()?;
@@ -437,4 +496,32 @@ pub fn wrapped<'a>(command: &'a str, args: &'a [String]) -> Option<Wrapped<'a>> 
         flags => flags,
     };
     (run == "run").then_some(Wrapped { program: command, flags, command: inner, args })
+}
+
+/// The address that an entry starts thoth for, if it does: a command as of [`wrapped`], whose first
+/// argument is `run`, and that has a `--url` with something after it, and no `--`.
+pub fn bridged<'a>(command: &'a str, args: &[String]) -> Option<Bridged<'a>> {
+    let (run, rest) = args.split_first()?;
+    if !is_thoth(command) || run != "run" || rest.iter().any(|arg| arg == "--") {
+        return None;
+    }
+    let url = rest.iter().zip(1..).find_map(|(arg, next)| match arg.strip_prefix("--url")? {
+        "" => rest.get(next).cloned(),
+        rest => rest.strip_prefix('=').map(str::to_owned),
+    })?;
+    Some(Bridged { program: command, flags: undo::without(rest), url })
+}
+
+/// Whether the last part of a command is `thoth`.
+fn is_thoth(command: &str) -> bool {
+    let name = command.rsplit(['/', '\\']).next().unwrap_or(command);
+    name == "thoth" || name.eq_ignore_ascii_case("thoth.exe")
+}
+
+// === impl Kept ===
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").field("header", &self.header).finish_non_exhaustive()
+    }
 }

@@ -11,7 +11,7 @@ mod program;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,9 @@ pub use self::entry::{Entries, Entry};
 use self::judge::Judge;
 pub use self::judge::weaker_flags;
 use super::coverage::{Coverage, FoundFile, FoundServer};
-use super::document::{Document, Server, Wrapping};
+use super::document::{Bridge, Document, Server, Transport, Wrapping, bridged};
 use super::extension;
+use super::remote::{Proof, Vault, login, plan};
 use super::table::{File, Places, files, read};
 use crate::config::settings::Environment;
 use crate::gate::decide::Mode;
@@ -44,6 +45,10 @@ pub struct Expected {
     pub policies: Option<Vec<PathBuf>>,
     /// Whether calls that cannot be journalled are to be refused.
     pub journal_required: bool,
+    /// The logins that thoth has, by their names.
+    pub logins: BTreeSet<String>,
+    /// Whether secrets of servers behind an address would be moved.
+    pub moves_secrets: bool,
 }
 
 /// Looks at every file of every client. Changes nothing; what cannot be read is told.
@@ -81,8 +86,8 @@ fn look(file: &File, entries: &mut Entries<'_>, judge: &mut Judge<'_>) -> FoundF
             let servers = entries.of(file, &document, &text);
             let at: Vec<_> = servers.iter().map(|entry| entry.server).collect();
             found.servers =
-                servers.into_iter().map(|entry| judge.judge(entry, &document)).collect();
-            keep_what_would_stay(&document, &at, &mut found.servers);
+                servers.into_iter().map(|entry| judge.judge(entry, &document, file)).collect();
+            keep_what_would_stay(file, &document, &at, &mut found.servers);
         }
         Err(malformed) => found.unreadable = Some(malformed.to_string()),
     }
@@ -94,7 +99,12 @@ fn look(file: &File, entries: &mut Entries<'_>, judge: &mut Judge<'_>) -> FoundF
 }
 
 /// Tries what `wrap-config` would do: what is written in an odd way stays as it is.
-fn keep_what_would_stay(document: &Document, at: &[Option<usize>], servers: &mut [FoundServer]) {
+fn keep_what_would_stay(
+    file: &File,
+    document: &Document,
+    at: &[Option<usize>],
+    servers: &mut [FoundServer],
+) {
     let mut mendable: HashMap<_, _> = at
         .iter()
         .zip(servers)
@@ -104,21 +114,57 @@ fn keep_what_would_stay(document: &Document, at: &[Option<usize>], servers: &mut
     if mendable.is_empty() {
         return;
     }
-    let wrapping = || Wrapping {
-        program: "thoth".to_owned(),
-        flags: ["--agent-id", "agent"].map(str::to_owned).into(),
-        env: Vec::new(),
-    };
     let mut index = 0..;
     let chosen = |_: &Server| {
         let at = index.next()?;
-        mendable.contains_key(&at).then(wrapping)
+        mendable.contains_key(&at).then(|| trial(file, document, at)).flatten()
     };
     for (at, why) in document.wrap(chosen).refused {
         if let Some(server) = mendable.get_mut(&at) {
             stays(server, &why);
         }
     }
+}
+
+/// What an entry is wrapped with, to see whether it can be.
+fn trial(file: &File, document: &Document, at: usize) -> Option<Wrapping> {
+    let program = "thoth".to_owned();
+    let mut flags = ["--agent-id", "agent"].map(str::to_owned).to_vec();
+    if let Some(address) = document.address(at) {
+        let mut plan = plan(file.client.id, &address.ok()?).ok()?;
+        plan.keep(&Vault { token: "token".to_owned(), headers: "headers".to_owned() });
+        flags.extend(plan.words());
+        return Some(plan.wrapping(program, flags, Vec::new()));
+    }
+    if let Transport::Stdio { command, args, .. } = &document.servers()[at].transport
+        && let Some(bridged) = bridged(command, args)
+    {
+        flags = bridged.flags;
+    }
+    Some(Wrapping { program, flags, env: Vec::new(), bridge: Bridge::default() })
+}
+
+/// What keeps a server behind an address from being wrapped as it is, and what to do about it.
+pub fn obstacle(
+    proof: Proof,
+    has_secrets: bool,
+    name: &str,
+    expected: &Expected,
+) -> Option<String> {
+    if has_secrets && !expected.moves_secrets {
+        return Some(
+            "a header of it holds a secret: `thoth wrap-config --migrate-secrets` moves it to a \
+             file of this user's, and wraps it"
+                .to_owned(),
+        );
+    }
+    let login = login(name);
+    (proof == Proof::Login && !expected.logins.contains(&login)).then(|| {
+        format!(
+            "its client logs in to it by itself: run `thoth auth login {login} --url` with its \
+             address, then `thoth wrap-config` again"
+        )
+    })
 }
 
 fn stays(server: &mut FoundServer, why: &str) {

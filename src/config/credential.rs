@@ -234,7 +234,9 @@ fn loaded<S: Secret>(
         // Who else can get at a file is for the preflight to say: it knows what to do about it.
         Ok(()) | Err(Flaw::Readable | Flaw::Writable) => {}
         Err(flaw) => {
-            read.is_awaiting |= flaw.is_passing();
+            if flaw.is_passing() {
+                read.patience = read.patience.max(ways.grace);
+            }
             read.unusable(*setting, Unusable { origin, wrong: wrong(flaw) });
             return;
         }

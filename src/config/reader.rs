@@ -7,6 +7,7 @@
 //! - What is shown of a secret is its fingerprint.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::layers::{FileProblem, Layers, MANAGED};
 use super::parse::Wrong;
@@ -47,8 +48,8 @@ pub(super) struct Reader<'a> {
     pub(super) notices: Vec<String>,
     pub(super) shown: Vec<Shown>,
     pub(super) overridden: Vec<Overridden>,
-    /// Whether a credential's file looks as it does while it is being replaced.
-    pub(super) is_awaiting: bool,
+    /// The longest grace of a credential whose file looks as it does while it is being replaced.
+    pub(super) patience: Duration,
 }
 
 // === impl Reader ===
@@ -61,7 +62,7 @@ impl<'a> Reader<'a> {
             notices: layers.notices.clone(),
             shown: Vec::new(),
             overridden: Vec::new(),
-            is_awaiting: false,
+            patience: Duration::ZERO,
         }
     }
 

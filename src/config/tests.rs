@@ -6,6 +6,7 @@ mod friction;
 mod govapi;
 mod locks;
 mod rules;
+mod upstream;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -121,6 +122,23 @@ const RIGHT: &[(&str, &str)] = &[
     ("BATON_PRINCIPAL_ID_HMAC_KEY", "hmac-secret"),
     ("BATON_USER_ID_HMAC_KEY", "hmac-secret"),
     ("BATON_DSN", "https://baton_pk_1@d.example/ten_0123abcd/shelf"),
+    ("THOTH_UPSTREAM_TOKEN", "up-1"),
+    ("THOTH_UPSTREAM_TOKEN_ENV", "HOME"),
+    ("THOTH_UPSTREAM_TOKEN_COMMAND", "print-token"),
+    ("THOTH_UPSTREAM_TOKEN_KEYCHAIN", "thoth/ann"),
+    ("THOTH_UPSTREAM_LOGIN", "linear"),
+    ("THOTH_UPSTREAM_HEADER", "X-Team: blue"),
+    ("THOTH_UPSTREAM_HEADER_ENV", "X-Home=HOME"),
+    ("THOTH_UPSTREAM_HEADERS_COMMAND", "print-headers"),
+    ("THOTH_UPSTREAM_AUTH_HEADER", "X-Token"),
+    ("THOTH_UPSTREAM_AUTH_SCHEME", "none"),
+    ("THOTH_UPSTREAM_AUTH_ERROR_CODE", "-32042"),
+    ("THOTH_UPSTREAM_TRANSPORT", "sse"),
+    ("THOTH_UPSTREAM_CREDENTIAL_GRACE", "0.5"),
+    ("THOTH_UPSTREAM_TIMEOUT", "30"),
+    ("THOTH_UPSTREAM_PROXY", "environment"),
+    ("BATON_UPSTREAM_AUTH_TOKEN", "up-2"),
+    ("BATON_UPSTREAM_TIMEOUT", "40"),
 ];
 
 /// Read by the subcommands that print, in `cli::paint`, or with files of their own, below.
@@ -131,6 +149,8 @@ const READ_ELSEWHERE: &[&str] = &[
     "LC_CTYPE",
     "NO_COLOR",
     "BATON_SCRUB_RULES",
+    "THOTH_UPSTREAM_HEADER_FILE",
+    "THOTH_UPSTREAM_TOKEN_FILE",
     "THOTH_API_KEY_FILE",
     "THOTH_REVOKED_API_KEY_IDS_FILE",
 ];
@@ -348,8 +368,11 @@ fn a_variable_that_is_said_to_be_read_is_read() {
         if variable.name.starts_with("HOME") {
             env.extend([("HOMEDRIVE", "C:"), ("HOMEPATH", "/home/a")]);
         }
-        let reading =
-            read(&RunFlags::default(), None, &env.into_iter().collect(), &Layers::default());
+        if variable.name == "THOTH_UPSTREAM_TOKEN_ENV" || variable.name.ends_with("HEADER_ENV") {
+            env.push(("HOME", "/home/a")); // they name it
+        }
+        let flags = flags(&["--url=https://u.example/mcp"]);
+        let reading = read(&flags, None, &env.into_iter().collect(), &Layers::default());
         let origin = Origin::Variable(variable.name);
         assert!(
             reading.shown().iter().any(|shown| shown.origin == origin),
@@ -423,7 +446,13 @@ proptest! {
         flag in prop::sample::select(vec![
             "agent-id", "tenant-id", "user-id", "policy", "enforcer-url", "enforcement-mode",
             "session-intent", "approved-scope", "api-key", "api-key-file", "api-key-command",
-            "denial", "step-up", "step-up-wait", "local-approvals", "max-message-bytes", "journal", "journal-arguments", "friction", "env",
+            "denial", "step-up", "step-up-wait", "local-approvals", "max-message-bytes", "journal",
+            "journal-arguments", "friction", "env", "url", "upstream-token-file",
+            "upstream-token-env", "upstream-token-command", "upstream-token-keychain",
+            "upstream-login", "upstream-header", "upstream-header-env", "upstream-header-file",
+            "upstream-headers-command", "upstream-auth-header", "upstream-auth-scheme",
+            "upstream-auth-error-code", "transport", "credential-grace", "upstream-timeout",
+            "upstream-proxy",
         ]),
         (given, flag_token) in odd_value(),
         strict in any::<bool>(),
@@ -433,7 +462,10 @@ proptest! {
             .map(|(name, (value, _))| (*name, value.as_str()))
             .chain(strict.then_some(PROD))
             .collect();
-        let reading = read(&flags(&[&format!("--{flag}={given}")]), None, &env, &Layers::default());
+        let given = format!("--{flag}={given}");
+        let url = (flag != "url").then_some("--url=https://u.example/mcp");
+        let words: Vec<_> = [&*given].into_iter().chain(url).collect();
+        let reading = read(&flags(&words), None, &env, &Layers::default());
         let mut told = reading.draft().notices.clone();
         told.extend(reading.problems().iter().map(ToString::to_string));
         let told = told.join("\n");

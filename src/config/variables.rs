@@ -298,6 +298,11 @@ impl Env {
         self.0.get(name)?.to_str().map(str::to_owned)
     }
 
+    /// Takes a variable out that another part of thoth is told by the user to read.
+    pub fn take(&mut self, name: &str) -> Option<OsString> {
+        self.0.remove(name)
+    }
+
     /// The text of a variable that a setting names, without blanks around it, where it is set to
     /// more than blanks and is UTF-8.
     pub(super) fn named(&self, name: &str) -> Option<String> {

@@ -283,7 +283,7 @@ mod tests {
                     "{} {} {} {}",
                     access.secret(),
                     expires_in.map_or("-".to_owned(), |time| time.as_secs().to_string()),
-                    refresh.map_or("-".to_owned(), oauth2::RefreshToken::into_secret),
+                    refresh.map_or("-".to_owned(), RefreshToken::into_secret),
                     scopes.map_or("-".to_owned(), |scopes| scopes.join("+")),
                 ),
                 Err(NotGranted::Refused(why)) => why,

@@ -1,7 +1,7 @@
 //! The way back: lines to the client, whole and one after the other.
 
 use bytes::Bytes;
-use tokio::io::{AsyncWriteExt, SimplexStream, WriteHalf};
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 
 /// Takes lines from many tasks. A client that does not read stops whoever has something to say.
@@ -12,11 +12,11 @@ pub(super) struct Answers(mpsc::Sender<Bytes>);
 #[derive(Debug)]
 pub(super) struct Outlet {
     lines: mpsc::Receiver<Bytes>,
-    pipe: WriteHalf<SimplexStream>,
+    pipe: DuplexStream,
 }
 
 /// A way to this pipe.
-pub(super) fn answers(pipe: WriteHalf<SimplexStream>) -> (Answers, Outlet) {
+pub(super) fn answers(pipe: DuplexStream) -> (Answers, Outlet) {
     let (sender, lines) = mpsc::channel(1);
     (Answers(sender), Outlet { lines, pipe })
 }

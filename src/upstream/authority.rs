@@ -171,9 +171,14 @@ impl Authority {
         self.present().await.ok().filter(|newer| newer.generation != generation)
     }
 
-    /// Told that the server accepted what had this generation.
+    /// Told that the server accepted what had this generation. An older one says nothing of what
+    /// is shown now.
     pub fn accepted(&self, generation: u64) {
-        let Some(parts) = self.shown(|shown| shown.parts_of(generation)) else { return };
+        let present = self.shown(|shown| (shown.generation, shown.parts_of(generation)));
+        let (present, Some(parts)) = present else { return };
+        if generation != present {
+            return;
+        }
         match &self.bearer {
             Some(Bearer::Token(token)) => token.credential.accepted(parts.bearer),
             Some(Bearer::Login(login)) => login.accepted(parts.bearer),
@@ -278,4 +283,54 @@ async fn either(one: impl Future<Output = bool>, other: impl Future<Output = boo
         if one_is_false && other_is_false { Poll::Ready(false) } else { Poll::Pending }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_is_what_was_shown_and_older_ones_are_remembered_for_a_while() {
+        let parts = |bearer, headers| Parts { bearer, headers };
+        let mut shown = Shown::default();
+        assert_eq!(shown.generation_of(parts(0, 0)), 0, "no secret at all");
+        for (made, generation) in [
+            (parts(1, 1), 1),
+            (parts(1, 1), 1),
+            (parts(2, 1), 2),
+            (parts(2, 2), 3),
+            (parts(2, 1), 4), // two tasks that saw the second change in another order
+            (parts(2, 2), 5),
+        ] {
+            assert_eq!(shown.generation_of(made), generation);
+            assert_eq!(shown.parts_of(generation), Some(made));
+        }
+        assert_eq!(shown.parts_of(1), Some(parts(1, 1)));
+        assert_eq!(shown.parts_of(6), None);
+        for bearer in 3..3 + REMEMBERED as u64 {
+            shown.generation_of(parts(bearer, 2));
+        }
+        assert_eq!((shown.parts_of(5), shown.made.len()), (None, REMEMBERED));
+        assert_eq!(shown.parts_of(6), Some(parts(3, 2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_waits_the_first_that_comes_true_ends_both() {
+        let after = |seconds, is| async move {
+            tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+            is
+        };
+        for (one, other, is, seconds) in [
+            (after(1, true), after(9, true), true, 1),
+            (after(9, true), after(1, true), true, 1),
+            (after(1, false), after(9, true), true, 9),
+            (after(9, true), after(1, false), true, 9),
+            (after(1, false), after(2, false), false, 2),
+            (after(2, false), after(1, false), false, 2),
+        ] {
+            let begin = Instant::now();
+            assert_eq!(either(one, other).await, is);
+            assert_eq!(begin.elapsed().as_secs(), seconds);
+        }
+    }
 }

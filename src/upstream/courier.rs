@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use hyper::Method;
 use memchr::memchr;
-use tokio::io::{AsyncReadExt, ReadHalf, SimplexStream};
+use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -26,6 +26,7 @@ use super::answers::Outlet;
 use super::body::Stream;
 use super::delivery::UNSENT;
 use super::exchange::{Answered, Says};
+use super::fault::Fault;
 use super::letter::{Letter, LetterKind};
 use super::open::{Cancelled, Open, Opened};
 use super::remote::Remote;
@@ -40,6 +41,9 @@ const WAITING: usize = 64 * 1024 * 1024;
 
 /// How long the rest of an answer's stream is read, so that its connection can be used again.
 const REST: Duration = Duration::from_secs(1);
+
+/// How long the receipt of what wants no answer is waited for.
+const RECEIPT: Duration = Duration::from_secs(30);
 
 /// How long an answer is still taken after its request was cancelled.
 const AFTER_CANCEL: Duration = Duration::from_secs(5);
@@ -71,7 +75,7 @@ type Done = watch::Sender<()>;
 /// Lines from a pipe.
 #[derive(Debug)]
 pub(super) struct Lines {
-    pipe: ReadHalf<SimplexStream>,
+    pipe: DuplexStream,
     buffer: BytesMut,
     scanned: usize,
 }
@@ -79,7 +83,7 @@ pub(super) struct Lines {
 // === impl Lines ===
 
 impl Lines {
-    pub(super) fn new(pipe: ReadHalf<SimplexStream>) -> Self {
+    pub(super) fn new(pipe: DuplexStream) -> Self {
         Self { pipe, buffer: BytesMut::new(), scanned: 0 }
     }
 
@@ -160,7 +164,6 @@ impl Round {
     async fn take(&mut self, letter: Letter) {
         if let Some(id) = letter.cancels() {
             match self.open.cancel(&id) {
-                Cancelled::Done => {}
                 Cancelled::Tell(stop) => {
                     let remote = Arc::clone(&self.remote);
                     self.tasks.spawn(async move {
@@ -169,7 +172,7 @@ impl Round {
                         stop.cancel();
                     });
                 }
-                Cancelled::Unknown => {}
+                Cancelled::Done | Cancelled::Unknown => {}
             }
             return;
         }
@@ -185,11 +188,8 @@ impl Round {
                     done
                 });
                 let (remote, places) = (Arc::clone(&self.remote), Arc::clone(&self.places));
-                let request = Request { remote, places, letter, opened, waiting };
-                self.tasks.spawn(async move {
-                    request.run(turn).await;
-                    drop(done);
-                });
+                let request = Request { remote, places, letter, opened, waiting, done };
+                self.tasks.spawn(request.run(turn));
             }
             LetterKind::Notification => {
                 let turns = [self.handshake.clone(), self.notification.clone()];
@@ -226,6 +226,8 @@ struct Request {
     letter: Letter,
     opened: Opened,
     waiting: OwnedSemaphorePermit,
+    /// Held until it is answered, where others wait for that.
+    done: Option<Done>,
 }
 
 // === impl Request ===
@@ -233,14 +235,14 @@ struct Request {
 impl Request {
     /// Sends it when it is its turn, and says its answer to the client.
     async fn run(self, turn: Turn) {
-        let Self { remote, places, letter, opened, waiting } = self;
+        let Self { remote, places, letter, opened, waiting, done } = self;
         let stop = opened.stop.clone();
         let answer = async {
             turn.wait().await;
             let place = places.acquire_owned().await.ok()?;
             opened.sent();
             let rest = remote.answer(&letter, opened).await;
-            drop((place, waiting));
+            drop((place, waiting, done));
             rest
         };
         if let Some(Some(rest)) = stop.run_until_cancelled_owned(answer).await {
@@ -255,7 +257,7 @@ impl Remote {
     async fn answer(&self, letter: &Letter, opened: Opened) -> Option<Stream> {
         let LetterKind::Request(id) = &letter.kind else { return None };
         let mut carried = UNSENT;
-        let delivered = self.deliver(letter, &mut carried).await;
+        let delivered = self.deliver(letter, Some(&opened), &mut carried).await;
         let is_given_up = opened.is_given_up();
         let (line, rest) = match delivered {
             Ok(answered) => self.settle(letter, answered),
@@ -312,13 +314,16 @@ impl Remote {
     /// Passes on what comes after an answer, until its stream ends.
     async fn finish(&self, mut rest: Stream) {
         while let Ok(Some(event)) = rest.next().await {
-            self.answers.say(Reply::read(&event.data).line).await;
+            self.pass(&event).await;
         }
     }
 
     /// Delivers a notification, or an answer to the server. What cannot be delivered is lost.
     async fn notify(&self, letter: &Letter) {
-        match self.deliver(letter, &mut { UNSENT }).await {
+        let mut carried = UNSENT;
+        let delivered = timeout(RECEIPT, Box::pin(self.deliver(letter, None, &mut carried))).await;
+        let late = || Err(Says::Fault(Fault::Timeout(RECEIPT.as_secs())));
+        match delivered.unwrap_or_else(|_| late()) {
             Ok(_) => {
                 if &*letter.method == "notifications/initialized" {
                     self.session.initialized(letter.clone());

@@ -8,6 +8,7 @@ use super::authority::Presented;
 use super::exchange::{Answered, Failed, Says};
 use super::fault::Fault;
 use super::letter::Letter;
+use super::open::Opened;
 use super::remote::Remote;
 use super::retry::{Remedy, Tried};
 use super::session::Seen;
@@ -23,23 +24,24 @@ const RENEWAL: Duration = Duration::from_secs(15);
 pub(super) const UNSENT: Carried = Carried { attempts: 0, generation: 0, epoch: 0 };
 
 impl Remote {
-    /// Delivers one message in the session as it is; in a new one, where it is gone. `carried` says
-    /// afterwards how.
+    /// Delivers one message in the session as it is; in a new one, where it is gone. What
+    /// was given up meanwhile is not sent again. `carried` says afterwards how it went.
     ///
     /// Cancel safe: dropped, nothing more is sent.
     pub(super) async fn deliver(
         &self,
         letter: &Letter,
+        opened: Option<&Opened>,
         carried: &mut Carried,
     ) -> Result<Answered, Says> {
-        self.persist(letter, None, Tried::default(), carried).await
+        self.persist(letter, None, Tried::default(), opened, carried).await
     }
 
     /// Delivers a message of the past in this session, which is about to begin; or one of thoth's
     /// own. Neither is worth a session or a list of its own.
     pub(super) async fn deliver_in(&self, letter: &Letter, seen: &Seen) -> Result<Answered, Says> {
         let tried = Tried { session: true, list: true, ..Tried::default() };
-        self.persist(letter, Some(seen), tried, &mut { UNSENT }).await
+        self.persist(letter, Some(seen), tried, None, &mut { UNSENT }).await
     }
 
     async fn persist(
@@ -47,6 +49,7 @@ impl Remote {
         letter: &Letter,
         session: Option<&Seen>,
         mut tried: Tried,
+        opened: Option<&Opened>,
         carried: &mut Carried,
     ) -> Result<Answered, Says> {
         let mut newer: Option<Presented> = None;
@@ -83,6 +86,9 @@ impl Remote {
                         return Err(failed.says);
                     }
                 }
+            }
+            if opened.is_some_and(Opened::is_given_up) {
+                return Err(failed.says);
             }
         }
     }

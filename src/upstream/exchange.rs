@@ -18,6 +18,7 @@ use super::remote::Remote;
 use super::reply::{self, Reply};
 use super::retry::Happened;
 use super::session::Seen;
+use super::sse::Event;
 use crate::gate::message::RequestId;
 use crate::https::Challenge;
 
@@ -102,9 +103,12 @@ impl Remote {
     async fn body(&self, body: Incoming, id: &RequestId) -> Result<Reply, Failed> {
         let body = body::whole(body, &self.bounds()).await?;
         let mut answer = None;
-        for message in reply::messages(&body) {
-            if answer.is_none() && message.answers(id) {
-                answer = Some(message);
+        let messages = reply::messages(&body);
+        let is_alone = messages.len() == 1;
+        for message in messages {
+            let is_it = message.answers(id) || is_alone && message.is_nobodys_error();
+            if answer.is_none() && is_it {
+                answer = Some(message.to(id));
             } else {
                 self.answers.say(message.line).await;
             }
@@ -126,12 +130,18 @@ impl Remote {
             let cut = match stream.next().await {
                 Ok(Some(event)) => {
                     since = Instant::now();
-                    let message = Reply::read(&event.data);
-                    if message.answers(id) {
-                        return Ok((message, stream));
+                    let mut answer = None;
+                    for message in reply::of_event(&event) {
+                        if answer.is_none() && message.answers(id) {
+                            answer = Some(message);
+                        } else {
+                            self.answers.say(message.line).await;
+                        }
                     }
-                    self.answers.say(message.line).await;
-                    continue;
+                    match answer {
+                        Some(answer) => return Ok((answer, stream)),
+                        None => continue,
+                    }
                 }
                 Ok(None) => Fault::Broken("the stream ended before it".to_owned()),
                 Err(Fault::Broken(why)) => Fault::Broken(why),
@@ -141,6 +151,13 @@ impl Remote {
                 return Err(cut.into());
             }
             stream = self.resume(&stream, since, seen).await.ok_or(cut)?;
+        }
+    }
+
+    /// Says what an event holds, where nothing is waited for in particular.
+    pub(super) async fn pass(&self, event: &Event) {
+        for message in reply::of_event(event) {
+            self.answers.say(message.line).await;
         }
     }
 
@@ -226,7 +243,7 @@ pub(super) fn shut_out(head: &response::Parts, login: Option<&str>) -> Option<Fa
 /// Whether an error that came with a status answers this request: it says so, or says nothing else.
 fn is_for(error: &Reply, letter: &Letter, status: StatusCode) -> bool {
     let LetterKind::Request(id) = &letter.kind else { return false };
-    let is_nobodys = error.answer.as_ref().is_some_and(|answer| answer.id.is_none());
+    let is_nobodys = error.is_nobodys_error();
     let is_plain = status.is_client_error() && error.error_code() != Some(SESSION_ERROR);
     error.answers(id) && error.error_code() != Some(SESSION_ERROR) || is_nobodys && is_plain
 }
@@ -302,5 +319,38 @@ impl Failed {
 impl From<Fault> for Failed {
     fn from(fault: Fault) -> Self {
         Self { happened: Happened::Other, says: Says::Fault(fault), may_be_older: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_403_means_is_for_its_challenge_to_say() {
+        for (text, expected) in [
+            (r#"Bearer error="invalid_token""#, "rejected"),
+            (r#"Bearer realm="a", error="invalid_token", error_description="x""#, "rejected"),
+            ("Bearer error=invalid_token", "rejected"),
+            (r#"Bearer error = "insufficient_scope", scope="a b""#, "lacks a+b"),
+            (r#"Bearer error="insufficient_scope""#, "lacks "),
+            (r#"Bearer error="invalid_token_x""#, "forbidden"),
+            (r#"Bearer xerror="invalid_token""#, "forbidden"),
+            (r#"Bearer error="invalid_request""#, "forbidden"),
+            ("Bearer", "forbidden"),
+            ("", "forbidden"),
+        ] {
+            let response = hyper::Response::builder().status(403).header("www-authenticate", text);
+            let (head, ()) = response.body(()).unwrap().into_parts();
+            let found = match shut_out(&head, None).map(|failed| failed.says) {
+                Some(Says::Fault(Fault::Unauthorized { .. })) => "rejected".to_owned(),
+                Some(Says::Fault(Fault::Forbidden { lacks: Some(lacks), .. })) => {
+                    format!("lacks {}", lacks.join("+"))
+                }
+                Some(Says::Fault(Fault::Forbidden { lacks: None, .. })) => "forbidden".to_owned(),
+                _ => "something else".to_owned(),
+            };
+            assert_eq!(found, expected, "{text}");
+        }
     }
 }

@@ -64,6 +64,25 @@ pub(super) enum Fault {
 // === impl Fault ===
 
 impl Fault {
+    /// One of each, to hold documents against.
+    #[cfg(test)]
+    fn each() -> Vec<Self> {
+        let why = String::new;
+        vec![
+            Self::Unauthorized { login: None },
+            Self::NoCredential(why()),
+            Self::Forbidden { lacks: Some(Vec::new()), login: None },
+            Self::Unreachable(why()),
+            Self::NotTrusted(why()),
+            Self::Timeout(1),
+            Self::Broken(why()),
+            Self::Redirect(StatusCode::FOUND),
+            Self::Status(StatusCode::BAD_GATEWAY),
+            Self::SessionLost(why()),
+            Self::TooLong(1),
+        ]
+    }
+
     /// The word for it in `error.data.reason_code`; each has a row in `docs/reason-codes.md`.
     pub(super) fn reason_code(&self) -> &'static str {
         match self {
@@ -117,7 +136,15 @@ impl Fault {
         let message = bounded(self.to_string());
         let http_status = match self {
             Self::Redirect(status) | Self::Status(status) => Some(status.as_u16()),
-            _ => None,
+            Self::Unauthorized { .. }
+            | Self::NoCredential(_)
+            | Self::Forbidden { .. }
+            | Self::Unreachable(_)
+            | Self::NotTrusted(_)
+            | Self::Timeout(_)
+            | Self::Broken(_)
+            | Self::SessionLost(_)
+            | Self::TooLong(_) => None,
         };
         let data =
             Data { reason_code: self.reason_code(), retryable: self.is_retryable(), http_status };
@@ -173,6 +200,7 @@ fn bounded(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::json::Kind;
 
     #[test]
     fn what_to_type_is_said_of_a_login_and_is_safe_to_type() {
@@ -198,5 +226,29 @@ mod tests {
         assert!(Fault::Unauthorized { login }.to_string().ends_with("thoth auth login acme"));
         let forbidden = Fault::Forbidden { lacks: None, login: None };
         assert_eq!(forbidden.to_string(), "the server forbids it (403)");
+    }
+
+    #[test]
+    fn every_reason_code_is_documented_and_every_documented_one_exists() {
+        let page = include_str!("../../docs/reason-codes.md");
+        let known: Vec<_> = Fault::each().iter().map(Fault::reason_code).collect();
+        for code in &known {
+            assert!(page.contains(&format!("`{code}`")), "{code} is not documented");
+        }
+        for code in page.split('`').filter(|word| word.starts_with("upstream_")) {
+            assert!(known.contains(&code), "{code} does not exist");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_one_bounded_line_with_the_id_as_it_was_spelled() {
+        let id = RequestId::read(Kind::Text, br#""\u0061""#).unwrap();
+        let fault = Fault::Broken(format!("a\nb\u{0}{}", "é".repeat(1000)));
+        let line = fault.answer(&id);
+        assert!(line.starts_with(br#"{"jsonrpc":"2.0","id":"\u0061","error":{"code":-32603,"#));
+        assert!(line.len() < 700 && !line.contains(&b'\n'), "{}", line.len());
+        let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(read["error"]["data"]["reason_code"], "upstream_broken");
+        assert_eq!(read["error"]["data"]["retryable"], false);
     }
 }

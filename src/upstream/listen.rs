@@ -22,7 +22,6 @@ use super::exchange::is_events;
 use super::fault::Fault;
 use super::headers;
 use super::remote::Remote;
-use super::reply::Reply;
 use super::session::Seen;
 use crate::rhythm::Rhythm;
 
@@ -106,7 +105,7 @@ impl Remote {
         let mut any = false;
         loop {
             match stream.next().await {
-                Ok(Some(event)) => self.answers.say(Reply::read(&event.data).line).await,
+                Ok(Some(event)) => self.pass(&event).await,
                 Err(Fault::TooLong(bytes)) => {
                     tracing::warn!(bytes, "dropped a message of the server: too long");
                 }

@@ -22,7 +22,7 @@ use super::exchange::{Answered, Failed, Says, is_events, shut_out};
 use super::fault::Fault;
 use super::letter::{Letter, LetterKind};
 use super::remote::Remote;
-use super::reply::Reply;
+use super::reply::{self, Reply};
 use super::retry::Happened;
 use super::session::Seen;
 use crate::config::settings::Transport;
@@ -117,16 +117,14 @@ impl Shared {
                 Ok(None) | Err(_) => break,
             };
             self.events.fetch_add(1, Ordering::Relaxed);
-            if &*event.name != "message" {
-                continue;
-            }
-            let reply = Reply::read(&event.data);
-            let id = reply.answer.as_ref().and_then(|answer| answer.id.as_ref());
-            let waiting = id.and_then(|id| self.waiting().by_id.remove(id));
-            match waiting {
-                // Who has stopped waiting wants no answer.
-                Some(waiting) => drop(waiting.send(reply)),
-                None => answers.say(reply.line).await,
+            for reply in reply::of_event(&event) {
+                let id = reply.answer.as_ref().and_then(|answer| answer.id.as_ref());
+                let waiting = id.and_then(|id| self.waiting().by_id.remove(id));
+                match waiting {
+                    // Who has stopped waiting wants no answer.
+                    Some(waiting) => drop(waiting.send(reply)),
+                    None => answers.say(reply.line).await,
+                }
             }
         }
         let mut waiting = self.waiting();

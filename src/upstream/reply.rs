@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
+use super::sse::Event;
 use crate::gate::json::{self, Fault, Kind, Lenient, Reader, Span};
 use crate::gate::message::RequestId;
 
@@ -60,6 +61,11 @@ pub(super) fn messages(body: &Bytes) -> Vec<Reply> {
         _ => {}
     }
     found
+}
+
+/// The messages of an event; none in events of other names, such as pings.
+pub(super) fn of_event(event: &Event) -> Vec<Reply> {
+    if &*event.name == "message" { messages(&event.data) } else { Vec::new() }
 }
 
 /// A member of an object that is text.
@@ -117,6 +123,12 @@ impl Reply {
         matches!(&self.answer, Some(Answer { body: AnswerBody::Error(_), .. }))
     }
 
+    /// Whether it is an error without an id, or with `null` for one: what was asked could not be
+    /// read.
+    pub(super) fn is_nobodys_error(&self) -> bool {
+        self.is_error() && self.answer.as_ref().is_some_and(|answer| answer.id.is_none())
+    }
+
     /// Its result: the text of any value.
     pub(super) fn result(&self) -> Option<&[u8]> {
         self.result_at().map(|range| &self.line[range])
@@ -138,13 +150,11 @@ impl Reply {
             Some(_) | None => return self,
         };
         let literal = id.literal().as_bytes();
-        match at {
-            Some(range) => self.spliced(range, &[literal]),
-            None => {
-                let brace = memchr::memchr(b'{', &self.line).map_or(0, |at| at + 1);
-                self.spliced(brace..brace, &[b"\"id\":", literal, b","])
-            }
+        if let Some(range) = at {
+            return self.spliced(range, &[literal]);
         }
+        let brace = memchr::memchr(b'{', &self.line).map_or(0, |at| at + 1);
+        self.spliced(brace..brace, &[b"\"id\":", literal, b","])
     }
 
     /// The same with another text in one place.
@@ -206,4 +216,72 @@ fn error(line: &[u8], reader: &mut Reader<'_, Lenient>) -> Result<(Option<i64>, 
         Ok(())
     })?;
     Ok((code, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(text: &'static str) -> Reply {
+        Reply::read(&Bytes::from_static(text.as_bytes()))
+    }
+
+    fn seven() -> RequestId {
+        RequestId::read(Kind::Number, b"7").unwrap_or_else(|| unreachable!("7 is an id"))
+    }
+
+    #[test]
+    fn which_lines_answer_a_request() {
+        for (line, expected) in [
+            (r#"{"jsonrpc":"2.0","id":7,"result":{}}"#, true),
+            (r#"{"id":7.0,"result":null}"#, true),
+            (r#"{"id":7,"error":{"code":1}}"#, true),
+            (r#"{"id":7,"error":null,"result":{}}"#, true),
+            (r#"{"id":"7","result":{}}"#, false),
+            (r#"{"id":8,"result":{}}"#, false),
+            (r#"{"id":7,"method":"roots/list"}"#, false),
+            (r#"{"id":7,"method":"m","result":{}}"#, false),
+            (r#"{"id":7}"#, false),
+            (r#"{"id":7,"result":{}"#, false),
+            (r#"{"id":7,"result":{}} {"a":1}"#, false),
+            ("[]", false),
+            ("", false),
+        ] {
+            assert_eq!(reply(line).answers(&seven()), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_error_for_nobody_becomes_the_answer() {
+        for (line, expected) in [
+            (r#"{"id":null,"error":{"code":1}}"#, r#"{"id":7,"error":{"code":1}}"#),
+            (r#"{"error":{"code":1}}"#, r#"{"id":7,"error":{"code":1}}"#),
+            (r#" { "error":{"code":1}}"#, r#"{"id":7, "error":{"code":1}}"#),
+            (r#"{"id":7,"error":{"code":1}}"#, r#"{"id":7,"error":{"code":1}}"#),
+        ] {
+            let put_right = reply(line).to(&seven());
+            assert_eq!(put_right.line, expected);
+            assert!(put_right.answers(&seven()));
+            assert_eq!(put_right.error_code(), Some(1));
+        }
+    }
+
+    #[test]
+    fn an_array_is_its_objects() {
+        for (body, expected) in [
+            (r#"[{"a":1}, {"b":2},3]"#, vec![r#"{"a":1}"#, r#"{"b":2}"#]),
+            ("\n{\"a\":1}\n", vec![r#"{"a":1}"#]),
+            (r#"[{"a":1}"#, vec![]),
+            ("text", vec![]),
+            ("", vec![]),
+        ] {
+            let found = messages(&Bytes::from_static(body.as_bytes()));
+            let lines: Vec<_> = found.iter().map(|reply| &reply.line[..]).collect();
+            assert_eq!(
+                lines,
+                expected.iter().map(|line| line.as_bytes()).collect::<Vec<_>>(),
+                "{body}"
+            );
+        }
+    }
 }

@@ -19,6 +19,9 @@ const LONGEST_ID: usize = 4 * 1024;
 /// The longest name of an event that is told from others, in bytes.
 const LONGEST_NAME: usize = 256;
 
+/// The longest beginning of a line of data.
+const FIELD: &[u8] = b"data: ";
+
 /// One event.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Event {
@@ -35,6 +38,7 @@ pub struct TooLong(pub usize);
 
 /// Reads one stream.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing about the bytes so far")]
 pub struct Parser {
     /// What was read and is no whole line yet.
     buffer: BytesMut,
@@ -132,6 +136,7 @@ impl Parser {
     }
 
     fn next_line(&mut self) -> Option<Bytes> {
+        self.pass_byte_order_mark()?;
         loop {
             if self.after_return && self.buffer.first() == Some(&b'\n') {
                 self.buffer.advance(1);
@@ -141,36 +146,43 @@ impl Parser {
                 return None;
             }
             self.after_return = false;
-            let Some(at) = memchr2(b'\r', b'\n', &self.buffer[self.scanned..]) else {
+            let end = memchr2(b'\r', b'\n', &self.buffer[self.scanned..]);
+            let len = end.map_or(self.buffer.len(), |at| self.scanned + at);
+            if len > self.limit + FIELD.len() {
+                // No line that counts is longer. Its bytes are dropped, here or up to its end.
+                self.too_long |= !self.skipping && self.buffer.starts_with(b"data:");
+                self.skipping = true;
+            }
+            if end.is_none() {
+                if self.skipping {
+                    self.buffer.clear();
+                }
                 self.scanned = self.buffer.len();
-                self.drop_overlong();
                 return None;
-            };
-            let mut line = self.buffer.split_to(self.scanned + at).freeze();
+            }
+            let line = self.buffer.split_to(len).freeze();
             self.after_return = self.buffer.first() == Some(&b'\r');
             self.buffer.advance(1);
             self.scanned = 0;
-            if std::mem::take(&mut self.at_start) && line.starts_with("\u{feff}".as_bytes()) {
-                line.advance(3);
-            }
             if !std::mem::take(&mut self.skipping) {
                 return Some(line);
             }
         }
     }
 
-    /// A line whose end has not come is dropped once it is longer than any that counts.
-    fn drop_overlong(&mut self) {
-        const FIELD: &[u8] = b"data: ";
-        if !self.skipping && self.buffer.len() > self.limit + FIELD.len() {
-            self.skipping = true;
-            self.too_long |= self.buffer.starts_with(b"data:");
-        }
-        if self.skipping {
+    /// Drops the mark that a stream may begin with; `None` until it is known whether it does.
+    fn pass_byte_order_mark(&mut self) -> Option<()> {
+        const MARK: &[u8] = "\u{feff}".as_bytes();
+        if self.at_start {
+            if self.buffer.len() < MARK.len() && MARK.starts_with(&self.buffer) {
+                return None;
+            }
             self.at_start = false;
-            self.buffer.clear();
-            self.scanned = 0;
+            if self.buffer.starts_with(MARK) {
+                self.buffer.advance(MARK.len());
+            }
         }
+        Some(())
     }
 
     fn field(&mut self, line: &Bytes) {
@@ -201,7 +213,8 @@ impl Parser {
     }
 
     fn add(&mut self, value: Bytes) {
-        if self.too_long || self.data.len() + value.len() > self.limit {
+        let newline = usize::from(!matches!(self.data, Data::None));
+        if self.too_long || self.data.len() + newline + value.len() > self.limit {
             self.too_long = true;
             self.data = Data::None;
             return;
@@ -257,4 +270,125 @@ fn joined(mut lines: BytesMut, line: &[u8]) -> BytesMut {
 
 fn text(bytes: &[u8]) -> Option<&str> {
     str::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a stream says, read in chunks of this size.
+    fn read(stream: &[u8], chunk: usize, limit: usize) -> Vec<Result<(String, String), usize>> {
+        let mut parser = Parser::new(limit);
+        let mut found = Vec::new();
+        for bytes in stream.chunks(chunk.max(1)) {
+            parser.push(bytes);
+            while let Some(event) = parser.next_event() {
+                let text = |event: Event| {
+                    (event.name.into(), String::from_utf8_lossy(&event.data).into_owned())
+                };
+                found.push(event.map(text).map_err(|long| long.0));
+            }
+            assert!(parser.held() <= 2 * limit + 8);
+        }
+        found
+    }
+
+    #[test]
+    fn streams_are_read_as_browsers_read_them() {
+        for (stream, expected) in [
+            ("data: a\n\n", vec![("message", "a")]),
+            ("data:a\r\rdata: b\r\n\r\n", vec![("message", "a"), ("message", "b")]),
+            ("data: a\ndata:  b\ndata\n\n", vec![("message", "a\n b\n")]),
+            (
+                "event: endpoint\ndata: /m\n\ndata: x\n\n",
+                vec![("endpoint", "/m"), ("message", "x")],
+            ),
+            (": comment\n:\n\ndata: a\n\n", vec![("message", "a")]),
+            ("\u{feff}data: a\n\n\u{feff}data: b\n\n", vec![("message", "a")]),
+            ("data: not ended\n", vec![]),
+            ("data: not ended", vec![]),
+            ("id: 7\ndata:\n\n", vec![]),
+            ("data\n\n", vec![]),
+            ("other: a\n data: a\nDATA: a\n\n", vec![]),
+            ("event: gone\n\ndata: a\n\n", vec![("message", "a")]),
+        ] {
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|(name, data)| Ok((name.to_owned(), data.to_owned())))
+                .collect();
+            for chunk in [1, 2, 3, 1000] {
+                assert_eq!(read(stream.as_bytes(), chunk, 100), expected, "{stream:?} by {chunk}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_a_stream_stands_counts_from_the_end_of_an_event() {
+        let mut parser = Parser::new(100);
+        parser.push(b"id: 1\nretry: 1500\ndata: a\n\nid: 2\nretry: soon\n");
+        assert!(parser.next_event().is_some() && parser.next_event().is_none());
+        assert_eq!(
+            (parser.last_id(), parser.retry()),
+            (Some("1"), Some(Duration::from_millis(1500)))
+        );
+        parser.push(b"\nid: 3\0\n\n");
+        assert!(parser.next_event().is_none());
+        assert_eq!(
+            parser.last_id(),
+            Some("2"),
+            "an event without data counts, an id with NUL does not"
+        );
+        let resumed = parser.resumed();
+        assert_eq!((resumed.last_id(), resumed.retry()), (parser.last_id(), parser.retry()));
+        parser.push(b"id\n\n");
+        assert!(parser.next_event().is_none());
+        assert_eq!(parser.last_id(), None, "it is taken back");
+    }
+
+    #[test]
+    fn an_event_that_is_too_long_is_dropped_whole_and_the_next_is_read() {
+        let long = "x".repeat(50);
+        for stream in [
+            format!("data: {long}\n\ndata: b\n\n"),
+            format!("data: {}\ndata: {}\n\ndata: b\n\n", &long[..20], &long[..20]),
+            format!("data: a\ndata:{long}\ndata: a\n\ndata: b\n\n"),
+        ] {
+            let expected = vec![Err(30), Ok(("message".to_owned(), "b".to_owned()))];
+            for chunk in [1, 7, 1000] {
+                assert_eq!(read(stream.as_bytes(), chunk, 30), expected, "{stream:?} by {chunk}");
+            }
+        }
+        let comment = format!(":{long}{long}\ndata: b\n\n");
+        assert_eq!(read(comment.as_bytes(), 7, 30), [Ok(("message".to_owned(), "b".to_owned()))]);
+    }
+
+    proptest! {
+        /// Where the bytes are cut makes no difference, and nothing is longer than the limit.
+        #[test]
+        fn cuts_make_no_difference(
+            stream in prop::collection::vec(
+                prop::sample::select(vec!["data", "event", "id", "retry", ":", " ", "\r", "\n", "\n\n", "x", "é", "1", "\0"]),
+                0..80,
+            ),
+            chunk in 1usize..40,
+            limit in 1usize..30,
+        ) {
+            let stream = stream.concat();
+            let whole = read(stream.as_bytes(), usize::MAX, limit);
+            prop_assert_eq!(read(stream.as_bytes(), chunk, limit), whole.clone());
+            prop_assert!(whole.iter().flatten().all(|(_, data)| data.len() <= limit));
+        }
+
+        /// What a server writes is what is read.
+        #[test]
+        fn any_text_survives(lines in prop::collection::vec("[^\r\n]{0,20}", 1..5), chunk in 1usize..40) {
+            let data = lines.join("\n");
+            let stream = format!("data: {}\n", data.replace('\n', "\ndata: "));
+            let expected: Vec<_> =
+                (!data.is_empty()).then(|| Ok(("message".to_owned(), data))).into_iter().collect();
+            prop_assert_eq!(read(format!("{stream}\n").as_bytes(), chunk, 1000), expected);
+        }
+    }
 }

@@ -249,6 +249,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         module: "clients",
         modules: &["config", "gate", "machine", "profile"],
         crates: &[
+            "base64",
             "clap",
             "hex",
             "jiff",

@@ -6,7 +6,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use thoth::clients::document::{Document, Edited, Server, Transport, Wrapping};
+use thoth::clients::document::{
+    Bridge, Document, Edited, Hole, Server, Transport, Wrapping, bridged,
+};
+use thoth::clients::remote::{Proof, Vault, plan};
 use thoth::clients::scan::Entries;
 use thoth::clients::table::{ALL, File, Places, System, recognise};
 
@@ -80,18 +83,38 @@ fn wrapping(agent: &str) -> Wrapping {
         program: "/usr/local/bin/thoth".to_owned(),
         flags: ["--agent-id", agent, "--tenant-id", "acme"].map(str::to_owned).into(),
         env: vec![("THOTH_ENV".to_owned(), "prod".to_owned())],
+        bridge: Bridge::default(),
     }
 }
 
 /// Wraps every server that may be.
 fn wrap(file: &File, document: &Document, text: &[u8], places: &Places) -> Edited {
     let entries = Entries::new(places).of(file, document, text);
+    let mut index = 0..;
     let agent = |server: &Server| {
-        let Transport::Stdio { .. } = server.transport else { return None };
-        let mut at = entries.iter().filter(|entry| entry.barrier.is_none());
-        let entry =
-            at.find(|entry| entry.server.is_some_and(|at| document.servers()[at] == *server))?;
-        Some(wrapping(&entry.name))
+        let at = index.next()?;
+        let mut open = entries.iter().filter(|entry| entry.barrier.is_none());
+        let entry = open.find(|entry| entry.server == Some(at))?;
+        let wrapping = wrapping(&entry.name);
+        match &server.transport {
+            Transport::Stdio { command, args, .. } => Some(match bridged(command, args) {
+                Some(bridged) => {
+                    Wrapping { flags: bridged.flags, env: document.added(at), ..wrapping }
+                }
+                None => wrapping,
+            }),
+            Transport::Remote { .. } => {
+                let mut plan = plan(file.client.id, &document.address(at)?.ok()?).ok()?;
+                if plan.proof == Proof::Login {
+                    return None; // there is no login
+                }
+                let [token, headers] = ["/secrets/token", "/secrets/headers"].map(str::to_owned);
+                plan.keep(&Vault { token, headers });
+                let flags = [wrapping.flags, plan.words()].concat();
+                Some(plan.wrapping(wrapping.program, flags, wrapping.env))
+            }
+            Transport::Other { .. } => None,
+        }
     };
     document.wrap(agent)
 }
@@ -124,7 +147,12 @@ fn wrapping_and_unwrapping_leave_everything_else_as_it_was() {
 
         let twice = wrap(&file, &read(&once.text), &once.text, &places);
         assert_eq!((&twice.text, twice.changed.len()), (&once.text, 0), "{name}");
-        let back = read(&once.text).unwrap(|_| true);
+        let original = read(&text);
+        let secret = |at, hole: &Hole| {
+            let plan = plan(file.client.id, &original.address(at)?.ok()?).ok()?;
+            plan.secrets.into_iter().find(|kept| kept.hole == *hole).map(|kept| kept.secret)
+        };
+        let back = read(&once.text).unwrap_filled(|_| true, secret);
         assert_eq!(back.refused, [], "{name}");
         assert!(back.text == text, "{name}: {}", String::from_utf8_lossy(&back.text));
     }

@@ -64,3 +64,70 @@ fn a_running_sidecar_is_told_of_with_what_it_decided() {
     let proof = until(&machine, |proof| proof["sidecars"].as_array().unwrap().is_empty());
     assert_eq!(proof["last_session"]["decisions"].as_array().unwrap().len(), 1);
 }
+
+#[cfg(unix)]
+#[test]
+fn what_a_server_behind_a_url_is_shown_is_reported_and_no_part_of_it() {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let machine = Machine::new();
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let token = put("token", r#"{"token":"hunter2-a","expires_at":"2099-01-01T00:00:00Z"}"#);
+    let headers = put("headers", "X-Key: hunter2-b");
+    let flags = [
+        "--agent-id",
+        "remote",
+        "--url",
+        "https://127.0.0.1:1/mcp?key=hunter2-c",
+        "--upstream-token-file",
+        &token,
+        "--upstream-header-file",
+        &headers,
+        "--upstream-header-env",
+        "X-More=MORE",
+    ];
+    let mut process = machine
+        .command(&[&["run"], &flags[..]].concat())
+        .env("MORE", "hunter2-d")
+        .env("THOTH_LOG_LEVEL", "trace")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let proof = until(&machine, |proof| proof["sidecars"][0]["agent_id"] == "remote");
+    let credential = |name: &str| {
+        let credentials = proof["credentials"].as_array().unwrap();
+        credentials.iter().find(|credential| credential["name"] == name).unwrap().clone()
+    };
+    let shown = credential("upstream_token@127.0.0.1");
+    assert_eq!((&shown["source"], &shown["state"]), (&"file".into(), &"ok".into()));
+    assert_eq!(
+        (&shown["generation"], &shown["expires_at"]),
+        (&1.into(), &"2099-01-01T00:00:00Z".into())
+    );
+    assert!(shown["fingerprint"].as_str().unwrap().starts_with("sha256:"));
+    assert!(shown["loaded_at"].is_string());
+    assert_eq!(credential("upstream_headers@127.0.0.1")["source"], "file");
+    let health = machine.health(&[]).report;
+    let text = String::from_utf8(machine.thoth(&["status"]).stdout).unwrap();
+    assert!(text.contains("\nCredentials\n  upstream_token@127.0.0.1  ok  sha256:"), "{text}");
+    let doctor =
+        machine.command(&[&["doctor"], &flags[..]].concat()).env("MORE", "hunter2-d").output();
+    let doctor = String::from_utf8(doctor.unwrap().stdout).unwrap();
+    assert!(doctor.contains("the server is shown upstream_token (sha256:"), "{doctor}");
+
+    drop(process.stdin.take());
+    process.kill().unwrap();
+    let said = process.wait_with_output().unwrap().stderr;
+    let said = String::from_utf8(said).unwrap();
+    let told = format!("{proof} {health} {text} {doctor} {said}");
+    assert!(!told.contains("hunter2"), "{told}");
+}

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
 
 use super::fake::Fake;
 use super::person::{log_in, run, said};
@@ -78,8 +80,12 @@ impl Client {
         let Self { mut sidecar, input, .. } = self;
         drop(input);
         let mut told = String::new();
-        sidecar.stderr.take().unwrap().read_to_string(&mut told).await.unwrap();
-        assert!(sidecar.wait().await.unwrap().success(), "{told}");
+        let ending = async {
+            sidecar.stderr.take().unwrap().read_to_string(&mut told).await.unwrap();
+            sidecar.wait().await.unwrap()
+        };
+        let ended = timeout(Duration::from_secs(60), ending).await.unwrap();
+        assert!(ended.success(), "{told}");
         told
     }
 }
@@ -121,11 +127,13 @@ async fn a_person_is_told_what_to_type_and_the_session_goes_on() {
     // A scope is lacking: told once, and nobody is asked again.
     let challenge = "Bearer error=\"insufficient_scope\", scope=\"files:write\"";
     fake.manners().forbids = Some(challenge.to_owned());
-    let before = fake.paths().len();
     let answer = client.call().await;
     let message = answer["error"]["message"].as_str().unwrap();
     assert!(message.ends_with("thoth auth login acme --scope files:write"), "{message}");
-    assert_eq!(fake.paths().len(), before + 1);
+    let memory = fake.memory();
+    let calls = memory.seen.iter().filter(|seen| seen.body.contains("tools/call")).count();
+    drop(memory);
+    assert_eq!(calls, 1);
     fake.manners().forbids = None;
 
     // All of it is over.

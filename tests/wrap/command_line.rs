@@ -237,7 +237,7 @@ fn a_dry_run_shows_what_would_change_and_changes_nothing() {
         r#"a file: {here}, would be changed
   wrapped       files
   wrapped       plain
-  UNGOVERNED    far: a remote server (`url`), which thoth cannot wrap yet
+  UNGOVERNED    far: reached at http://x.example, without TLS on another machine, which thoth refuses; use https
 --- {here}
 +++ {here}
 @@ -1,6 +1,6 @@
@@ -247,7 +247,7 @@ fn a_dry_run_shows_what_would_change_and_changes_nothing() {
 -    "plain": {{ "command": "plain" }},
 +    "files": {{ "command": "{0}", "args": ["run", "--agent-id", "files", "--", "npx", "-y", "files"], "env": {{ "TOKEN": "***" }} }},
 +    "plain": {{ "command": "{0}", "args": ["run", "--agent-id", "plain", "--undo", "args", "--", "plain"] }},
-     "far": {{ "url": "https://x.example/mcp", "headers": {{ "Authorization": "***" }} }}
+     "far": {{ "url": "http://x.example/mcp", "headers": {{ "Authorization": "***" }} }}
    }}
 "#,
         program.display()

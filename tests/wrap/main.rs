@@ -6,6 +6,7 @@
 mod at_once;
 mod command_line;
 mod faults;
+mod remote;
 mod room;
 mod secrets;
 mod starts;

@@ -12,7 +12,7 @@ pub(crate) const THREE: &str = r#"{
   "mcpServers": {
     "files": { "command": "npx", "args": ["-y", "files"], "env": { "TOKEN": "hunter2-files" } },
     "plain": { "command": "plain" },
-    "far": { "url": "https://x.example/mcp", "headers": { "Authorization": "Bearer hunter2-far" } }
+    "far": { "url": "http://x.example/mcp", "headers": { "Authorization": "Bearer hunter2-far" } }
   }
 }
 "#;

@@ -7,8 +7,9 @@ use crate::cli::health::text::{peer, to_the_second};
 use crate::cli::paint::Paint;
 use crate::cli::printable::Printable;
 use crate::clients::coverage::Standing;
+use crate::credential::State;
 use crate::health::friction::{Lost, Spool, of_sidecar};
-use crate::health::report::{Client, Running, Server};
+use crate::health::report::{Client, Credential, Running, Server};
 
 pub(super) fn print(proof: &Proof<'_>, paint: Paint, out: &mut impl Write) -> io::Result<()> {
     let host = proof.endpoint.hostname.as_deref().unwrap_or("a machine without a name");
@@ -34,6 +35,15 @@ pub(super) fn print(proof: &Proof<'_>, paint: Paint, out: &mut impl Write) -> io
     }
     for sidecar in proof.sidecars {
         writeln!(out, "  {}", Printable(&in_one_line(sidecar)))?;
+    }
+    if !proof.credentials.is_empty() {
+        writeln!(out, "\n{}", paint.heading("Credentials"))?;
+    }
+    for Credential { name, held } in proof.credentials {
+        let state = held.state.map_or("not asked for yet", State::word);
+        let fingerprint = held.fingerprint.as_deref().unwrap_or("unknown");
+        let line = format!("{name}  {state}  {fingerprint}  from {}", held.source);
+        writeln!(out, "  {}", Printable(&line))?;
     }
     writeln!(out, "\n{}", paint.heading("Decides"))?;
     for policy in proof.policy {

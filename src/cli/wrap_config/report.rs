@@ -99,8 +99,15 @@ impl Report {
             for row in &done.rows {
                 write_row(row, out)?;
             }
+            for vault in done.vaults() {
+                writeln!(out, "  a secret goes to {}, for this user alone", printable(vault))?;
+            }
             if let Some(backup) = &done.backup {
-                writeln!(out, "  the file as it was: {}", printable(backup))?;
+                write!(out, "  the file as it was: {}", printable(backup))?;
+                if done.vaults().next().is_some() {
+                    write!(out, " (for this user alone; it holds the secrets still)")?;
+                }
+                writeln!(out)?;
             }
             if let Some(diff) = &told.diff {
                 out.write_all(diff.as_bytes())?;
@@ -161,6 +168,11 @@ impl Told {
             Ok(done) => {
                 file["changed"] = done.is_changed().into();
                 file["servers"] = done.rows.iter().map(row_json).collect();
+                let vaults: Vec<_> =
+                    done.vaults().map(|path| path.to_string_lossy().into_owned()).collect();
+                if !vaults.is_empty() {
+                    file["secrets"] = vaults.into();
+                }
                 if let Some(backup) = &done.backup {
                     file["backup"] = backup.to_string_lossy().into();
                 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::far::Choice;
 use crate::clients::coverage::{FoundServer, Standing};
-use crate::clients::document::{Document, Edited, Transport, wrapped};
+use crate::clients::document::{Document, Edited, Transport, bridged, wrapped};
 use crate::clients::scan::Entry;
 
 /// What became of a server.
@@ -20,6 +21,8 @@ pub(in crate::cli) struct Row {
     pub(in crate::cli) disabled: bool,
     /// Whether wrapping would help, or did.
     pub(in crate::cli) mendable: bool,
+    /// Whether it is left as it is until a person does something.
+    pub(in crate::cli) waits: bool,
 }
 
 /// How a server stands after the work.
@@ -45,13 +48,29 @@ pub(in crate::cli) enum State {
 }
 
 /// How the servers stand once they were wrapped, as far as they could be.
-pub(super) fn after_wrapping(document: &Document, entries: &[Entry], edited: &Edited) -> Vec<Row> {
+pub(super) fn after_wrapping(
+    document: &Document,
+    entries: &[Entry],
+    edited: &Edited,
+    choices: &[Option<Choice>],
+) -> Vec<Row> {
     let row = |entry: &Entry| {
-        let (state, why) = match entry.server {
+        let choice = entry.server.and_then(|at| choices.get(at)?.as_ref());
+        let (state, mut why) = match entry.server {
             Some(at) => wrapped_now(document, at, edited, entry.barrier.as_deref()),
             None => (State::Ungoverned, entry.barrier.clone()),
         };
-        Row::new(entry, state, why)
+        let mut waits = false;
+        match choice {
+            Some(Choice::Leave { why: left, waits: person }) => {
+                (why, waits) = (Some(left.clone()), *person);
+            }
+            Some(Choice::Wrap { note: Some(note), .. }) if state == State::Wrapped => {
+                why = Some(why.map_or(note.clone(), |why| format!("{why}; {note}")));
+            }
+            Some(Choice::Wrap { .. }) | None => {}
+        }
+        Row { waits, ..Row::new(entry, state, why) }
     };
     entries.iter().map(row).collect()
 }
@@ -69,8 +88,10 @@ fn wrapped_now(
         Transport::Stdio { command, args, .. } => {
             let kept = edited.kept.iter().find(|(index, _)| *index == at);
             let kept = kept.map(|(_, name)| format!("its own {name} stays"));
-            if let Some(wrapped) = wrapped(command, args) {
-                let told = kept.or_else(|| shown_key(wrapped.flags).map(str::to_owned));
+            let flags = wrapped(command, args).map(|wrapped| wrapped.flags.to_vec());
+            let flags = flags.or_else(|| Some(bridged(command, args)?.flags));
+            if let Some(flags) = flags {
+                let told = kept.or_else(|| shown_key(&flags).map(str::to_owned));
                 let told = barrier.map(str::to_owned).or(told);
                 return (if has_changed { State::Updated } else { State::Already }, told);
             }
@@ -79,8 +100,12 @@ fn wrapped_now(
             }
             "it could not be wrapped".to_owned()
         }
+        Transport::Remote { .. } if has_changed => {
+            let kept = edited.kept.iter().find(|(index, _)| *index == at);
+            return (State::Wrapped, kept.map(|(_, name)| format!("its own {name} stays")));
+        }
         Transport::Remote { member, .. } => {
-            format!("a remote server (`{member}`), which thoth cannot wrap yet")
+            format!("a server behind an address (`{member}`), which could not be wrapped")
         }
         Transport::Other { what } => what.clone(),
     };
@@ -103,7 +128,9 @@ pub(super) fn after_unwrapping(
     edited: &Edited,
 ) -> Vec<Row> {
     let is_wrapped = |at: usize| match &document.servers()[at].transport {
-        Transport::Stdio { command, args, .. } => wrapped(command, args).is_some(),
+        Transport::Stdio { command, args, .. } => {
+            wrapped(command, args).is_some() || bridged(command, args).is_some()
+        }
         Transport::Remote { .. } | Transport::Other { .. } => false,
     };
     let row = |entry: &Entry| {
@@ -133,6 +160,7 @@ impl Row {
             why,
             disabled: entry.disabled,
             mendable: state == State::Wrapped,
+            waits: false,
         }
     }
 }
@@ -155,6 +183,7 @@ impl From<FoundServer> for Row {
             why,
             disabled: found.disabled,
             mendable: found.can_be_wrapped,
+            waits: false,
         }
     }
 }

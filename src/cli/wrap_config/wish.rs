@@ -6,9 +6,11 @@
 
 use std::path::PathBuf;
 
+use super::far::Far;
 use super::intents::Intents;
 use super::program::Program;
-use crate::clients::document::{Transport, Wrapping, wrapped};
+use crate::clients::document::{Bridge, Transport, Wrapping, bridged, wrapped};
+use crate::clients::remote;
 use crate::clients::scan::{Expected, weaker_flags};
 
 /// What [`crate::clients::document`] tells itself in an entry; it is not for us to hand on.
@@ -25,6 +27,8 @@ pub(in crate::cli) struct Wish {
     pub(super) env: Vec<(String, String)>,
     /// What is managed: flags that an entry has and that are weaker are not kept.
     pub(super) expected: Expected,
+    /// How servers behind an address are wrapped.
+    pub(super) far: Far,
 }
 
 /// A variable that cannot be added.
@@ -133,7 +137,37 @@ impl Wish {
         added: Vec<(String, String)>,
     ) -> Option<Wrapping> {
         let Transport::Stdio { command, args, .. } = transport else { return None };
-        let had = wrapped(command, args).map(|wrapped| wrapped.flags).unwrap_or_default();
+        let mut more = Vec::new();
+        let had = match (wrapped(command, args), bridged(command, args)) {
+            (Some(wrapped), _) => wrapped.flags.to_vec(),
+            (None, Some(bridged)) => {
+                let login = remote::login(name);
+                if self.expected.logins.contains(&login) && !proves_itself(&bridged.flags) {
+                    more.push(("--upstream-login", vec![login]));
+                }
+                bridged.flags
+            }
+            (None, None) => Vec::new(),
+        };
+        let flags = self.merged(name, &had, &more);
+        let mut env = added;
+        for (name, value) in &self.env {
+            match env.iter_mut().find(|(added, _)| added == name) {
+                Some(added) => added.1.clone_from(value),
+                None => env.push((name.clone(), value.clone())),
+            }
+        }
+        let program = self.program.path.clone();
+        Some(Wrapping { program, flags, env, bridge: Bridge::default() })
+    }
+
+    /// The flags of a server's entry: those it has, those that are given for all, and these.
+    pub(super) fn merged(
+        &self,
+        name: &str,
+        had: &[String],
+        more: &[(&'static str, Vec<String>)],
+    ) -> Vec<String> {
         let weaker = weaker_flags(had, &self.expected);
         let had = &without(had, &weaker);
         let mut given: Vec<(&str, Vec<String>)> = Vec::new();
@@ -145,15 +179,16 @@ impl Wish {
             let intent = self.intents.of(name);
             given.extend(intent.map(|intent| ("--session-intent", vec![intent.to_owned()])));
         }
-        let mut env = added;
-        for (name, value) in &self.env {
-            match env.iter_mut().find(|(added, _)| added == name) {
-                Some(added) => added.1.clone_from(value),
-                None => env.push((name.clone(), value.clone())),
-            }
-        }
-        Some(Wrapping { program: self.program.path.clone(), flags: merged(had, &given), env })
+        given.extend(more.iter().cloned());
+        merged(had, &given)
     }
+}
+
+/// Whether thoth is told how to prove itself to a server behind an address.
+fn proves_itself(flags: &[String]) -> bool {
+    const PROOFS: [&str; 4] =
+        ["--upstream-token-", "--upstream-login", "--upstream-header-", "--upstream-headers-"];
+    flags.iter().any(|flag| PROOFS.iter().any(|proof| flag.starts_with(proof)))
 }
 
 /// A server's name as an agent's: without what `thoth run` would not take.
@@ -215,6 +250,7 @@ mod tests {
             flags: Vec::new(),
             intents: Intents::default(),
             env: Vec::new(),
+            far: Far::default(),
             expected: Expected {
                 mode: Some(Mode::Progressive),
                 tenant_id: Some("acme".to_owned()),

@@ -27,6 +27,11 @@ impl Edits {
         self.0.len()
     }
 
+    /// Which parts are changed by all but the first.
+    pub(super) fn parts(&self, first: usize) -> Vec<Range<usize>> {
+        self.0[first..].iter().map(|(part, _)| part.clone()).collect()
+    }
+
     /// Forgets all but the first.
     pub(super) fn truncate(&mut self, len: usize) {
         self.0.truncate(len);

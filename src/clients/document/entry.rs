@@ -1,5 +1,6 @@
 //! One server's entry: how it is reached, and the members that say so.
 
+use super::far::Far;
 use super::tree::{List, Map, Node, Value};
 use super::{Transport, Words};
 
@@ -29,7 +30,8 @@ pub(super) enum Form<'a> {
 }
 
 /// The names of the members of a command that is a map, as Zed once had them.
-const NESTED: Words = Words { command: "path", args: "args", env: "env", remote: &[] };
+const NESTED: Words =
+    Words { command: "path", args: "args", env: "env", remote: &[], is_one: false };
 
 // === impl Stdio ===
 
@@ -124,10 +126,20 @@ pub(super) fn transport<'a>(node: &'a Node, words: &Words) -> (Transport, Option
             };
             (transport, Some(stdio))
         }
-        Ok(Reach::Address { member, url }) => {
-            (Transport::Remote { member: member.to_owned(), url: url.to_owned() }, None)
+        Ok(Reach::Address { map, at, url }) => {
+            let member = map.members[at].name.clone();
+            (Transport::Remote { member, url: url.to_owned() }, None)
         }
         Err(what) => (Transport::Other { what }, None),
+    }
+}
+
+/// The members of an entry that is reached at an address, or why it must stay as it is; `None`
+/// where it is reached otherwise.
+pub(super) fn far<'a>(node: &'a Node, words: &Words) -> Option<Result<Far<'a>, String>> {
+    match reach(node, words) {
+        Ok(Reach::Address { map, at, .. }) => Some(Far::of(map, *words, at)),
+        Ok(Reach::Command(_)) | Err(_) => None,
     }
 }
 
@@ -139,7 +151,7 @@ pub(super) fn is_disabled(node: &Node) -> bool {
 
 enum Reach<'a> {
     Command(Stdio<'a>),
-    Address { member: &'a str, url: &'a str },
+    Address { map: &'a Map, at: usize, url: &'a str },
 }
 
 fn reach<'a>(node: &'a Node, words: &Words) -> Result<Reach<'a>, String> {
@@ -158,14 +170,14 @@ fn reach<'a>(node: &'a Node, words: &Words) -> Result<Reach<'a>, String> {
     if matches!(kind.as_str(), "builtin" | "platform" | "frontend") {
         return Err("a built-in of the client".to_owned());
     }
-    let address = map.members.iter().find(|member| {
+    let address = map.members.iter().position(|member| {
         words.remote.contains(&member.name.as_str())
             && !member.value.is_nothing()
             && member.value.text() != Some("")
     });
-    let address = address.map(|member| match member.value.text() {
-        Some(url) => Ok(Reach::Address { member: &member.name, url }),
-        None => Err(format!("its `{}` is not a string", member.name)),
+    let address = address.map(|at| match map.members[at].value.text() {
+        Some(url) => Ok(Reach::Address { map, at, url }),
+        None => Err(format!("its `{}` is not a string", map.members[at].name)),
     });
     let is_remote = is_remote(&kind);
     let has_command = map.get(words.command).is_some_and(|command| !command.is_nothing());

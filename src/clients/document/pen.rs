@@ -37,6 +37,68 @@ impl<'a> Pen<'a> {
         &self.text[node.span.clone()]
     }
 
+    /// A part of the text.
+    pub(super) fn text(&self, part: Range<usize>) -> &'a str {
+        &self.text[part]
+    }
+
+    /// Whether a part holds nothing but space, commas and comments. One that is not of this text
+    /// does not.
+    pub(super) fn says_nothing(&self, part: Range<usize>, syntax: Syntax) -> bool {
+        let Some(mut rest) = self.text.get(part) else { return false };
+        loop {
+            rest = rest.trim_start_matches(|letter: char| letter.is_whitespace() || letter == ',');
+            let (line, block) = match syntax {
+                Syntax::Json => ("//", "/*"),
+                Syntax::Toml | Syntax::Yaml => ("#", "#"),
+            };
+            rest = if rest.is_empty() {
+                return true;
+            } else if rest.starts_with(line) {
+                rest.split_once('\n').map_or("", |(_, rest)| rest)
+            } else if rest.starts_with(block) {
+                rest.split_once("*/").map_or("", |(_, rest)| rest)
+            } else {
+                return false;
+            };
+        }
+    }
+
+    /// Where [`Pen::insert_members`] writes behind a member.
+    pub(super) fn behind(&self, map: &Map, member: &Member) -> usize {
+        match map.layout {
+            Layout::Flow => member.value.span.end,
+            Layout::Lines => self.line_end(member.value.span.end),
+        }
+    }
+
+    /// Puts something else in the place of a part.
+    pub(super) fn rewrite(&mut self, part: Range<usize>, raw: &str) {
+        self.edits.replace(part, raw);
+    }
+
+    /// Writes a text as it is. Of two at one place, the first comes first.
+    pub(super) fn insert(&mut self, at: usize, raw: &str) {
+        self.edits.insert(at, raw);
+    }
+
+    /// Takes members out of a map, and says which parts of the text they were: apart from each
+    /// other, in their order.
+    pub(super) fn cut_members(&mut self, map: &Map, gone: &BTreeSet<usize>) -> Vec<Range<usize>> {
+        let mark = self.mark();
+        self.remove_members(map, gone);
+        let mut parts = self.edits.parts(mark);
+        parts.sort_by_key(|part| part.start);
+        parts.dedup_by(|next, part| {
+            let touches = next.start <= part.end;
+            if touches {
+                part.end = part.end.max(next.end);
+            }
+            touches
+        });
+        parts
+    }
+
     /// Puts something else in the place of a value.
     pub(super) fn replace(&mut self, node: &Node, raw: &str) {
         self.edits.replace(node.span.clone(), raw);
@@ -304,9 +366,7 @@ impl<'a> Pen<'a> {
 
     /// Writes each member on a line of its own, behind the line on which something ends.
     fn insert_lines(&mut self, end: usize, prefix: &str, members: &[(String, String)]) {
-        let rest = &self.text[end..];
-        let line = rest.split_inclusive('\n').next().unwrap_or_default();
-        let at = end + line.trim_end_matches(['\n', '\r']).len();
+        let at = self.line_end(end);
         let line_end = self.line_end_at(end);
         let colon = self.usual_colon();
         for (name, raw) in members {
@@ -328,6 +388,12 @@ impl<'a> Pen<'a> {
     fn dash(&self, item: &Node) -> Option<usize> {
         let before = self.text[..item.span.start].trim_end_matches([' ', '\t']);
         before.ends_with('-').then(|| before.len() - 1)
+    }
+
+    /// Where the line ends that a place is on, before its line break.
+    fn line_end(&self, at: usize) -> usize {
+        let line = self.text[at..].split_inclusive('\n').next().unwrap_or_default();
+        at + line.trim_end_matches(['\n', '\r']).len()
     }
 
     fn line_start(&self, at: usize) -> usize {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::entry::{Form, Stdio};
 use super::pen::Pen;
 use super::quote::quote;
-use super::tree::Layout;
+use super::tree::{Layout, Map};
 use super::undo::{self, Former, Undo};
 use super::{Syntax, Wrapping, wrapped};
 
@@ -23,7 +23,7 @@ pub(super) fn wrap(
 ) -> Result<Vec<String>, String> {
     let mut flags = undo::without(&wrapping.flags);
     check(wrapping, &flags)?;
-    let (added, kept) = divide(stdio, &wrapping.env)?;
+    let (added, kept) = divide(stdio.holder, stdio.env, &wrapping.env)?;
     let mut undo =
         Undo { added: added.iter().map(|(name, _)| name.clone()).collect(), ..Undo::default() };
     let former = |member: Option<usize>| match member {
@@ -113,10 +113,10 @@ pub(super) fn unwrap(pen: &mut Pen<'_>, syntax: Syntax, stdio: &Stdio<'_>) -> Re
             let raw = pen.raw(&list.items[gone - 1]);
             let moved = movable(raw, syntax, Layout::Lines);
             pen.replace(stdio.command(), moved.unwrap_or(&quote(command)));
-            match undo.args {
+            match &undo.args {
                 Some(Former::Absent) if left.is_empty() => drop(members.insert(at)),
                 Some(Former::Null(null)) if left.is_empty() => {
-                    pen.clear(&stdio.holder.members[at], &null);
+                    pen.clear(&stdio.holder.members[at], null);
                 }
                 _ if left.is_empty() && list.layout == Layout::Lines => {
                     pen.clear(&stdio.holder.members[at], "[]");
@@ -125,31 +125,42 @@ pub(super) fn unwrap(pen: &mut Pen<'_>, syntax: Syntax, stdio: &Stdio<'_>) -> Re
             }
         }
     }
-    if let (Some(at), Some(env)) = (stdio.env, stdio.env()) {
-        let ours: BTreeSet<&str> = undo.added.iter().map(String::as_str).collect();
-        let ours = |at: &usize| ours.contains(env.members[*at].name.as_str());
-        let variables: BTreeSet<usize> = (0..env.members.len()).filter(ours).collect();
-        match undo.env {
-            Some(Former::Absent) if variables.len() == env.members.len() => {
-                members.insert(at);
-            }
-            Some(Former::Null(null)) if variables.len() == env.members.len() => {
-                pen.clear(&stdio.holder.members[at], &null);
-            }
-            _ if variables.is_empty() => {}
-            _ if syntax == Syntax::Yaml
-                && env.layout == Layout::Lines
-                && variables.len() == env.members.len() =>
-            {
-                pen.clear(&stdio.holder.members[at], "{}");
-            }
-            _ => pen.remove_members(env, &variables),
-        }
-    }
+    restore_env(pen, syntax, stdio, &undo, &mut members);
     if !members.is_empty() {
         pen.remove_members(stdio.holder, &members);
     }
     Ok(true)
+}
+
+/// Takes the variables out that were added. The whole environment, where nothing else is in it and
+/// there was none, becomes one of the `gone` members.
+pub(super) fn restore_env(
+    pen: &mut Pen<'_>,
+    syntax: Syntax,
+    stdio: &Stdio<'_>,
+    undo: &Undo,
+    gone: &mut BTreeSet<usize>,
+) {
+    let (Some(at), Some(env)) = (stdio.env, stdio.env()) else { return };
+    let ours: BTreeSet<&str> = undo.added.iter().map(String::as_str).collect();
+    let ours = |at: &usize| ours.contains(env.members[*at].name.as_str());
+    let variables: BTreeSet<usize> = (0..env.members.len()).filter(ours).collect();
+    match &undo.env {
+        Some(Former::Absent) if variables.len() == env.members.len() => {
+            gone.insert(at);
+        }
+        Some(Former::Null(null)) if variables.len() == env.members.len() => {
+            pen.clear(&stdio.holder.members[at], null);
+        }
+        _ if variables.is_empty() => {}
+        _ if syntax == Syntax::Yaml
+            && env.layout == Layout::Lines
+            && variables.len() == env.members.len() =>
+        {
+            pen.clear(&stdio.holder.members[at], "{}");
+        }
+        _ => pen.remove_members(env, &variables),
+    }
 }
 
 /// Whether what is to be written would be known as wrapped again, flags and all.
@@ -166,18 +177,23 @@ fn check(wrapping: &Wrapping, flags: &[String]) -> Result<(), String> {
     }
 }
 
-type Variables = Vec<(String, String)>;
+pub(super) type Variables = Vec<(String, String)>;
 
 /// The variables that are new to an entry, and the names of those that are not. Windows knows a
 /// variable in any case, so here they are the same in any.
-fn divide(stdio: &Stdio<'_>, env: &Variables) -> Result<(Variables, Vec<String>), String> {
+pub(super) fn divide(
+    holder: &Map,
+    at: Option<usize>,
+    env: &Variables,
+) -> Result<(Variables, Vec<String>), String> {
     if !env.iter().all(|(name, _)| undo::can_remember(name)) {
         return Err("a variable to add has a name with `,` or `=`, or none".to_owned());
     }
-    let there: Vec<&str> = match (stdio.env, stdio.env()) {
-        (_, Some(map)) => map.members.iter().map(|member| member.name.as_str()).collect(),
-        (Some(at), None) if !stdio.holder.members[at].value.is_nothing() && !env.is_empty() => {
-            return Err(format!("its `{}` is not a map", stdio.words.env));
+    let member = at.map(|at| &holder.members[at]);
+    let there: Vec<&str> = match member.map(|member| (member, member.value.map())) {
+        Some((_, Some(map))) => map.members.iter().map(|member| member.name.as_str()).collect(),
+        Some((member, None)) if !member.value.is_nothing() && !env.is_empty() => {
+            return Err(format!("its `{}` is not a map", member.name));
         }
         _ => Vec::new(),
     };

@@ -11,6 +11,7 @@ mod malformed;
 mod model;
 mod older;
 mod properties;
+mod remote;
 mod render;
 mod shapes;
 mod toml;
@@ -25,6 +26,7 @@ pub(super) const STANDARD: Shape = Shape {
         args: "args",
         env: "env",
         remote: &["url", "httpUrl", "serverUrl", "serverURL"],
+        is_one: false,
     },
 };
 
@@ -39,7 +41,7 @@ pub(super) const CODEX: Shape = Shape {
 pub(super) const GOOSE: Shape = Shape {
     syntax: Syntax::Yaml,
     servers: &[&["extensions"]],
-    words: Words { command: "cmd", args: "args", env: "envs", remote: &["uri"] },
+    words: Words { command: "cmd", args: "args", env: "envs", remote: &["uri"], is_one: false },
 };
 
 /// Continue.
@@ -53,7 +55,7 @@ pub(super) const CONTINUE: Shape = Shape {
 pub(super) const OPENCODE: Shape = Shape {
     syntax: Syntax::Json,
     servers: &[&["mcp"]],
-    words: Words { env: "environment", remote: &["url"], ..STANDARD.words },
+    words: Words { env: "environment", remote: &["url"], is_one: true, ..STANDARD.words },
 };
 
 /// Zed.
@@ -66,6 +68,7 @@ pub(super) fn plainly(server: &Server) -> Option<Wrapping> {
         program: "/opt/thoth".to_owned(),
         flags: vec!["--agent-id".to_owned(), server.name.clone()],
         env: Vec::new(),
+        bridge: Bridge::default(),
     })
 }
 

@@ -10,11 +10,14 @@
 //! | `env` | it had no environment member |
 //! | `env=null` | it had one, and this was its value |
 //! | `env.NAME` | its environment did not have this variable |
+//! | `remote=WORD` | it was reached at an address; the word says the rest ([`Memory`]) |
 //!
 //! `args` and `env` are the roles, whatever the client calls the members. `thoth run` takes the
 //! flag and ignores it.
 
 use std::fmt::Write as _;
+
+use super::memory::Memory;
 
 /// The flag before the list.
 pub(super) const FLAG: &str = "--undo";
@@ -31,6 +34,8 @@ pub(super) struct Undo {
     pub(super) env: Option<Former>,
     /// Variables that were added.
     pub(super) added: Vec<String>,
+    /// What it was, if it was reached at an address.
+    pub(super) remote: Option<Memory>,
 }
 
 /// What stood in the place of a member.
@@ -56,6 +61,7 @@ impl Undo {
             }
         }
         words.extend(self.added.iter().map(|name| format!("env.{name}")));
+        words.extend(self.remote.iter().map(|memory| format!("remote={}", memory.write())));
         (!words.is_empty()).then(|| words.join(","))
     }
 
@@ -80,6 +86,10 @@ impl Undo {
     fn learn(&mut self, word: &str) -> Option<()> {
         if let Some(name) = word.strip_prefix("env.") {
             self.added.push(name.to_owned());
+            return Some(());
+        }
+        if let Some(word) = word.strip_prefix("remote=") {
+            self.remote = Some(Memory::read(word)?);
             return Some(());
         }
         let (role, former) = match word.split_once('=') {
@@ -142,6 +152,7 @@ mod tests {
                     args: Some(Former::Null(String::new())),
                     env: Some(Former::Null("~".to_owned())),
                     added: vec!["PATH".to_owned(), "a.b".to_owned()],
+                    remote: None,
                 },
                 Some("args=,env=~,env.PATH,env.a.b"),
             ),
@@ -161,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_word_of_a_newer_version_is_an_error() {
-        for list in ["type", "args=[]", "env={}", "", "args,"] {
+        for list in ["type", "args=[]", "env={}", "", "args,", "remote", "remote=x"] {
             let read = Undo::default().read(&flags(&format!("--undo {list}")));
             assert!(read.is_err(), "{list}");
         }

@@ -156,7 +156,13 @@ mod tests {
     const SHAPE: Shape = Shape {
         syntax: Syntax::Json,
         servers: &[&["mcpServers"]],
-        words: Words { command: "command", args: "args", env: "env", remote: &["url"] },
+        words: Words {
+            command: "command",
+            args: "args",
+            env: "env",
+            remote: &["url"],
+            is_one: false,
+        },
     };
 
     #[test]

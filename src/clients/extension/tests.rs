@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clients::coverage::{Coverage, Standing};
-use crate::clients::document::Wrapping;
+use crate::clients::document::{Bridge, Wrapping};
 use crate::clients::scan::{Entries, Expected, scan};
 use crate::clients::table::files;
 use crate::config::variables::Env;
@@ -92,7 +92,12 @@ impl App {
                 };
                 let entry = found.iter().find(is)?;
                 let flags = vec!["--agent-id".to_owned(), entry.name.clone()];
-                Some(Wrapping { program: self.thoth(), flags, env: Vec::new() })
+                Some(Wrapping {
+                    program: self.thoth(),
+                    flags,
+                    env: Vec::new(),
+                    bridge: Bridge::default(),
+                })
             });
             assert_eq!(edited.refused, []);
             fs::write(&file.path, edited.text).unwrap();

@@ -8,8 +8,9 @@ use clap::{Args as _, Command, FromArgMatches as _};
 use super::program::Programs;
 use super::{Entry, Expected};
 use crate::clients::coverage::{FoundServer, Standing};
-use crate::clients::document::{Document, Transport, Wrapped, wrapped};
-use crate::clients::table::{Places, System};
+use crate::clients::document::{Document, Transport, bridged, wrapped};
+use crate::clients::remote::{host, plan};
+use crate::clients::table::{File, Places, System};
 use crate::config::flags::RunFlags;
 use crate::config::settings::Environment;
 use crate::config::variables::{
@@ -79,9 +80,9 @@ impl<'a> Judge<'a> {
     }
 
     /// Tells how a server stands, and whether `thoth wrap-config` would do something about it.
-    pub(super) fn judge(&mut self, entry: Entry, document: &Document) -> FoundServer {
+    pub(super) fn judge(&mut self, entry: Entry, document: &Document, file: &File) -> FoundServer {
         let mut said = match entry.server {
-            Some(at) => self.stands(at, document),
+            Some(at) => self.stands(at, document, file, &entry.name),
             None => Said::of(Standing::Unreadable, None),
         };
         if let Some(barrier) = entry.barrier.filter(|_| !said.standing.is_governed()) {
@@ -101,14 +102,10 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn stands(&mut self, at: usize, document: &Document) -> Said {
+    fn stands(&mut self, at: usize, document: &Document, file: &File, name: &str) -> Said {
         let (command, args) = match &document.servers()[at].transport {
             Transport::Stdio { command, args, .. } => (command, args),
-            Transport::Remote { url, .. } => {
-                let why =
-                    format!("reached by URL ({}); such servers cannot be wrapped yet", host(url));
-                return Said::of(Standing::Bypassing, Some(why));
-            }
+            Transport::Remote { url, .. } => return self.remote(at, document, file, name, url),
             // What a client brings itself is known; it is only out of reach.
             Transport::Other { what } if what.ends_with("of the client") => {
                 return Said::of(Standing::Bypassing, Some(what.clone()));
@@ -117,8 +114,12 @@ impl<'a> Judge<'a> {
                 return Said::of(Standing::Unreadable, Some(what.clone()));
             }
         };
-        if let Some(wrapped) = wrapped(command, args) {
-            return match self.trusted(&wrapped, at, document) {
+        let around =
+            wrapped(command, args).map(|wrapped| (wrapped.program, wrapped.flags.to_vec()));
+        let around = around
+            .or_else(|| bridged(command, args).map(|bridged| (bridged.program, bridged.flags)));
+        if let Some((program, flags)) = around {
+            return match self.trusted(program, &flags, at, document) {
                 Ok(note) => Said::of(Standing::Wrapped, note),
                 Err(why) => {
                     Said { can_be_wrapped: true, ..Said::of(Standing::Tampered, Some(why)) }
@@ -132,6 +133,23 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// How a server behind an address stands, which its client reaches itself.
+    fn remote(&self, at: usize, document: &Document, file: &File, name: &str, url: &str) -> Said {
+        let address = document.address(at).unwrap_or_else(|| Err("it is no address".to_owned()));
+        let plan = address.and_then(|address| plan(file.client.id, &address));
+        let why = match &plan {
+            Ok(plan) => {
+                let has_secrets = !plan.secrets.is_empty();
+                super::obstacle(plan.proof, has_secrets, name, self.expected)
+            }
+            Err(why) => Some(why.clone()),
+        };
+        let can_be_wrapped = why.is_none();
+        let reached = format!("reached by URL ({})", host(url));
+        let why = why.map_or(reached.clone(), |why| format!("{reached}; {why}"));
+        Said { can_be_wrapped, ..Said::of(Standing::Bypassing, Some(why)) }
+    }
+
     /// Whether a wrapped entry can be relied on.
     ///
     /// # Errors
@@ -139,14 +157,15 @@ impl<'a> Judge<'a> {
     /// Why not.
     fn trusted(
         &mut self,
-        wrapped: &Wrapped<'_>,
+        program: &str,
+        flags: &[String],
         at: usize,
         document: &Document,
     ) -> Result<Option<String>, String> {
-        let note = self.programs.check(wrapped.program)?;
+        let note = self.programs.check(program)?;
         let flags = self
             .run
-            .try_get_matches_from_mut(wrapped.flags)
+            .try_get_matches_from_mut(flags)
             .and_then(|matches| RunFlags::from_arg_matches(&matches))
             // Its text may hold a value.
             .map_err(|_| "its flags are not those of thoth run".to_owned())?;
@@ -269,21 +288,6 @@ fn imitation(command: &str, args: &[String]) -> Option<&'static str> {
     } else if args.iter().any(|arg| arg == "--") {
         "it starts thoth run with nothing after --"
     } else {
-        "it starts thoth run without -- and a server"
+        "it starts thoth run without a server: neither -- and a command, nor --url"
     })
-}
-
-/// The scheme and the host of an address. The rest may be secret.
-fn host(url: &str) -> String {
-    let plain =
-        |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-_:[]".contains(&b));
-    let parts = url.split_once("://").and_then(|(scheme, rest)| {
-        let authority = rest.split(['/', '\\', '?', '#']).next()?;
-        let host = authority.rsplit('@').next()?;
-        (plain(scheme) && plain(host) && !host.is_empty()).then_some((scheme, host))
-    });
-    match parts {
-        Some((scheme, host)) => format!("{scheme}://{host}"),
-        None => "an address that is not written out".to_owned(),
-    }
 }

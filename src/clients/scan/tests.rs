@@ -112,19 +112,66 @@ fn an_entry_stands_by_what_it_starts() {
             json!({"command": "C:\\p\\Thoth.EXE", "args": ["run", "npx"]}),
             Tampered,
             false,
-            "it starts thoth run without -- and a server",
+            "it starts thoth run without a server: neither -- and a command, nor --url",
         ),
         (
             json!({"url": "https://u:hunter2@mcp.example:8443/hunter2?key=hunter2"}),
             Bypassing,
             false,
-            "reached by URL (https://mcp.example:8443); such servers cannot be wrapped yet",
+            "reached by URL (https://mcp.example:8443); its address seems to hold a secret, which \
+             would stand among the arguments where everybody on this machine can see it; give it in \
+             a header",
         ),
         (
             json!({"httpUrl": "${env:HUNTER2}"}),
             Bypassing,
+            true,
+            "reached by URL (an address that is not written out)",
+        ),
+        (
+            json!({"url": "https://a.example/mcp", "headers": {"X-Key": "${env:K}"}}),
+            Bypassing,
+            true,
+            "reached by URL (https://a.example)",
+        ),
+        (
+            json!({"url": "https://a.example/mcp", "headers": {"X-Key": "hunter2"}}),
+            Bypassing,
             false,
-            "reached by URL (an address that is not written out); such servers cannot be wrapped yet",
+            "reached by URL (https://a.example); a header of it holds a secret: `thoth wrap-config \
+             --migrate-secrets` moves it to a file of this user's, and wraps it",
+        ),
+        (
+            json!({"url": "https://a.example/mcp", "oauth": {}}),
+            Bypassing,
+            false,
+            "reached by URL (https://a.example); its client logs in to it by itself: run `thoth auth \
+             login s --url` with its address, then `thoth wrap-config` again",
+        ),
+        (
+            json!({"command": thoth, "args": ["run", "--agent-id", "a", "--url", "https://a.example"]}),
+            Wrapped,
+            false,
+            "",
+        ),
+        (
+            json!({"command": thoth, "args": ["run", "--url=https://a.example", "--agent-id=a",
+                "--transport", "sse", "--upstream-header", "X-A: b", "--undo", "remote=x"]}),
+            Wrapped,
+            false,
+            "",
+        ),
+        (
+            json!({"command": thoth, "args": ["run", "--url", "https://a.example"]}),
+            Tampered,
+            true,
+            "it has no --agent-id, so its calls have no name",
+        ),
+        (
+            json!({"command": "/nowhere/thoth", "args": ["run", "--agent-id", "a", "--url", "https://a.example"]}),
+            Tampered,
+            true,
+            "/nowhere/thoth does not exist",
         ),
         (json!({"type": "builtin"}), Bypassing, false, "a built-in of the client"),
         (json!({}), Unreadable, false, "neither a command nor an address"),

@@ -6,7 +6,8 @@ const USUAL: Words = Words {
     command: "command",
     args: "args",
     env: "env",
-    remote: &["url", "httpUrl", "serverUrl"],
+    remote: &["url", "httpUrl", "serverUrl", "serverURL"],
+    is_one: false,
 };
 
 const fn json(servers: &'static [&'static [&'static str]]) -> Shape {
@@ -35,7 +36,7 @@ pub(super) const MCP: Shape = json(&[&["mcp"]]);
 pub(super) const OPENCODE: Shape = Shape {
     syntax: Syntax::Json,
     servers: &[&["mcp"]],
-    words: Words { env: "environment", ..USUAL },
+    words: Words { env: "environment", is_one: true, ..USUAL },
 };
 
 /// Codex.
@@ -46,7 +47,13 @@ pub(super) const CODEX: Shape =
 pub(super) const GOOSE: Shape = Shape {
     syntax: Syntax::Yaml,
     servers: &[&["extensions"]],
-    words: Words { command: "cmd", args: "args", env: "envs", remote: &["uri", "url"] },
+    words: Words {
+        command: "cmd",
+        args: "args",
+        env: "envs",
+        remote: &["uri", "url"],
+        is_one: false,
+    },
 };
 
 /// Continue: a list, with the name inside.

@@ -69,9 +69,12 @@ fn ways(key: &'static Key, value: &str) -> Vec<Way> {
         if let Of::Variable(variable) = key.of {
             ways.push(Way::Variable(variable.name, value.into()));
         }
-        let flag = format!("--{}", key.name.replace('_', "-"));
-        if Line::try_parse_from(["thoth", &format!("{flag}={value}")]).is_ok() {
-            ways.push(Way::Flag(flag, value.into()));
+        let flag = key.name.replace('_', "-");
+        for flag in [flag.as_str()].into_iter().chain(flag.strip_prefix("upstream-")) {
+            let flag = format!("--{flag}");
+            if Line::try_parse_from(["thoth", &format!("{flag}={value}")]).is_ok() {
+                ways.push(Way::Flag(flag, value.into()));
+            }
         }
         if !matches!(key.kind, Kind::Secret) {
             ways.push(Way::Profile(key.name, json(key, value)));
@@ -83,7 +86,7 @@ fn ways(key: &'static Key, value: &str) -> Vec<Way> {
 /// What is read under a managed file where a user goes these ways.
 fn under(managed: &str, ways: &[Way]) -> Reading {
     let mut env: Env = Env::from_iter([("HOME", OsString::from("/home/a"))]);
-    let mut words = vec![OsString::from("thoth")];
+    let mut words = ["thoth", "--url=https://u.example/mcp"].map(OsString::from).to_vec();
     let mut profile = None;
     for way in ways {
         match way {

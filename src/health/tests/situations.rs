@@ -126,6 +126,13 @@ fn keys() -> Vec<Row> {
         let name = "govapi_bearer_token".into();
         facts.credentials.push(credential::Standing { name, ..key(KeyState::Rejected) });
     });
+    let shown = |state| {
+        with(|facts| {
+            let name = "upstream_token".into();
+            let standing = credential::Standing { name, ..key(state) };
+            facts.sidecars[0].credentials.push(standing);
+        })
+    };
     let printed = |change: fn(&mut credential::Standing)| {
         with(|facts| {
             let unused = credential::Standing {
@@ -162,6 +169,8 @@ fn keys() -> Vec<Row> {
             &[ApiKeyRejected],
         ),
         ("a bad token", token, Degraded, &[GovapiCredential]),
+        ("a server's token", shown(KeyState::Ok), Healthy, &[]),
+        ("a server's, refused", shown(KeyState::Rejected), Degraded, &[UpstreamCredential]),
     ]
 }
 

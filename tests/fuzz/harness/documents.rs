@@ -2,11 +2,16 @@
 
 use serde_json::Value;
 use thoth::clients::document::{
-    Document, Server, Shape, Syntax, Transport, Words, Wrapping, wrapped,
+    Bridge, Document, Server, Shape, Syntax, Transport, Words, Wrapping, wrapped,
 };
 
-const WORDS: Words =
-    Words { command: "command", args: "args", env: "env", remote: &["url", "httpUrl"] };
+const WORDS: Words = Words {
+    command: "command",
+    args: "args",
+    env: "env",
+    remote: &["url", "httpUrl"],
+    is_one: false,
+};
 
 /// The first byte chooses among them.
 const SHAPES: [Shape; 5] = [
@@ -19,13 +24,13 @@ const SHAPES: [Shape; 5] = [
     Shape {
         syntax: Syntax::Yaml,
         servers: &[&["extensions"]],
-        words: Words { command: "cmd", args: "args", env: "envs", remote: &["uri"] },
+        words: Words { command: "cmd", args: "args", env: "envs", remote: &["uri"], is_one: false },
     },
     Shape { syntax: Syntax::Yaml, servers: &[&["mcpServers"]], words: WORDS },
     Shape {
         syntax: Syntax::Json,
         servers: &[&["mcp"]],
-        words: Words { env: "environment", ..WORDS },
+        words: Words { env: "environment", is_one: true, ..WORDS },
     },
 ];
 
@@ -74,6 +79,7 @@ fn wrapping(server: &Server) -> Wrapping {
         program: "/opt/thoth".to_owned(),
         flags: flags(server),
         env: vec![("PATH".to_owned(), "/bin".to_owned()), ("é x".to_owned(), "\\".to_owned())],
+        bridge: Bridge::default(),
     }
 }
 

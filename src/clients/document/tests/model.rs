@@ -123,7 +123,20 @@ impl Dice<'_> {
         let [command, args, env, url] = words.map(str::to_owned);
         let mut members = Vec::new();
         match self.roll(8) {
-            7 => members.push((url, Model::Text("https://example.com/mcp".to_owned()))),
+            7 => {
+                members.push((url, Model::Text("https://example.com/mcp".to_owned())));
+                for name in ["headers", "type", "bearer_token_env_var"] {
+                    let value = match (name, self.roll(3)) {
+                        (_, 0) => continue,
+                        ("headers", _) => Model::unique(vec![
+                            ("X-A".to_owned(), self.text()),
+                            ("é".to_owned(), self.text()),
+                        ]),
+                        _ => Model::Text("sse".to_owned()),
+                    };
+                    members.insert(self.roll(members.len() + 1), (name.to_owned(), value));
+                }
+            }
             6 if self.roll(2) == 0 => {}
             _ => {
                 members.push((command, self.text()));

@@ -5,16 +5,28 @@ use serde_json::{Value, json};
 
 use super::model::{Dice, Model};
 use super::{CODEX, CONTINUE, GOOSE, OPENCODE, STANDARD, ZED, read, render, text};
-use crate::clients::document::{Document, Server, Shape, Syntax, Transport, Wrapping, wrapped};
+use crate::clients::document::{
+    Bridge, Document, Server, Shape, Syntax, Transport, Wrapping, bridged, wrapped,
+};
 
 /// What thoth is called: a path that every syntax has to escape.
 const PROGRAM: &str = "C:\\Program Files\\\"thöth\"\\thoth.exe";
 
 fn wrapping(server: &Server, env: &[(&str, &str)]) -> Wrapping {
+    let mut flags =
+        vec![format!("--agent-id={}", server.name), "--env".to_owned(), "dev".to_owned()];
+    match &server.transport {
+        Transport::Remote { url, .. } => flags.extend(["--url".to_owned(), url.clone()]),
+        Transport::Stdio { command, args, .. } => {
+            flags = bridged(command, args).map_or(flags, |bridged| bridged.flags);
+        }
+        Transport::Other { .. } => {}
+    }
     Wrapping {
         program: PROGRAM.to_owned(),
-        flags: vec![format!("--agent-id={}", server.name), "--env".to_owned(), "dev".to_owned()],
+        flags,
         env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        bridge: Bridge::default(),
     }
 }
 
@@ -192,7 +204,7 @@ fn holds(dice: &[u8], env: &[(&str, &str)]) {
     assert_eq!(independent(&original, shape.syntax), model.value(), "the test's own:\n{original}");
     let document = read(&original, &shape);
     let wrapped_text = document.wrap(|server| {
-        matches!(server.transport, Transport::Stdio { .. }).then(|| wrapping(server, env))
+        (!matches!(server.transport, Transport::Other { .. })).then(|| wrapping(server, env))
     });
     let refused = |at: usize| wrapped_text.refused.iter().any(|(index, _)| *index == at);
     for (at, server) in document.servers().iter().enumerate() {
@@ -207,13 +219,20 @@ fn holds(dice: &[u8], env: &[(&str, &str)]) {
 
     let after = read(text(&wrapped_text), &shape);
     let again = after.wrap(|server| {
-        matches!(server.transport, Transport::Stdio { .. }).then(|| wrapping(server, env))
+        (!matches!(server.transport, Transport::Other { .. })).then(|| wrapping(server, env))
     });
     assert_eq!(text(&again), text(&wrapped_text), "wrapping twice:\n{original}");
     let back = after.unwrap(|_| true);
     assert_eq!(text(&back), original, "there and back:\n{}", text(&wrapped_text));
 
     for (at, (old, new)) in document.servers().iter().zip(after.servers()).enumerate() {
+        if let (Transport::Remote { url, .. }, false) = (&old.transport, refused(at)) {
+            let Transport::Stdio { command, args, .. } = &new.transport else {
+                panic!("no command:\n{}", text(&wrapped_text))
+            };
+            assert_eq!(bridged(command, args).unwrap().url, *url);
+            continue;
+        }
         let Transport::Stdio { command, args, .. } = &old.transport else {
             assert_eq!(old.transport, new.transport);
             continue;
@@ -227,7 +246,8 @@ fn holds(dice: &[u8], env: &[(&str, &str)]) {
             assert_eq!(inner.flags, wrapping(new, env).flags);
         }
     }
-    if wrapped_text.refused.is_empty() {
+    let is_remote = |server: &Server| matches!(server.transport, Transport::Remote { .. });
+    if wrapped_text.refused.is_empty() && !document.servers().iter().any(is_remote) {
         let mut seen = independent(text(&wrapped_text), shape.syntax);
         let mut meant = expected(model.value(), &shape, env);
         blur(&mut seen);

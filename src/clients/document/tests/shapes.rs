@@ -143,7 +143,7 @@ fn what_cannot_be_wrapped_is_named_and_left_alone() {
     assert_eq!(
         edited.refused,
         [
-            (0, "it is reached at an address".to_owned()),
+            (0, "it is reached at an address, and is not to be wrapped as such".to_owned()),
             (1, "neither a command nor an address".to_owned())
         ]
     );

@@ -1,0 +1,116 @@
+//! The sessions of the listener: those with a name, and those that messages without one share.
+//!
+//! # Invariants
+//!
+//! - One session, one governed session, one server.
+//! - There are never more than [`Bounds::sessions`], those that are ending included: each still has a
+//!   server.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use hyper::HeaderMap;
+use tokio::task::JoinSet;
+
+use super::headers::Mismatch;
+use super::message::Message;
+use super::parameters::Parameters;
+use super::secret;
+use super::session::Session;
+use super::{Bounds, Open};
+
+/// All sessions.
+pub(super) struct Sessions<O> {
+    opener: Rc<O>,
+    bounds: Bounds,
+    named: RefCell<HashMap<String, Rc<Session>>>,
+    /// Those of the era without sessions: any message goes to any of them.
+    lanes: RefCell<Vec<Rc<Session>>>,
+    /// What those are known to take in headers.
+    parameters: Rc<RefCell<Parameters>>,
+    tasks: RefCell<JoinSet<()>>,
+}
+
+/// There are too many sessions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct NoRoom;
+
+// === impl Sessions ===
+
+impl<O: Open> Sessions<O> {
+    pub(super) fn new(opener: Rc<O>, bounds: Bounds) -> Self {
+        Self {
+            opener,
+            bounds,
+            named: RefCell::default(),
+            lanes: RefCell::default(),
+            parameters: Rc::default(),
+            tasks: RefCell::default(),
+        }
+    }
+
+    /// Begins a session, and gives it a name.
+    pub(super) fn begin(&self) -> Result<(String, Rc<Session>), NoRoom> {
+        let session = self.open(None)?;
+        let name = secret::token();
+        self.named.borrow_mut().insert(name.clone(), Rc::clone(&session));
+        Ok((name, session))
+    }
+
+    /// The session of this name, where it has not ended.
+    pub(super) fn named(&self, name: &str) -> Option<Rc<Session>> {
+        let mut named = self.named.borrow_mut();
+        named.retain(|_, session| session.is_open());
+        named.get(name).cloned()
+    }
+
+    /// A session in which this message can be told from all that wait there. Its server has only been
+    /// spoken to in this version: some take the first they hear for the only one.
+    pub(super) fn lane(&self, message: &Message) -> Result<Rc<Session>, NoRoom> {
+        let mut lanes = self.lanes.borrow_mut();
+        lanes.retain(|lane| lane.is_open());
+        let version = &message.parts.version;
+        let fits = |lane: &&Rc<Session>| lane.version() == *version && lane.has_room_for(message);
+        if let Some(lane) = lanes.iter().find(fits) {
+            return Ok(Rc::clone(lane));
+        }
+        let lane = self.open(Some(Rc::clone(&self.parameters)))?;
+        lane.agree_on(version.clone());
+        lanes.push(Rc::clone(&lane));
+        Ok(lane)
+    }
+
+    /// Holds the headers of a call against what is known of its tool.
+    pub(super) fn check(&self, headers: &HeaderMap, message: &Message) -> Result<(), Mismatch> {
+        let parts = &message.parts;
+        match (parts.method.as_deref(), &parts.name, &parts.arguments) {
+            (Some("tools/call"), Some(tool), arguments) => {
+                let arguments = arguments.as_deref().unwrap_or(b"{}");
+                self.parameters.borrow().check(headers, tool, arguments)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends all sessions, and waits until they have.
+    ///
+    /// Cancel safe: those that have not ended by then end as they are dropped.
+    pub(super) async fn end(&self) {
+        let named = self.named.take();
+        named.values().chain(&*self.lanes.take()).for_each(|session| session.end());
+        let mut tasks = self.tasks.take();
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn open(&self, parameters: Option<Rc<RefCell<Parameters>>>) -> Result<Rc<Session>, NoRoom> {
+        let mut tasks = self.tasks.borrow_mut();
+        while tasks.try_join_next().is_some() {}
+        if tasks.len() >= self.bounds.sessions {
+            return Err(NoRoom);
+        }
+        let (session, run) = Session::new(Rc::clone(&self.opener), parameters, &self.bounds);
+        tasks.spawn_local(run);
+        Ok(session)
+    }
+}
