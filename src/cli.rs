@@ -2,6 +2,8 @@
 
 mod approvals;
 pub mod audit;
+#[cfg(feature = "login")]
+mod auth;
 mod demo;
 pub mod doctor;
 pub mod doctor_tls;
@@ -72,6 +74,8 @@ enum Command {
     Serve(Box<serve::Args>),
     Policy(policy::Args),
     Approvals(approvals::Args),
+    #[cfg(feature = "login")]
+    Auth(auth::Args),
     Audit(audit::Args),
     Doctor(doctor::Args),
     Health(health::Args),
@@ -141,6 +145,8 @@ impl Cli {
             Command::Serve(args) => args.run(env, out),
             Command::Policy(args) => args.run(out).map_err(Fault::of(exit::NO)),
             Command::Approvals(args) => args.run(env, out, &mut io::stderr()),
+            #[cfg(feature = "login")]
+            Command::Auth(args) => args.run(env, out),
             Command::Audit(args) => {
                 args.run(&config::home(env), terminal, out).map_err(Fault::of(2))
             }

@@ -15,11 +15,13 @@
 //!   answer takes at most [`Limits::answer`] bytes of memory.
 
 mod address;
+mod challenge;
 mod connector;
 mod line;
 mod stream;
 
 pub use self::address::{BadAddress, base, segment};
+pub use self::challenge::{Challenge, is_scope, scopes};
 pub use self::connector::NotConnected;
 pub use self::line::{Cut, Limits, Line, Outcome, Place, Reply, root};
 pub use self::stream::{Lost, Proxy, Wire};

@@ -44,6 +44,8 @@ pub mod https;
 pub mod journal;
 pub mod listener;
 pub mod machine;
+#[cfg(feature = "login")]
+pub mod oauth;
 pub mod pipe;
 pub mod policy;
 pub mod preflight;

@@ -79,6 +79,7 @@ pub struct Upstream {
 #[derive(Debug)]
 pub struct Courier {
     settings: settings::Upstream,
+    authority: Authority,
     wire: Wire,
     lines: DuplexStream,
     answers: DuplexStream,
@@ -107,14 +108,20 @@ impl Upstream {
         tls: &Tls,
         limit: usize,
     ) -> Result<Self, UpstreamError> {
+        let authority = Authority::new(&settings, tls);
         let tls = client_config(tls).map_err(UpstreamError::Tls)?;
         let proxy = if settings.proxied { Proxy::from_environment(&settings.url) } else { None };
         let wire = Wire::new(&settings.url, tls, CONNECT, proxy);
         let (lines, input) = duplex(PIPE);
         let (output, answers) = duplex(PIPE);
         let ledger = Ledger::default();
-        let courier = Courier { settings, wire, lines, answers, ledger, limit };
+        let courier = Courier { settings, authority, wire, lines, answers, ledger, limit };
         Ok(Self { input, output, courier })
+    }
+
+    /// What the server is shown: to report how that stands.
+    pub fn authority(&self) -> Authority {
+        self.courier.authority.clone()
     }
 
     /// How the calls of this session are carried.
@@ -136,11 +143,11 @@ impl Courier {
     ///
     /// Not cancel safe: dropped, the session with the server is left as it is.
     pub async fn run(self, over: CancellationToken) {
-        let Self { settings, wire, lines, answers: pipe, ledger, limit } = self;
+        let Self { settings, authority, wire, lines, answers: pipe, ledger, limit } = self;
         let (answers, outlet) = answers(pipe);
         let remote = Arc::new(Remote {
             wire,
-            authority: Authority::new(&settings),
+            authority: authority.clone(),
             session: Session::new(),
             renewing: Mutex::new(()),
             answers,
@@ -156,5 +163,6 @@ impl Courier {
             own: AtomicU64::new(0),
         });
         Round::new(remote).run(Lines::new(lines), outlet, over).await;
+        authority.settle().await;
     }
 }

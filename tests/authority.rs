@@ -11,7 +11,7 @@ use std::time::Duration;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use tempfile::TempDir;
-use thoth::config::settings::{Token, Upstream};
+use thoth::config::settings::{Tls, Token, Upstream};
 use thoth::credential::{Credential, Flaw, Invocation, NoCredential, Source, State};
 use thoth::secret::{ApiKey, SecretHeaders, fingerprint};
 use thoth::upstream::authority::{Authority, Presented, Refused};
@@ -72,7 +72,7 @@ impl Place {
     }
 
     fn authority(&self) -> Authority {
-        Authority::new(&self.settings)
+        Authority::new(&self.settings, &Tls::default())
     }
 }
 

@@ -206,11 +206,14 @@ async fn api_key(config: &Config) -> Option<Finding> {
     })
 }
 
-/// What a server behind a URL would be shown. Commands are run, and nobody is connected to.
+/// What a server behind a URL would be shown. Commands are run, and a login that is about to end is
+/// refreshed; the server itself is not connected to.
 async fn upstream(config: &Config) -> Option<Finding> {
-    let authority = Authority::new(config.upstream.as_ref()?);
+    let authority = Authority::new(config.upstream.as_ref()?, &config.tls);
     let id = "upstream";
-    Some(match authority.present().await {
+    let presented = authority.present().await;
+    authority.settle().await;
+    Some(match presented {
         Ok(_) => {
             let shown: Vec<_> = authority.standings().iter().map(in_words).collect();
             let shown =

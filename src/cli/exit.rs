@@ -40,7 +40,7 @@ pub const ALL: &[Exit] = &[
     Exit { code: "0", meaning: "all is well; for `run`: the server ended with 0" },
     Exit {
         code: "1",
-        meaning: "the answer is no: `doctor` found something to fix, `health` says degraded, a case failed, a journal is broken, a client's file could not be wrapped or unwrapped, `report` found no such session, a `scan` saw no event, `approvals` answered nothing",
+        meaning: "the answer is no: `doctor` found something to fix, `health` says degraded, a case failed, a journal is broken, a client's file could not be wrapped or unwrapped, `report` found no such session, a `scan` saw no event, `approvals` answered nothing, `auth` logged nobody in or out",
     },
     Exit {
         code: "2",
@@ -53,7 +53,7 @@ pub const ALL: &[Exit] = &[
     Exit { code: "64", meaning: "the command line cannot be read" },
     Exit {
         code: "69",
-        meaning: "the server is unavailable for a reason outside thoth; for `enforcer`: the address or the store cannot be had; for `serve`: the address cannot be had, or nobody be told of it; for `approvals`: the enforcer does not answer",
+        meaning: "the server is unavailable for a reason outside thoth; for `enforcer`: the address or the store cannot be had; for `serve`: the address cannot be had, or nobody be told of it; for `approvals`: the enforcer does not answer; for `auth`: a server cannot be reached",
     },
     Exit { code: "77", meaning: "preflight refused; the server was never started" },
     Exit { code: "78", meaning: "the configuration cannot be used; the server was never started" },

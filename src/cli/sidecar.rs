@@ -48,7 +48,6 @@ use crate::preflight::{self, Facts, Kind};
 use crate::profile;
 use crate::pump::{self, Pipes, Signals};
 use crate::upstream::Upstream;
-use crate::upstream::authority::Authority;
 
 /// The longest a session's end waits for its events.
 pub(super) const DRAIN: Duration = Duration::from_secs(3);
@@ -127,14 +126,6 @@ impl Server {
             Self::Url(upstream) => upstream.host().to_owned(),
         }
     }
-
-    /// What it is shown, where it is behind a URL: to report how that stands.
-    fn authority(&self) -> Option<Authority> {
-        match self {
-            Self::Command(_) => None,
-            Self::Url(upstream) => Some(Authority::new(upstream)),
-        }
-    }
 }
 
 // === impl Parts ===
@@ -189,7 +180,7 @@ impl Parts {
             tally,
             journal: journal.path().to_owned(),
             api_key: config.enforcer.as_ref().and_then(|enforcer| enforcer.api_key.clone()),
-            upstream: server.authority(),
+            upstream: None,
             machine: facts.machine,
             places,
             expected,
@@ -221,9 +212,9 @@ impl Parts {
                     .map_err(Fault::of(exit::CONFIGURATION))?,
             ),
         };
-        let ledger = match &peer {
-            Peer::Child(_) => None,
-            Peer::Upstream(upstream) => Some(upstream.ledger()),
+        let (ledger, authority) = match &peer {
+            Peer::Child(_) => (None, None),
+            Peer::Upstream(upstream) => (Some(upstream.ledger()), Some(upstream.authority())),
         };
         if let Some(enforcer) = &enforcer {
             enforcer.warm_up();
@@ -241,7 +232,7 @@ impl Parts {
                 session: beginning.sidecar.session_id.clone(),
             })
         });
-        let beginning = Beginning { friction: teller.clone(), ..beginning };
+        let beginning = Beginning { friction: teller.clone(), upstream: authority, ..beginning };
         let mut session = Session::new(settings(&config), Some(Box::new(judge)));
         if config.step_up.elicits() {
             session = session.eliciting(*Uuid::new_v4().as_bytes());

@@ -253,11 +253,17 @@ pub(super) fn error_code(value: &str) -> Parsed<i64> {
 
 /// The name of a login, which becomes the name of a file.
 pub(super) fn login(value: &str) -> Parsed<String> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if !value.starts_with('.') && value.len() <= 64 && value.bytes().all(is_plain) {
+    // Two names that differ in case alone would be one file on some systems.
+    let is_first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_plain = |byte: u8| is_first(byte) || b"-_.".contains(&byte);
+    if value.bytes().next().is_none_or(is_first) && value.len() <= 64 && value.bytes().all(is_plain)
+    {
         return Ok(value.to_owned());
     }
-    Err(Wrong::new("is no name of a login", "write letters, digits, hyphens, points: 64 at most"))
+    Err(Wrong::new(
+        "is no name of a login",
+        "write lower-case letters, digits, hyphens, points: 64 at most",
+    ))
 }
 
 /// The longest a step-up waits, in seconds: from a second to a day.
@@ -487,7 +493,9 @@ mod tests {
     fn the_name_of_a_login_is_a_file_name_of_its_own() {
         for (name, is_one) in [
             ("linear", true),
-            ("Acme_prod-2.eu", true),
+            ("acme_prod-2.eu", true),
+            ("Acme", false),
+            ("-acme", false),
             ("", true), // an empty flag is refused before
             (".hidden", false),
             ("..", false),

@@ -23,7 +23,7 @@ use hyper::header::{AUTHORIZATION, HeaderMap};
 use tokio::time::Instant;
 
 use self::login::Login;
-use crate::config::settings::{self, Token};
+use crate::config::settings::{self, Tls, Token};
 use crate::credential::{Credential, NoCredential, Snapshot, Standing};
 use crate::secret::{ApiKey, SecretHeaders};
 
@@ -60,9 +60,9 @@ pub enum Refused {
     /// There are no headers, or they are revoked.
     #[error("the secret headers for the server cannot be used")]
     Headers(#[source] NoCredential),
-    /// Nobody has logged in under this name.
-    #[error("there is no login {0}; run `thoth auth login {0}`")]
-    NotLoggedIn(String),
+    /// There is no login, or it is over: a sentence with what to type.
+    #[error("{0}")]
+    Login(String),
 }
 
 /// What authenticates in one header.
@@ -91,15 +91,33 @@ struct Parts {
 // === impl Authority ===
 
 impl Authority {
-    /// The authority over a server with these settings. Reads nothing yet.
-    pub fn new(settings: &settings::Upstream) -> Self {
-        let login = settings.login.clone();
-        let login = login.map(|name| Bearer::Login(Login::new(name, settings.home.clone())));
+    /// The authority over a server with these settings. `tls` is how a login is refreshed. Looks at the
+    /// login's file, where there is one; reads nothing else yet. Blocking.
+    pub fn new(settings: &settings::Upstream, tls: &Tls) -> Self {
+        let login = settings.login.as_deref();
+        let login = login.map(|name| Bearer::Login(Login::new(name, settings, tls)));
         Self {
             plain: settings.headers.clone(),
             bearer: settings.token.clone().map(Bearer::Token).or(login),
             headers: settings.secret_headers.clone(),
             shown: Arc::default(),
+        }
+    }
+
+    /// The login that its token comes from, if it does.
+    pub fn login(&self) -> Option<&str> {
+        match &self.bearer {
+            Some(Bearer::Login(login)) => Some(login.name()),
+            Some(Bearer::Token(_)) | None => None,
+        }
+    }
+
+    /// Waits until no token is being refreshed: one that is cut off may be lost. To be called in the end.
+    ///
+    /// Cancel safe.
+    pub async fn settle(&self) {
+        if let Some(Bearer::Login(login)) = &self.bearer {
+            login.settle().await;
         }
     }
 

@@ -4,7 +4,7 @@
 //! asked, since some of it is learnt from before the client has it.
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::response;
 use hyper::{Method, Response, StatusCode};
 use tokio::time::Instant;
@@ -20,6 +20,7 @@ use super::retry::Happened;
 use super::session::Seen;
 use super::sse::Event;
 use crate::gate::message::RequestId;
+use crate::https::Challenge;
 
 /// The code of JSON-RPC for an unknown method: with 404, an answer and no lost session.
 const METHOD_NOT_FOUND: i64 = -32_601;
@@ -187,7 +188,7 @@ impl Remote {
     ) -> Failed {
         let (head, body) = response.into_parts();
         let status = head.status;
-        if let Some(failed) = shut_out(&head) {
+        if let Some(failed) = shut_out(&head, self.authority.login()) {
             return failed;
         }
         let error = self.error_page(body).await;
@@ -223,15 +224,21 @@ impl Remote {
 }
 
 /// What a status means that is about who asks, or where.
-pub(super) fn shut_out(head: &response::Parts) -> Option<Failed> {
-    let rejected = || Failed { happened: Happened::Rejected, ..Fault::Unauthorized.into() };
-    match (head.status, challenge(&head.headers)) {
-        (status, _) if status.is_redirection() => Some(Fault::Redirect(status).into()),
-        (StatusCode::UNAUTHORIZED, _) | (StatusCode::FORBIDDEN, Challenge::InvalidToken) => {
-            Some(rejected())
-        }
-        (StatusCode::FORBIDDEN, challenge) => {
-            Some(Fault::Forbidden { scope: challenge == Challenge::Scope }.into())
+pub(super) fn shut_out(head: &response::Parts, login: Option<&str>) -> Option<Failed> {
+    let login = || login.map(str::to_owned);
+    let rejected =
+        || Failed { happened: Happened::Rejected, ..Fault::Unauthorized { login: login() }.into() };
+    if head.status.is_redirection() {
+        return Some(Fault::Redirect(head.status).into());
+    }
+    let challenge = Challenge::of(&head.headers).unwrap_or_default();
+    match head.status {
+        StatusCode::UNAUTHORIZED => Some(rejected()),
+        StatusCode::FORBIDDEN if challenge.says("invalid_token") => Some(rejected()),
+        StatusCode::FORBIDDEN => {
+            let lacks = challenge.says("insufficient_scope");
+            let lacks = lacks.then(|| challenge.scopes.unwrap_or_default());
+            Some(Fault::Forbidden { lacks, login: login() }.into())
         }
         _ => None,
     }
@@ -275,39 +282,6 @@ pub(super) fn is_events(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("text/event-stream")
-}
-
-/// What `WWW-Authenticate` says is wrong (RFC 6750 §3.1).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Challenge {
-    InvalidToken,
-    Scope,
-    Other,
-}
-
-fn challenge(headers: &HeaderMap) -> Challenge {
-    let says = |error: &str| {
-        headers.get_all(WWW_AUTHENTICATE).iter().any(|value| {
-            let Ok(text) = value.to_str() else { return false };
-            let text: String = text.chars().filter(|letter| !matches!(letter, ' ' | '"')).collect();
-            let asked = format!("error={error}");
-            text.match_indices(&asked).any(|(at, _)| {
-                let before = text[..at].chars().next_back();
-                let after = text[at + asked.len()..].chars().next();
-                // `Bearererror=`: the blank after the scheme is gone, too.
-                let begins =
-                    before.is_none_or(|letter| letter == ',') || text[..at].ends_with("Bearer");
-                begins && after.is_none_or(|letter| letter == ',')
-            })
-        })
-    };
-    if says("invalid_token") {
-        Challenge::InvalidToken
-    } else if says("insufficient_scope") {
-        Challenge::Scope
-    } else {
-        Challenge::Other
-    }
 }
 
 // === impl Says ===
@@ -357,25 +331,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_challenge_says() {
+    fn what_a_403_means_is_for_its_challenge_to_say() {
         for (text, expected) in [
-            (r#"Bearer error="invalid_token""#, Challenge::InvalidToken),
-            (
-                r#"Bearer realm="a", error="invalid_token", error_description="x""#,
-                Challenge::InvalidToken,
-            ),
-            ("Bearer error=invalid_token", Challenge::InvalidToken),
-            (r#"Bearer error = "insufficient_scope", scope="a b""#, Challenge::Scope),
-            (r#"Bearer error="invalid_token_x""#, Challenge::Other),
-            (r#"Bearer xerror="invalid_token""#, Challenge::Other),
-            (r#"Bearer error="invalid_request""#, Challenge::Other),
-            ("Bearer", Challenge::Other),
-            ("", Challenge::Other),
+            (r#"Bearer error="invalid_token""#, "rejected"),
+            (r#"Bearer realm="a", error="invalid_token", error_description="x""#, "rejected"),
+            ("Bearer error=invalid_token", "rejected"),
+            (r#"Bearer error = "insufficient_scope", scope="a b""#, "lacks a+b"),
+            (r#"Bearer error="insufficient_scope""#, "lacks "),
+            (r#"Bearer error="invalid_token_x""#, "forbidden"),
+            (r#"Bearer xerror="invalid_token""#, "forbidden"),
+            (r#"Bearer error="invalid_request""#, "forbidden"),
+            ("Bearer", "forbidden"),
+            ("", "forbidden"),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(text));
-            assert_eq!(challenge(&headers), expected, "{text}");
+            let response = hyper::Response::builder().status(403).header("www-authenticate", text);
+            let (head, ()) = response.body(()).unwrap().into_parts();
+            let found = match shut_out(&head, None).map(|failed| failed.says) {
+                Some(Says::Fault(Fault::Unauthorized { .. })) => "rejected".to_owned(),
+                Some(Says::Fault(Fault::Forbidden { lacks: Some(lacks), .. })) => {
+                    format!("lacks {}", lacks.join("+"))
+                }
+                Some(Says::Fault(Fault::Forbidden { lacks: None, .. })) => "forbidden".to_owned(),
+                _ => "something else".to_owned(),
+            };
+            assert_eq!(found, expected, "{text}");
         }
-        assert_eq!(challenge(&HeaderMap::new()), Challenge::Other);
     }
 }

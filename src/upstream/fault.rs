@@ -17,18 +17,21 @@ const LONGEST: usize = 300;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum Fault {
     /// The server does not accept the credential, and there is no other.
-    #[error(
-        "the server does not accept the credential, and there is no newer one; log in again, or renew the token"
-    )]
-    Unauthorized,
+    #[error("the server does not accept the credential, and there is no newer one; {}", renewed(login.as_deref()))]
+    Unauthorized {
+        /// The login that it came from, if it did.
+        login: Option<String>,
+    },
     /// There is no credential to send.
     #[error("there is no credential for the server: {0}")]
     NoCredential(String),
     /// The server knows who asks, and says no.
-    #[error("the server forbids it (403){}", if *.scope { "; the credential lacks a scope" } else { "" })]
+    #[error("the server forbids it (403){}", lacking(lacks.as_deref(), login.as_deref()))]
     Forbidden {
-        /// Whether it says that a scope is lacking.
-        scope: bool,
+        /// The scopes that it says are lacking, where it says that some are; it may name none.
+        lacks: Option<Vec<String>>,
+        /// The login that the credential came from, if it did.
+        login: Option<String>,
     },
     /// Nobody answers there; nothing was sent.
     #[error("the server cannot be reached: {0}")]
@@ -66,9 +69,9 @@ impl Fault {
     fn each() -> Vec<Self> {
         let why = String::new;
         vec![
-            Self::Unauthorized,
+            Self::Unauthorized { login: None },
             Self::NoCredential(why()),
-            Self::Forbidden { scope: true },
+            Self::Forbidden { lacks: Some(Vec::new()), login: None },
             Self::Unreachable(why()),
             Self::NotTrusted(why()),
             Self::Timeout(1),
@@ -83,7 +86,7 @@ impl Fault {
     /// The word for it in `error.data.reason_code`; each has a row in `docs/reason-codes.md`.
     pub(super) fn reason_code(&self) -> &'static str {
         match self {
-            Self::Unauthorized | Self::NoCredential(_) => "upstream_unauthorized",
+            Self::Unauthorized { .. } | Self::NoCredential(_) => "upstream_unauthorized",
             Self::Forbidden { .. } => "upstream_forbidden",
             Self::Unreachable(_) => "upstream_unreachable",
             Self::NotTrusted(_) => "upstream_not_trusted",
@@ -102,7 +105,7 @@ impl Fault {
             Self::Unreachable(_) | Self::SessionLost(_) => true,
             // 503 may come from whatever stands before the server, after it has executed a call.
             Self::Status(status) => *status == StatusCode::TOO_MANY_REQUESTS,
-            Self::Unauthorized
+            Self::Unauthorized { .. }
             | Self::NoCredential(_)
             | Self::Forbidden { .. }
             | Self::NotTrusted(_)
@@ -132,7 +135,7 @@ impl Fault {
         let message = bounded(self.to_string());
         let http_status = match self {
             Self::Redirect(status) | Self::Status(status) => Some(status.as_u16()),
-            Self::Unauthorized
+            Self::Unauthorized { .. }
             | Self::NoCredential(_)
             | Self::Forbidden { .. }
             | Self::Unreachable(_)
@@ -158,6 +161,32 @@ impl Fault {
     }
 }
 
+/// How another credential is had.
+fn renewed(login: Option<&str>) -> String {
+    match login {
+        Some(name) => format!("log in again: thoth auth login {name}"),
+        None => "log in again, or renew the token".to_owned(),
+    }
+}
+
+/// Which scopes are lacking, and how they are had: a person decides whether they should be. A name that a
+/// shell would read otherwise is in no command.
+fn lacking(scopes: Option<&[String]>, login: Option<&str>) -> String {
+    let Some(scopes) = scopes else { return String::new() };
+    let named = match scopes {
+        [] => "a scope".to_owned(),
+        [scope] => format!("the scope {scope}"),
+        scopes => format!("the scopes {}", scopes.join(" ")),
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/._-+=@%,".contains(&byte);
+    let is_typed = !scopes.is_empty() && scopes.iter().all(|scope| scope.bytes().all(is_plain));
+    let command = login.filter(|_| is_typed).map(|name| {
+        let flags: String = scopes.iter().flat_map(|scope| [" --scope ", scope]).collect();
+        format!("; to have it, log in again: thoth auth login {name}{flags}")
+    });
+    format!("; the credential lacks {named}{}", command.unwrap_or_default())
+}
+
 /// What libraries say of a failure may quote what others sent.
 fn bounded(mut text: String) -> String {
     if text.len() > LONGEST {
@@ -171,6 +200,32 @@ fn bounded(mut text: String) -> String {
 mod tests {
     use super::*;
     use crate::gate::json::Kind;
+
+    #[test]
+    fn what_to_type_is_said_of_a_login_and_is_safe_to_type() {
+        let forbidden = |scopes: &[&str], login: Option<&str>| {
+            let lacks = scopes.iter().map(|&scope| scope.to_owned()).collect();
+            Fault::Forbidden { lacks: Some(lacks), login: login.map(str::to_owned) }.to_string()
+        };
+        for (scopes, login, expected) in [
+            (&[][..], Some("acme"), "lacks a scope"),
+            (&["a"], None, "lacks the scope a"),
+            (
+                &["files:write", "b"],
+                Some("acme"),
+                "lacks the scopes files:write b; to have it, log in again: thoth auth login acme --scope files:write --scope b",
+            ),
+            (&["x';curl"], Some("acme"), "lacks the scope x';curl"),
+            (&["$(x)"], Some("acme"), "lacks the scope $(x)"),
+        ] {
+            let text = forbidden(scopes, login);
+            assert!(text.ends_with(expected), "{text}");
+        }
+        let login = Some("acme".to_owned());
+        assert!(Fault::Unauthorized { login }.to_string().ends_with("thoth auth login acme"));
+        let forbidden = Fault::Forbidden { lacks: None, login: None };
+        assert_eq!(forbidden.to_string(), "the server forbids it (403)");
+    }
 
     #[test]
     fn every_reason_code_is_documented_and_every_documented_one_exists() {

@@ -146,7 +146,8 @@ impl Remote {
         self.note(response.status(), presented);
         if !response.status().is_success() {
             let (head, _) = response.into_parts();
-            return Err(shut_out(&head).unwrap_or_else(|| Fault::Status(head.status).into()));
+            return Err(shut_out(&head, self.authority.login())
+                .unwrap_or_else(|| Fault::Status(head.status).into()));
         }
         let broken = |why: &str| Failed::from(Fault::Broken(why.to_owned()));
         if !is_events(response.headers()) {

@@ -318,6 +318,28 @@ pub(crate) const LAYERS: &[Layer] = &[
         pure: true,
     },
     Layer {
+        module: "oauth",
+        modules: &["config", "credential", "https", "profile", "secret", "tls"],
+        crates: &[
+            "base64",
+            "bytes",
+            "http_body_util",
+            "hyper",
+            "hyper_util",
+            "jiff",
+            "oauth2",
+            "serde",
+            "serde_json",
+            "sha2",
+            "subtle",
+            "thiserror",
+            "tokio",
+            "tokio_util",
+            "tracing",
+        ],
+        pure: false,
+    },
+    Layer {
         module: "upstream",
         modules: &["config", "credential", "gate", "https", "machine", "rhythm", "secret", "tls"],
         crates: &[
