@@ -100,7 +100,7 @@ pub(super) struct Company {
 
 /// The server's end of a session.
 enum Peer {
-    Child(Child),
+    Child(Box<Child>),
     Upstream(Box<Upstream>),
 }
 
@@ -205,7 +205,7 @@ impl Parts {
         let home = config.home.clone();
         let limit = config.max_message_bytes;
         let peer = match server {
-            Server::Command(command) => Peer::Child(spawn(command)?),
+            Server::Command(command) => Peer::Child(Box::new(spawn(command)?)),
             Server::Url(upstream) => Peer::Upstream(
                 Upstream::open(*upstream, &config.tls, limit)
                     .map(Box::new)

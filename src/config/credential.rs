@@ -28,7 +28,7 @@ pub(super) struct Ways<'a> {
     /// What it is called in reports, such as `api_key`.
     pub(super) called: &'static str,
     /// Each way, with its setting. Of several at one place, one goes before those behind it.
-    pub(super) ways: &'a [(Way, Setting<'a>)],
+    pub(super) each: &'a [(Way, Setting<'a>)],
     /// Its name at the issuer.
     pub(super) key_id: Option<Setting<'a>>,
     /// How long whoever replaces it is waited for.
@@ -84,8 +84,8 @@ pub(super) fn read<S: Secret>(
     ways: &Ways<'_>,
 ) -> Given<S> {
     let key_id = ways.key_id.and_then(|setting| read.optional(setting, parse::text));
-    let chosen = nearest(read, ways.ways);
-    for (_, setting) in ways.ways {
+    let chosen = nearest(read, ways.each);
+    for (_, setting) in ways.each {
         if chosen.as_ref().is_none_or(|chosen| chosen.setting.name != setting.name) {
             read.show_default(*setting);
         }
@@ -252,7 +252,7 @@ fn loaded<S: Secret>(
             read.follows(*setting, &found.text, origin);
         }
     }
-    let of_value = ways.ways.iter().find(|(way, _)| *way == Way::Value);
+    let of_value = ways.each.iter().find(|(way, _)| *way == Way::Value);
     let shown = if *way == Way::Value { Some(*setting) } else { of_value.map(|(_, it)| *it) };
     if let Some(shown) = shown {
         let fingerprint = standing.fingerprint.unwrap_or_else(|| "not read yet".to_owned());

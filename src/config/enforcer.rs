@@ -44,7 +44,7 @@ pub(super) fn api_key(read: &mut Reader<'_>, flags: &RunFlags, around: &Around<'
     let given = flags.api_key.as_ref().map(|key| &key.0);
     let ways = Ways {
         called: "api_key",
-        ways: &[
+        each: &[
             (Way::Value, Setting::of(&[&name::API_KEY]).or_flag("--api-key", given).secret()),
             (
                 Way::File,

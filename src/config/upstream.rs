@@ -28,7 +28,7 @@ use crate::credential::{Credential, GRACE};
 use crate::secret::SecretHeaders;
 
 /// The longest silence of an answer, where nothing else is said.
-pub const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(300);
+pub const UPSTREAM_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// What says nothing without `--url`.
 const IDLE: [&Variable; 19] = [
@@ -159,7 +159,7 @@ fn token(
 ) -> Given {
     let ways = Ways {
         called: "upstream_token",
-        ways: &[
+        each: &[
             (Way::Value, Setting::of(&[&name::UPSTREAM_TOKEN]).secret()),
             (Way::Named, of_token_env(flags)),
             (
@@ -264,7 +264,7 @@ fn set(
 ) -> Given<SecretHeaders> {
     let ways = Ways {
         called: "upstream_headers",
-        ways: &[
+        each: &[
             (
                 Way::File,
                 Setting::of(&[&name::UPSTREAM_HEADER_FILE])

@@ -16,11 +16,11 @@ use super::live::LoginError;
 use super::record::Record;
 
 /// A token is refreshed so long before its end, or halfway where it lives shorter than twice that.
-const AHEAD: SignedDuration = SignedDuration::from_secs(60);
+const AHEAD: SignedDuration = SignedDuration::from_mins(1);
 /// How long what was read is good without another look, while nothing is wrong with it.
 const LOOK: Duration = Duration::from_secs(1);
 /// The longest pause between two refreshes that came to nothing.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// What is known of a login.
 #[derive(Debug, Default)]

@@ -237,14 +237,14 @@ impl Request {
     async fn run(self, turn: Turn) {
         let Self { remote, places, letter, opened, waiting, done } = self;
         let stop = opened.stop.clone();
-        let answer = async {
+        let answer = Box::pin(async {
             turn.wait().await;
             let place = places.acquire_owned().await.ok()?;
             opened.sent();
             let rest = remote.answer(&letter, opened).await;
             drop((place, waiting, done));
             rest
-        };
+        });
         if let Some(Some(rest)) = stop.run_until_cancelled_owned(answer).await {
             let _ = timeout(REST, remote.finish(rest)).await;
         }

@@ -165,7 +165,8 @@ fn told() -> String {
     format!("{{\"pid\": {pid}, \"started\": \"{}\"}}", started.unwrap_or("unknown"))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 

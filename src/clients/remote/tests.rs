@@ -193,9 +193,9 @@ fn what_clients_keep_elsewhere_is_named() {
     );
 
     let helper = Address { helper: Some("h --x 'y'".to_owned()), ..address(URL, &[]) };
-    let helped = plan("claude-code", &helper).unwrap();
+    let plan_of_it = plan("claude-code", &helper).unwrap();
     let line = r#"["sh","-c","h --x 'y'"]"#;
-    assert_eq!(helped.words()[2..], ["--upstream-headers-command", line].map(str::to_owned));
+    assert_eq!(plan_of_it.words()[2..], ["--upstream-headers-command", line].map(str::to_owned));
     let secret =
         Address { helper: Some("h --token abc1".to_owned() + "=ghp_abcdefghijk"), ..helper };
     assert!(plan("claude-code", &secret).is_err());
