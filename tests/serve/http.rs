@@ -136,7 +136,8 @@ impl Response {
             // Each event is written as one chunk.
             let part = self.part()?;
             let mut event = Event::default();
-            for line in part.lines() {
+            // A lone carriage return ends a line, too.
+            for line in part.split(['\n', '\r']) {
                 if let Some(id) = line.strip_prefix("id: ") {
                     event.id = Some(id.to_owned());
                 } else if let Some(data) = line.strip_prefix("data: ") {
