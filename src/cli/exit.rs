@@ -46,7 +46,10 @@ pub const ALL: &[Exit] = &[
         code: "2",
         meaning: "`health` says unhealthy; `audit` or `report` could not read or answer",
     },
-    Exit { code: "10", meaning: "`wrap-config --check`: some server is not governed" },
+    Exit {
+        code: "10",
+        meaning: "`wrap-config --check`: some server is not governed; `wrap-config`: a server behind a URL waits for `--migrate-secrets` or for a login",
+    },
     Exit { code: "64", meaning: "the command line cannot be read" },
     Exit {
         code: "69",

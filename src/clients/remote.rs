@@ -70,12 +70,12 @@ pub fn plan(client: &str, address: &Address) -> Result<Plan, String> {
     let transport = transport(client, address)?;
     plan.flags.extend(transport.map(|transport| ("--transport", vec![transport.to_owned()])));
 
-    let mut plain = Vec::new();
+    let mut open = Vec::new();
     let mut variables = Vec::new();
     for (name, value) in &address.headers {
         match header::kind(client, filling, name, value)? {
             Kind::Ours => {}
-            Kind::Plain => plain.push(format!("{name}: {value}")),
+            Kind::Plain => open.push(format!("{name}: {value}")),
             Kind::Token(token) => {
                 plan.add_variable(address, UPSTREAM_TOKEN.name.to_owned(), token)?;
             }
@@ -112,7 +112,7 @@ pub fn plan(client: &str, address: &Address) -> Result<Plan, String> {
             plan.passed.push(variable.clone());
         }
     }
-    plan.flags.extend([("--upstream-header", plain), ("--upstream-header-env", variables)]);
+    plan.flags.extend([("--upstream-header", open), ("--upstream-header-env", variables)]);
     if let Some(helper) = &address.helper {
         if header::looks_secret(helper) {
             return Err("its `headersHelper` seems to hold a secret".to_owned());
@@ -295,8 +295,6 @@ impl Plan {
         let is_credential = |(name, _): &(&str, _)| {
             ["--upstream-header-env", "--upstream-headers-command"].contains(name)
         };
-        self.has_token()
-            || !self.secrets.is_empty()
-            || self.flags.iter().any(|flag| is_credential(flag))
+        self.has_token() || !self.secrets.is_empty() || self.flags.iter().any(is_credential)
     }
 }

@@ -84,16 +84,13 @@ fn challenges(text: &str) -> Vec<Raw> {
             continue;
         }
         let blank = after.trim_start_matches([' ', '\t']);
-        match (blank.strip_prefix('='), all.last_mut()) {
-            (Some(value), Some(challenge)) => {
-                let (value, after) = value_of(value.trim_start_matches([' ', '\t']));
-                challenge.parameters.push((token.to_owned(), value));
-                rest = after;
-            }
-            _ => {
-                all.push(Raw { scheme: token.to_owned(), parameters: Vec::new() });
-                rest = after;
-            }
+        if let (Some(value), Some(challenge)) = (blank.strip_prefix('='), all.last_mut()) {
+            let (value, after) = value_of(value.trim_start_matches([' ', '\t']));
+            challenge.parameters.push((token.to_owned(), value));
+            rest = after;
+        } else {
+            all.push(Raw { scheme: token.to_owned(), parameters: Vec::new() });
+            rest = after;
         }
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::HOST;
+use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -128,7 +128,7 @@ async fn answer(stream: TcpStream, desk: Arc<Desk>) {
 
 impl Desk {
     fn respond(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        let host = request.headers().get(HOST).map(|host| host.as_bytes());
+        let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
         let uri = request.uri();
         if host != Some(self.host.as_bytes()) || uri.authority().is_some() {
             // Another name for this address: a page that was rebound to it.

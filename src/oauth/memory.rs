@@ -20,7 +20,7 @@ const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 /// How long what was read is good without another look, while nothing is wrong with it.
 const LOOK: Duration = Duration::from_secs(1);
 /// The longest pause between two refreshes that came to nothing.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// What is known of a login.
 #[derive(Debug, Default)]

@@ -89,6 +89,10 @@ impl Remote {
             Content::Json => (self.body(body, id).await?, None),
             Content::Events => {
                 let stream = Stream::new(body, self.bounds());
+                // The session that `initialize` opens begins with the head: the rest of its answer
+                // is asked for in it.
+                let opened = session_id.clone().map(|id| Seen { id: Some(id), ..seen.clone() });
+                let seen = opened.as_ref().unwrap_or(seen);
                 let (reply, rest) = self.events(stream, id, letter, seen).await?;
                 (reply, Some(rest))
             }

@@ -103,9 +103,8 @@ impl Fault {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::SessionLost(_) => true,
-            Self::Status(status) => {
-                matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-            }
+            // 503 may come from whatever stands before the server, after it has executed a call.
+            Self::Status(status) => *status == StatusCode::TOO_MANY_REQUESTS,
             Self::Unauthorized { .. }
             | Self::NoCredential(_)
             | Self::Forbidden { .. }

@@ -30,16 +30,16 @@ pub(crate) enum Certificate {
 }
 
 /// A certificate and its key, and the CA that ought to have signed it.
-pub(super) struct Issued {
-    pub(super) ca: NamedTempFile,
-    pub(super) leaf: CertificateDer<'static>,
+pub(crate) struct Issued {
+    pub(crate) ca: NamedTempFile,
+    pub(crate) leaf: CertificateDer<'static>,
     key: PrivatePkcs8KeyDer<'static>,
 }
 
 // === impl Issued ===
 
 impl Issued {
-    pub(super) fn new(certificate: Certificate) -> Self {
+    pub(crate) fn new(certificate: Certificate) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "thoth test CA");
@@ -77,7 +77,7 @@ impl Issued {
         Self { ca: file, leaf: leaf.unwrap().der().clone(), key: key.serialize_der().into() }
     }
 
-    pub(super) fn acceptor(&self, manner: Manner) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self, manner: Manner) -> TlsAcceptor {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -37,8 +37,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-pub(crate) use certificates::Certificate;
-use certificates::Issued;
+pub(crate) use certificates::{Certificate, Issued};
 use holds::Holds;
 
 /// The key every enforcer made here sends.

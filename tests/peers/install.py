@@ -22,8 +22,9 @@ def install() -> None:
     """Brings `target/peers` up to date with the committed pins."""
     check_tools()
     places.INSTALLED.mkdir(parents=True, exist_ok=True)
-    install_npm()
-    for name in ("python-1", "python-2", "baton-w1", "baton-w2", "baton-w3"):
+    install_npm("npm", places.SUITE, places.INSTALLED)
+    install_npm("npm-bridges", places.SUITE / "rotation", places.BRIDGES)
+    for name in ("python-1", "python-2", "baton-w1", "baton-w2", "baton-w3", "bridges"):
         install_python(name)
     install_python("sdk", sdk_python())
     stage()
@@ -41,15 +42,16 @@ def check_tools() -> None:
         sys.exit(f"peers: python {sys.version.split()[0]} is too old; 3.11 or newer is needed")
 
 
-def install_npm() -> None:
-    """Installs exactly what `package-lock.json` names; no package runs a script."""
-    pins = [places.SUITE / "package.json", places.SUITE / "package-lock.json"]
-    stamp = Stamp("npm", pins)
+def install_npm(name: str, suite: Path, home: Path) -> None:
+    """Installs exactly what this folder's `package-lock.json` names; no package runs a script."""
+    pins = [suite / "package.json", suite / "package-lock.json"]
+    stamp = Stamp(name, pins)
     if stamp.current():
         return
+    home.mkdir(parents=True, exist_ok=True)
     for pin in pins:
-        shutil.copy(pin, places.INSTALLED)
-    run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], places.INSTALLED)
+        shutil.copy(pin, home)
+    run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], home)
     stamp.write()
 
 

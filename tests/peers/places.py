@@ -9,6 +9,7 @@ SUITE = Path(__file__).resolve().parent
 REPOSITORY = SUITE.parent.parent
 INSTALLED = REPOSITORY / "target" / "peers"
 NODE_MODULES = INSTALLED / "node_modules"
+BRIDGES = INSTALLED / "bridges-npm"
 RUNS = INSTALLED / "runs"
 
 
@@ -20,6 +21,16 @@ def python(line: int) -> Path:
 def baton(wire: str) -> Path:
     """The interpreter of the environment that holds the models of one wire generation (w1, w2, w3)."""
     return INSTALLED / f"baton-{wire}" / "bin" / "python"
+
+
+def npm_bridge(path: str) -> Path:
+    """A script of a bridge that npm installs."""
+    return BRIDGES / "node_modules" / path
+
+
+def pypi_bridge(name: str) -> Path:
+    """A command of a bridge that comes from PyPI."""
+    return INSTALLED / "bridges" / "bin" / name
 
 
 def sdk() -> Path:

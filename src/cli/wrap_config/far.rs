@@ -63,14 +63,14 @@ impl Choice {
 // === impl Wish ===
 
 impl Wish {
-    /// What is done with a server behind an address. `taken` are the files that others of this run
+    /// What is done with a server behind an address. `used` are the files that others of this run
     /// have; theirs are added.
     pub(super) fn far(
         &self,
         client: &str,
         name: &str,
         address: Result<Address, String>,
-        taken: &mut BTreeSet<PathBuf>,
+        used: &mut BTreeSet<PathBuf>,
     ) -> Choice {
         let leave = |why, waits| Choice::Leave { why, waits };
         let planned = address.and_then(|address| {
@@ -98,7 +98,7 @@ impl Wish {
                         replaced while a session runs, as one in a file can";
             note = Some(text.to_owned());
         }
-        let files = self.keep(client, name, &mut plan, taken);
+        let files = self.keep(client, name, &mut plan, used);
         let flags = self.merged(name, &[], &plan.flags);
         let wrapping = plan.wrapping(self.program.path.clone(), flags, self.env.clone());
         Choice::Wrap { wrapping, files, note }
@@ -128,7 +128,7 @@ impl Wish {
         client: &str,
         name: &str,
         plan: &mut Plan,
-        taken: &mut BTreeSet<PathBuf>,
+        used: &mut BTreeSet<PathBuf>,
     ) -> Vec<(PathBuf, String)> {
         if plan.secrets.is_empty() {
             return Vec::new();
@@ -139,7 +139,7 @@ impl Wish {
             [self.far.vaults.join(&name), self.far.vaults.join(format!("{name}.headers"))]
         });
         let is_free =
-            |path: &PathBuf| !taken.contains(path) && std::fs::symlink_metadata(path).is_err();
+            |path: &PathBuf| !used.contains(path) && std::fs::symlink_metadata(path).is_err();
         let [token, headers] = vaults
             .into_iter()
             .find(|paths| paths.iter().all(is_free))
@@ -148,7 +148,7 @@ impl Wish {
         let files = plan.keep(&Vault { token: text(&token), headers: text(&headers) });
         let files: Vec<_> =
             files.into_iter().map(|(path, held)| (PathBuf::from(path), held)).collect();
-        taken.extend(files.iter().map(|(path, _)| path.clone()));
+        used.extend(files.iter().map(|(path, _)| path.clone()));
         files
     }
 }

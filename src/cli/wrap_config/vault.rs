@@ -92,10 +92,10 @@ pub(super) fn recall(
     home: &Path,
     command: &str,
     args: &[String],
-    hole: &Hole,
+    wanted: &Hole,
 ) -> Option<(PathBuf, String)> {
     let flags = bridged(command, args)?.flags;
-    let flag = match &hole.header {
+    let flag = match &wanted.header {
         None => "--upstream-token-file",
         Some(_) => "--upstream-header-file",
     };
@@ -113,7 +113,7 @@ pub(super) fn recall(
     }
     let held = profile::read_secret(&path, LONGEST).ok()?;
     let held = String::from_utf8(held).ok()?;
-    let secret = match &hole.header {
+    let secret = match &wanted.header {
         None => held.trim(),
         Some(header) => held.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;

@@ -1,0 +1,1 @@
+"""The battery's clients through `thoth run --url` to real servers over HTTP."""
