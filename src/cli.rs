@@ -14,8 +14,10 @@ mod expected;
 mod fault;
 mod friction;
 mod health;
+mod launch;
 mod local;
 mod manual;
+mod mcp_config;
 pub mod paint;
 mod policy;
 mod printable;
@@ -81,6 +83,8 @@ enum Command {
     Report(report::Args),
     WrapConfig(Box<wrap_config::Args>),
     UnwrapConfig(unwrap_config::Args),
+    McpConfig(Box<mcp_config::Args>),
+    Launch(Box<launch::Args>),
     Scan(scan::Args),
     Demo(demo::Args),
     #[cfg(feature = "enforcer")]
@@ -152,6 +156,8 @@ impl Cli {
             Command::Report(args) => args.run(env, out, &mut io::stderr()),
             Command::WrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
             Command::UnwrapConfig(args) => args.run(env, Paint::new(env, terminal), out),
+            Command::McpConfig(args) => args.run(env, out),
+            Command::Launch(args) => args.run(env),
             Command::Scan(args) => args.run(env, out),
             Command::Demo(args) => args.run(env, out).map_err(Fault::of(exit::UNAVAILABLE)),
             #[cfg(feature = "enforcer")]

@@ -14,6 +14,7 @@
 //! - In staging and prod something is there to decide: rules, an enforcer, or both.
 
 mod address;
+pub mod agents;
 pub mod ambient;
 mod approvals;
 mod credential;

@@ -30,7 +30,7 @@ use crate::config::variables::Env;
 use crate::listener::{Access, Bounds, Input, Listener, NotASecret, Open, Origin, Output, Secret};
 use crate::machine::Machine;
 use crate::pump::Signals;
-use crate::stop::{self, Stop};
+use crate::stop::{self, Signal, Stop};
 use crate::trace;
 
 /// Run an MCP server behind the gate, for clients that accept only a URL
@@ -60,7 +60,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
 
-    /// Listen at [::1], too
+    /// Listen at `[::1]`, too
     #[arg(long)]
     ipv6: bool,
 
@@ -190,7 +190,7 @@ async fn serve(
     listens: Listens,
     access: Access,
     bounds: Bounds,
-    told: impl FnOnce(&Address) -> io::Result<()>,
+    told: impl FnOnce(Address) -> io::Result<()>,
 ) -> Result<u8, Fault> {
     let mut stop = stop::listen().map_err(Fault::of(exit::UNAVAILABLE))?;
     // Whatever refuses to start does so now, and not when the first client comes.
@@ -204,7 +204,7 @@ async fn serve(
     let listener = Listener::bind(listens.port, listens.ipv6).await;
     let listener = listener.map_err(NotServed::Address).map_err(Fault::of(exit::UNAVAILABLE))?;
     let mut parent = parent::Parent::of_standard_input(listens.detached);
-    told(&Address { port: listener.port() }).map_err(Fault::of(exit::UNAVAILABLE))?;
+    told(Address { port: listener.port() }).map_err(Fault::of(exit::UNAVAILABLE))?;
     if io::stdout().is_terminal() {
         tell("listening; ctrl-c ends it");
     }
@@ -227,16 +227,12 @@ async fn end_with(
         std::future::pending::<Infallible>().await
     };
     let served = async { tokio::join!(serving.as_mut(), over.run_until_cancelled(asked)).0 };
-    match stop.unless_stopped(served).await {
-        Ok(()) => Ok(exit::OK),
-        Err(_) => {
-            over.cancel();
-            Ok(match stop.unless_stopped(serving).await {
-                Ok(()) => exit::OK,
-                Err(second) => second.exit_code_alone(),
-            })
-        }
+    if stop.unless_stopped(served).await.is_ok() {
+        return Ok(exit::OK);
     }
+    over.cancel();
+    let ended = stop.unless_stopped(serving).await;
+    Ok(ended.map_or_else(Signal::exit_code_alone, |()| exit::OK))
 }
 
 /// The name of a variable that no server is shown.

@@ -29,6 +29,7 @@ mod text;
 mod toml;
 mod tree;
 mod undo;
+mod value;
 mod veil;
 mod yaml;
 
@@ -41,6 +42,7 @@ use self::find::Found;
 pub use self::memory::Hole;
 use self::pen::Pen;
 use self::toml::read as read_toml;
+pub use self::value::Value;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

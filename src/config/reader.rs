@@ -193,6 +193,7 @@ impl<'a> Reader<'a> {
         for name in env.names() {
             let origin = name.escape_debug();
             match variables::find(name) {
+                None if super::agents::is_override(name) => {}
                 None if name.starts_with("THOTH_") => {
                     let meant = variables::nearest(name)
                         .map(|known| format!("; was {} meant?", known.name))

@@ -239,9 +239,9 @@ fn headers(read: &mut Reader<'_>, joined: &Joined, env: &Env, token: Option<&Tok
         let origin = read.origin(setting.name);
         if origin != Origin::Default && !headers.is_empty() {
             let is_env = setting.name == of_env.name;
-            let names = headers.iter().filter(|(_, value)| value.is_sensitive() == is_env);
-            let names: Vec<_> = names.map(|(name, _)| name.as_str()).collect();
-            read.follows(setting, &names.join(", "), origin);
+            let shown = headers.iter().filter(|(_, value)| value.is_sensitive() == is_env);
+            let shown: Vec<_> = shown.map(|(header, _)| header.as_str()).collect();
+            read.follows(setting, &shown.join(", "), origin);
         }
     }
     if let Some(token) = token.filter(|token| headers.contains_key(&token.header)) {

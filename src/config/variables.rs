@@ -184,6 +184,8 @@ variables! {
     CODEX_HOME "CODEX_HOME" Read "-" "Codex's directory; its file is looked for there, and in `~/.codex`"
     CLINE_DIR "CLINE_DIR" Read "-" "Cline's directory; its file is looked for there, and in `~/.cline`"
     PATH "PATH" Read "-" "where commands are looked for"
+    XDG_RUNTIME_DIR "XDG_RUNTIME_DIR" Read "-" "`thoth launch` writes below it, where nobody else may enter it; else in thoth's own directory"
+    LAUNCH_SECRET "THOTH_LAUNCH_SECRET" Elsewhere "-" "set by `thoth launch --serve`, for the client: what it must know to use its servers"
     ANTHROPIC_API_KEY "ANTHROPIC_API_KEY" Read "-" "anything: `thoth scan` says that the agent may charge what it does to this key"
 
     // Known, for later versions.
@@ -291,6 +293,16 @@ impl Env {
     pub fn ours(&self) -> Vec<String> {
         let is_ours = |name: &&str| name.starts_with("THOTH_") || name.starts_with("BATON_");
         self.names().filter(is_ours).map(str::to_owned).collect()
+    }
+
+    /// The value of a variable whose name is made of something.
+    pub(super) fn of_name(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(name).map(OsString::as_os_str)
+    }
+
+    /// The text of any variable, where it is set and UTF-8: for references to it.
+    pub fn text_of(&self, name: &str) -> Option<String> {
+        self.text(name)
     }
 
     /// The text of a variable that is not thoth's, where it is set and UTF-8.

@@ -182,7 +182,7 @@ mod tests {
             MessageKind::Request(id) => format!("request {}", id.literal()),
             MessageKind::Cancelled(id) => format!("cancelled {}", id.literal()),
             MessageKind::Notice => "notice".to_owned(),
-            MessageKind::Doubtful(Unreadable { why, .. }) => format!("doubtful: {why:?}"),
+            MessageKind::Doubtful(Unreadable { why, .. }) => format!("doubtful: {why}"),
         };
         for (body, is) in [
             (r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#, "request \"a\""),
@@ -196,15 +196,18 @@ mod tests {
                 r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#,
                 "cancelled 7",
             ),
-            ("[]", "doubtful: Batch"),
+            (
+                "[]",
+                "doubtful: batches are not part of this protocol: send each message on a line of its own",
+            ),
             ("{\"jsonrpc\":\"2.0\",\"id\":7,\n\"method\":\"ping\"}\r\n", "request 7"),
             (
                 "{\"jsonrpc\":\"2.0\",\"id\":\"a\n\",\"method\":\"ping\"}",
-                "doubtful: CarriageReturn",
+                "doubtful: a raw carriage return, which some readers take for the end of a message",
             ),
             (
                 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n{\"jsonrpc\":\"2.0\"}",
-                "doubtful: Trailing",
+                "doubtful: more than one JSON value",
             ),
         ] {
             assert_eq!(kind(body), is, "{body}");

@@ -26,6 +26,7 @@ use super::switch::{Event, First, Number};
 use super::{Bounds, Open, body};
 use crate::gate::answer::INVALID_REQUEST;
 use crate::gate::json::Lenient;
+use crate::gate::message::RequestId;
 
 /// The revisions of the protocol that have sessions, the oldest first.
 const WITH_SESSIONS: [&str; 5] =
@@ -140,7 +141,7 @@ impl<O: Open> Service<O> {
                 code: doubt.why.code(),
                 reason_code: doubt.why.reason_code(),
                 message: &said,
-                id: id.map(|id| id.literal()),
+                id: id.map(RequestId::literal),
             }));
         }
         let session = self.session(headers)?;
@@ -155,7 +156,9 @@ impl<O: Open> Service<O> {
         };
         let status = match message.kind {
             MessageKind::Doubtful(_) => |_: &Event| StatusCode::BAD_REQUEST,
-            _ => |_: &Event| StatusCode::OK,
+            MessageKind::Request(_) | MessageKind::Cancelled(_) | MessageKind::Notice => {
+                |_: &Event| StatusCode::OK
+            }
         };
         Ok(self.respond(place, accepts, names, status).await)
     }
@@ -181,7 +184,7 @@ impl<O: Open> Service<O> {
         if greeted == Some(false) {
             return Ok(response);
         }
-        unnamed.is_named();
+        unnamed.named();
         if let Ok(name) = HeaderValue::try_from(name) {
             response.headers_mut().insert(SESSION, name);
         }
@@ -265,7 +268,7 @@ impl<O: Open> Service<O> {
 struct Unnamed(Option<Rc<Session>>);
 
 impl Unnamed {
-    fn is_named(mut self) {
+    fn named(mut self) {
         self.0 = None;
     }
 }

@@ -251,12 +251,12 @@ impl Session {
             self.read(said, limit),
             self.over_or(self.watch()),
         );
-        let why = held.err();
-        let why = why
-            .as_deref()
-            .unwrap_or("the session has ended; whether this took effect is not known");
-        let reason_code =
-            if why.starts_with("the session") { "session_ended" } else { "server_unavailable" };
+        let (why, reason_code) = match &held {
+            Ok(()) => {
+                ("the session has ended; whether this took effect is not known", "session_ended")
+            }
+            Err(why) => (&**why, "server_unavailable"),
+        };
         self.switch.borrow_mut().close(|id| match id {
             Some(id) => answer::unanswered(id, why, reason_code),
             None => answer::unreadable(None, answer::INVALID_REQUEST, why, reason_code),

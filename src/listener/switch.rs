@@ -56,8 +56,10 @@ pub(super) struct Switch {
     doubtful: VecDeque<Number>,
     /// The number of the next stream.
     next: Number,
-    /// The number of the next reader.
+    /// How many readers there were.
     readers: u64,
+    /// How many streams have ended.
+    ended: u64,
     /// Whether anything was answered yet: before, the server is only starting.
     has_answered: bool,
     /// What is known of the tools that are called without a session.
@@ -113,7 +115,8 @@ struct Stream {
     reader: Option<Reader>,
     /// Whether it can be asked for again after a lost connection.
     resumable: bool,
-    is_over: bool,
+    /// Where nothing more comes: how many streams of the session had ended by then.
+    over: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -135,6 +138,7 @@ impl Switch {
             doubtful: VecDeque::new(),
             next: LISTENING + 1,
             readers: 0,
+            ended: 0,
             has_answered: false,
             parameters,
         }
@@ -143,7 +147,7 @@ impl Switch {
     /// Whether a request with this id and this token can be told from those that wait.
     pub(super) fn has_room_for(&self, id: &RequestId, token: Option<&str>) -> bool {
         let is_taken =
-            |stream: &Stream| !stream.is_over && stream.purpose.token.as_deref() == token;
+            |stream: &Stream| !stream.is_over() && stream.purpose.token.as_deref() == token;
         !self.waiting.contains_key(id) && (token.is_none() || !self.streams.values().any(is_taken))
     }
 
@@ -209,7 +213,7 @@ impl Switch {
                 Poll::Ready(First::Answer(event))
             }
             Some(_) => Poll::Ready(First::Other),
-            None if stream.is_over => Poll::Ready(First::Nothing),
+            None if stream.is_over() => Poll::Ready(First::Nothing),
             None => {
                 stream.wait(cx);
                 Poll::Pending
@@ -234,7 +238,7 @@ impl Switch {
             self.make_room();
             return Poll::Ready(Some(event));
         }
-        if stream.is_over {
+        if stream.is_over() {
             return Poll::Ready(None);
         }
         stream.wait(cx);
@@ -258,7 +262,7 @@ impl Switch {
             return None;
         }
         let stream = self.streams.remove(&number)?;
-        let id = stream.purpose.id.filter(|_| !stream.is_over)?;
+        let id = stream.purpose.id.filter(|_| stream.over.is_none())?;
         // The answer, should one still come, is nobody's; and no other request's.
         self.waiting.insert(id.clone(), None);
         Some(id)
@@ -343,7 +347,7 @@ impl Switch {
     fn newest(&self, is: impl Fn(&Stream) -> bool) -> Option<Number> {
         let mut open = self.streams.iter().rev().filter(|(number, stream)| {
             **number != LISTENING
-                && !stream.is_over
+                && !stream.is_over()
                 && !stream.purpose.answer_only
                 && stream.purpose.id.is_some()
         });
@@ -358,26 +362,29 @@ impl Switch {
         let place = stream.next;
         stream.next += 1;
         stream.events.push_back(Event { place, text, code, is_answer });
-        stream.is_over |= is_answer;
         stream.wake();
+        if is_answer {
+            self.end(number);
+        }
         self.make_room();
     }
 
     fn end(&mut self, number: Number) {
         if let Some(stream) = self.streams.get_mut(&number) {
-            stream.is_over = true;
+            self.ended += 1;
+            stream.over = stream.over.or(Some(self.ended));
             stream.wake();
         }
     }
 
     /// Lets go of what nobody reads, the oldest first: streams that ended, then events.
     fn make_room(&mut self) {
-        let ended = |stream: &Stream| stream.is_over && stream.reader.is_none();
-        while self.streams.values().filter(|stream| ended(stream)).count() > ENDED {
-            let oldest =
-                self.streams.iter().find(|(number, stream)| **number != LISTENING && ended(stream));
-            let Some(oldest) = oldest.map(|(number, _)| *number) else { break };
-            self.streams.remove(&oldest);
+        let ended = |stream: &Stream| stream.over.filter(|_| stream.reader.is_none());
+        while self.streams.values().filter_map(ended).count() > ENDED {
+            let oldest = self.streams.iter().filter(|(number, _)| **number != LISTENING);
+            let oldest = oldest.filter_map(|(number, stream)| Some((ended(stream)?, *number)));
+            let Some((_, number)) = oldest.min() else { break };
+            self.streams.remove(&number);
         }
         for stream in self.streams.values_mut() {
             while stream.events.len() > EVENTS && stream.let_go() {}
@@ -400,7 +407,7 @@ impl Switch {
 impl Stream {
     fn new(purpose: Purpose) -> Self {
         let events = VecDeque::new();
-        Self { purpose, events, next: 1, reads: 1, reader: None, resumable: false, is_over: false }
+        Self { purpose, events, next: 1, reads: 1, reader: None, resumable: false, over: None }
     }
 
     fn has_token(&self, token: &str) -> bool {
@@ -414,6 +421,10 @@ impl Stream {
             Some(text) => key.strip_prefix('"') == Some(text),
             None => key == id.literal(),
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.is_some()
     }
 
     fn is_read_by(&self, reader: u64) -> bool {
@@ -457,3 +468,6 @@ impl Stream {
         may
     }
 }
+
+#[cfg(test)]
+mod tests;

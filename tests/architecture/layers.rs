@@ -247,7 +247,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "clients",
-        modules: &["config", "gate", "machine", "profile"],
+        modules: &["config", "gate", "machine", "profile", "secret"],
         crates: &[
             "base64",
             "clap",

@@ -133,9 +133,9 @@ fn it_tells_a_descriptor_and_no_server_inherits_it() {
     // A launcher that opens descriptor 9 for it, and whose server shows what it has.
     let setup = Setup::new();
     let home = setup.home.path().to_str().unwrap().to_owned();
-    let server = r#"ls -l /dev/fd >"$0/fds"; read -r line
+    let script = r#"ls -l /dev/fd >"$0/fds"; read -r line
         echo '{"jsonrpc":"2.0","id":0,"result":{"serverInfo":{"name":"sh"}}}'; read -r line"#;
-    let setup = setup.server(&["sh", "-c", server, &home]).flags(&["--ready-fd", "9"]);
+    let setup = setup.server(&["sh", "-c", script, &home]).flags(&["--ready-fd", "9"]);
     let thoth = setup.command();
     let told = setup.home.path().join("told");
     let mut shell = std::process::Command::new("sh");

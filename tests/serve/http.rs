@@ -69,10 +69,10 @@ impl Request {
         let says =
             |name: &str| self.headers.iter().any(|(each, _)| each.eq_ignore_ascii_case(name));
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            head += &[name, ": ", value, "\r\n"].concat();
         }
         if !self.body.is_empty() && !says("content-length") && !says("transfer-encoding") {
-            head += &format!("content-length: {}\r\n", self.body.len());
+            head += &["content-length: ", &self.body.len().to_string(), "\r\n"].concat();
         }
         [head.as_bytes(), b"\r\n", &self.body].concat()
     }

@@ -7,7 +7,9 @@ use crate::launch::{Served, Setup, call, initialize, text};
 
 /// A message of the era without sessions, and the headers that go with it.
 fn modern(served: &Served, id: u32, method: &str, params: Value) -> Request {
-    let mut message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+    let name = params["name"].as_str().map(str::to_owned);
+    let mut message = json!({"jsonrpc": "2.0", "id": id, "method": method});
+    message["params"] = params;
     message["params"]["_meta"] = json!({
         "progressToken": id,
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -15,9 +17,9 @@ fn modern(served: &Served, id: u32, method: &str, params: Value) -> Request {
     });
     let request =
         served.post(&message).and("mcp-protocol-version", "2026-07-28").and("mcp-method", method);
-    match &params["name"] {
-        Value::String(name) => request.and("mcp-name", name),
-        _ => request,
+    match &name {
+        Some(name) => request.and("mcp-name", name),
+        None => request,
     }
 }
 

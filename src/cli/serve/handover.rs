@@ -91,11 +91,11 @@ impl Handover {
     /// Where it could not be.
     pub(super) fn tell(
         self,
-        address: &Address,
+        address: Address,
         secret: Option<&Secret>,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let line = line(*address, secret)?;
+        let line = line(address, secret)?;
         match self {
             Self::File(mut file) => file.write_all(line.as_bytes()),
             #[cfg(unix)]
