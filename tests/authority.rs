@@ -155,7 +155,10 @@ async fn without_what_was_configured_nothing_is_shown() {
     place.settings.login = Some("linear".into());
     let authority = place.authority();
     let refused = authority.present().await.unwrap_err();
-    assert_eq!(refused.to_string(), "there is no login linear; run `thoth auth login linear`");
+    assert_eq!(
+        refused.to_string(),
+        "there is no login linear; type: thoth auth login linear --url https://u.example/mcp"
+    );
     assert_eq!(states(&authority), [("upstream_login".to_owned(), State::Missing)]);
 }
 

@@ -116,9 +116,9 @@ impl Net {
         if let (Some(why), "https") = (&trust.none, url.scheme()) {
             return Err(Silent::new(url, format!("cannot be asked: {why}")));
         }
-        let no_address = |()| Silent::new(url, "is no address that can be asked".to_owned());
-        let to: Uri = url.as_str().parse().map_err(|_| no_address(()))?;
-        let mut request = request.map_err(|_| no_address(()))?;
+        let no_address = || Silent::new(url, "is no address that can be asked".to_owned());
+        let to: Uri = url.as_str().parse().map_err(|_| no_address())?;
+        let mut request = request.map_err(|_| no_address())?;
         let name = HeaderValue::from_static(concat!("thoth/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().insert("user-agent", name);
         let proxy = if self.is_proxied { Proxy::from_environment(&to) } else { None };

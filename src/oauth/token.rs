@@ -286,9 +286,8 @@ mod tests {
                     refresh.map_or("-".to_owned(), RefreshToken::into_secret),
                     scopes.map_or("-".to_owned(), |scopes| scopes.join("+")),
                 ),
-                Err(NotGranted::Refused(why)) => why,
+                Err(NotGranted::Refused(why) | NotGranted::Trouble { why, .. }) => why,
                 Err(NotGranted::Unusable(why)) => why.to_owned(),
-                Err(NotGranted::Trouble { why, .. }) => why,
             };
             assert_eq!(found, expected, "{body}");
         }

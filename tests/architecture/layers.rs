@@ -341,7 +341,17 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "upstream",
-        modules: &["config", "credential", "gate", "https", "machine", "rhythm", "secret", "tls"],
+        modules: &[
+            "config",
+            "credential",
+            "gate",
+            "https",
+            "machine",
+            "oauth",
+            "rhythm",
+            "secret",
+            "tls",
+        ],
         crates: &[
             "base64",
             "bytes",

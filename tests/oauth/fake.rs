@@ -177,10 +177,17 @@ impl Fake {
     pub(crate) fn say(&self, document: &str, member: &str, value: Value) {
         let mut manners = self.manners();
         let document = manners.documents.get_mut(document).unwrap().as_object_mut().unwrap();
-        match value {
-            Value::Null => drop(document.remove(member)),
-            value => drop(document.insert(member.to_owned(), value)),
+        if value.is_null() {
+            document.remove(member);
+        } else {
+            document.insert(member.to_owned(), value);
         }
+    }
+
+    /// How many calls the MCP server was sent, whatever it answered.
+    pub(crate) fn calls(&self) -> usize {
+        let memory = self.memory();
+        memory.seen.iter().filter(|seen| seen.body.contains("tools/call")).count()
     }
 
     /// Takes good access tokens back, as if their time had come.
@@ -248,24 +255,6 @@ impl Manners {
     }
 }
 
-impl Manners {
-    /// What the MCP server answers to one message: 202 to what wants no answer.
-    fn answer(&self, message: &str) -> (u16, String) {
-        let message: Value = serde_json::from_str(message).unwrap_or_default();
-        let Some(id) = message.get("id") else { return (202, String::new()) };
-        let result = match message["method"].as_str() {
-            Some("initialize") => json!({
-                "protocolVersion": "2025-11-25",
-                "capabilities": { "tools": {} },
-                "serverInfo": { "name": "fake", "version": "1" },
-            }),
-            Some("tools/call") => json!({ "content": [{ "type": "text", "text": "done" }] }),
-            _ => json!({}),
-        };
-        (200, json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string())
-    }
-}
-
 // === impl Memory ===
 
 impl Memory {
@@ -295,6 +284,18 @@ impl Memory {
             answer["refresh_token"] = refresh.into();
         }
         (200, answer.to_string())
+    }
+
+    fn register(&mut self, manners: &Manners, wish: &str) -> (u16, String) {
+        let wish: Value = serde_json::from_str(wish).unwrap();
+        let id = self.next("client");
+        let redirect = wish["redirect_uris"][0].as_str().unwrap().to_owned();
+        self.clients.insert(id.clone(), redirect);
+        let mut answer = json!({ "client_id": id, "token_endpoint_auth_method": manners.auth });
+        if manners.auth != "none" {
+            answer["client_secret"] = SECRET.into();
+        }
+        (201, answer.to_string())
     }
 
     fn token(&mut self, manners: &Manners, form: &HashMap<String, String>) -> (u16, String) {
@@ -340,6 +341,22 @@ impl Memory {
             _ => refuse("unsupported_grant_type", ""),
         }
     }
+}
+
+/// What the MCP server answers to one message: 202 to what wants no answer.
+fn answer(message: &str) -> (u16, String) {
+    let message: Value = serde_json::from_str(message).unwrap_or_default();
+    let Some(id) = message.get("id") else { return (202, String::new()) };
+    let result = match message["method"].as_str() {
+        Some("initialize") => json!({
+            "protocolVersion": "2025-11-25",
+            "capabilities": { "tools": {} },
+            "serverInfo": { "name": "fake", "version": "1" },
+        }),
+        Some("tools/call") => json!({ "content": [{ "type": "text", "text": "done" }] }),
+        _ => json!({}),
+    };
+    (200, json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string())
 }
 
 fn refuse(error: &str, why: &str) -> (u16, String) {
@@ -394,7 +411,7 @@ async fn respond(
             } else if is_good {
                 memory.served += 1;
                 response = response.header("content-type", "application/json");
-                manners.answer(&body)
+                answer(&body)
             } else {
                 if let Some(challenge) = &manners.challenge {
                     response = response.header("www-authenticate", challenge);
@@ -402,17 +419,7 @@ async fn respond(
                 (401, String::new())
             }
         }
-        ("/register", None) => {
-            let wish: Value = serde_json::from_str(&body).unwrap();
-            let id = memory.next("client");
-            let redirect = wish["redirect_uris"][0].as_str().unwrap().to_owned();
-            memory.clients.insert(id.clone(), redirect);
-            let mut answer = json!({ "client_id": id, "token_endpoint_auth_method": manners.auth });
-            if manners.auth != "none" {
-                answer["client_secret"] = SECRET.into();
-            }
-            (201, answer.to_string())
-        }
+        ("/register", None) => memory.register(&manners, &body),
         ("/authorize", None) => {
             let query = pairs(query);
             let get = |name: &str| query.get(name).cloned().unwrap_or_default();
