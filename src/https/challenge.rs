@@ -126,7 +126,7 @@ mod tests {
 
     fn read(values: &[&'static str]) -> Option<(String, String, String)> {
         let values = values.iter().map(|&value| HeaderValue::from_static(value));
-        let headers = HeaderMap::from_iter(values.map(|value| (WWW_AUTHENTICATE, value)));
+        let headers = values.map(|value| (WWW_AUTHENTICATE, value)).collect::<HeaderMap>();
         let challenge = Challenge::of(&headers)?;
         Some((
             challenge.error.unwrap_or_default(),

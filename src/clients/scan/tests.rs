@@ -114,6 +114,21 @@ fn an_entry_stands_by_what_it_starts() {
             false,
             "it starts thoth run without a server: neither -- and a command, nor --url",
         ),
+        (json!({"type": "builtin"}), Bypassing, false, "a built-in of the client"),
+        (json!({}), Unreadable, false, "neither a command nor an address"),
+        (json!(7), Unreadable, false, "the entry is not a map"),
+    ];
+    for (entry, standing, can_be_wrapped, why) in table {
+        let server = home.stands(&entry);
+        assert_eq!(said(&server), (standing, can_be_wrapped, why), "{entry}");
+    }
+}
+
+#[test]
+fn an_entry_stands_by_what_it_reaches() {
+    let home = Home::new();
+    let thoth = home.path("bin/thoth");
+    let table = [
         (
             json!({"url": "https://u:hunter2@mcp.example:8443/hunter2?key=hunter2"}),
             Bypassing,
@@ -173,9 +188,6 @@ fn an_entry_stands_by_what_it_starts() {
             true,
             "/nowhere/thoth does not exist",
         ),
-        (json!({"type": "builtin"}), Bypassing, false, "a built-in of the client"),
-        (json!({}), Unreadable, false, "neither a command nor an address"),
-        (json!(7), Unreadable, false, "the entry is not a map"),
     ];
     for (entry, standing, can_be_wrapped, why) in table {
         let server = home.stands(&entry);

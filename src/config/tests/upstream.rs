@@ -238,7 +238,6 @@ fn headers_that_rotate_come_from_a_file_or_a_command() {
 fn what_is_wrong_is_told_at_once_and_without_it() {
     let folder = tempfile::tempdir().unwrap();
     let torn = private(folder.path(), "torn", r#"{"X-Key": "hunter2"#);
-    let reserved = private(folder.path(), "reserved", "Host: hunter2");
     let told = refusal(
         &[
             "--transport=hunter2",
@@ -272,6 +271,24 @@ fn what_is_wrong_is_told_at_once_and_without_it() {
          \n  --upstream-proxy: is no proxy; write off or environment\
          \n  --upstream-auth-error-code: is no code of an error; write a whole number"
     );
+    let keychain = reading(&[AT, "--upstream-token-keychain=thoth/ann"], &[]);
+    let told: Vec<_> = keychain.problems().iter().map(ToString::to_string).collect();
+    if Entry::IS_READ {
+        assert_eq!(told, [""; 0]);
+        assert!(
+            refusal(&["--upstream-token-keychain=thoth"], &[]).contains("write SERVICE/ACCOUNT")
+        );
+    } else {
+        let why = "--upstream-token-keychain: names an entry of the keychain, which this build of \
+                   thoth cannot read; build it with `--features keychain`, or use a file or a command";
+        assert_eq!(told, [why]);
+    }
+}
+
+#[test]
+fn each_thing_that_is_wrong_is_told_where_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let reserved = private(folder.path(), "reserved", "Host: hunter2");
     for (words, env, expected) in [
         (
             &["--upstream-token-env=MINE"][..],
@@ -336,18 +353,6 @@ fn what_is_wrong_is_told_at_once_and_without_it() {
         let grace = format!("--credential-grace={grace}");
         let awaiting = reading(&[AT, "--upstream-token-file=/no/such/file", &grace], &[]);
         assert_eq!(awaiting.patience(), Duration::from_secs(patience));
-    }
-    let keychain = reading(&[AT, "--upstream-token-keychain=thoth/ann"], &[]);
-    let told: Vec<_> = keychain.problems().iter().map(ToString::to_string).collect();
-    if Entry::IS_READ {
-        assert_eq!(told, [""; 0]);
-        assert!(
-            refusal(&["--upstream-token-keychain=thoth"], &[]).contains("write SERVICE/ACCOUNT")
-        );
-    } else {
-        let why = "--upstream-token-keychain: names an entry of the keychain, which this build of \
-                   thoth cannot read; build it with `--features keychain`, or use a file or a command";
-        assert_eq!(told, [why]);
     }
 }
 
