@@ -348,7 +348,7 @@ impl Client {
 async fn listen(stdout: impl tokio::io::AsyncBufRead + Unpin, heard: Arc<Heard>) {
     let mut lines = stdout.lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        let line = serde_json::from_str(&line).unwrap_or_else(|_| Value::String(line));
+        let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
         heard.lines.lock().unwrap().push(line);
         heard.changed.send_modify(|turn| *turn += 1);
     }

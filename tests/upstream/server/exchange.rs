@@ -66,13 +66,6 @@ impl Exchange {
         let _ = self.onward.send(Onward::Answered(stream.open()));
         stream
     }
-
-    /// Waits until the client has given the request up.
-    pub(crate) async fn is_given_up(mut self) {
-        tokio::time::timeout(super::WATCHDOG, self.onward.closed())
-            .await
-            .unwrap_or_else(|_| panic!("nobody gave up {}", self.seen.body));
-    }
 }
 
 /// A whole body of JSON.

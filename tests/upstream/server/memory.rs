@@ -100,6 +100,7 @@ type Later = (usize, Box<dyn FnOnce(&mut State) + Send>);
 
 /// What it knows.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, each for one habit of a server")]
 pub(crate) struct State {
     /// The good tokens; `None`: nobody is asked for one.
     pub(crate) tokens: Option<BTreeSet<String>>,

@@ -281,7 +281,7 @@ impl State {
         // 2026-07-28 knows no resuming.
         let manner = match self.answers {
             Answers::Polling if seen.header("mcp-protocol-version") == STATELESS => Answers::Sse,
-            manner => manner,
+            manner @ (Answers::Json | Answers::Sse | Answers::Polling) => manner,
         };
         Answer { status: 200, session: None, said: Said::Result(message, manner) }
     }
