@@ -344,7 +344,7 @@ mod tests {
             ("Bearer", "forbidden"),
             ("", "forbidden"),
         ] {
-            let response = hyper::Response::builder().status(403).header("www-authenticate", text);
+            let response = Response::builder().status(403).header("www-authenticate", text);
             let (head, ()) = response.body(()).unwrap().into_parts();
             let found = match shut_out(&head, None).map(|failed| failed.says) {
                 Some(Says::Fault(Fault::Unauthorized { .. })) => "rejected".to_owned(),
