@@ -125,8 +125,8 @@ mod tests {
     use super::*;
 
     fn read(values: &[&'static str]) -> Option<(String, String, String)> {
-        let values = values.iter().map(|&value| HeaderValue::from_static(value));
-        let headers = values.map(|value| (WWW_AUTHENTICATE, value)).collect::<HeaderMap>();
+        let values = values.iter().copied().map(HeaderValue::from_static);
+        let headers: HeaderMap = values.map(|value| (WWW_AUTHENTICATE, value)).collect();
         let challenge = Challenge::of(&headers)?;
         Some((
             challenge.error.unwrap_or_default(),
