@@ -45,6 +45,7 @@ as() {
 failed=0
 for name in $(people); do
     echo "== $name"
-    as "$name" wrap-config --all </dev/null || failed=1
+    # 10: wrapped what can be, and a server waits for a person.
+    as "$name" wrap-config --all </dev/null || [ "$?" -eq 10 ] || failed=1
 done
 exit "$failed"

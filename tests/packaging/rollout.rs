@@ -4,11 +4,11 @@ use std::fs;
 
 use crate::mac::Mac;
 
-/// A server that can be wrapped, and one that cannot.
+/// A server that can be wrapped, and one that waits for a person: its secret would have to move.
 const CONFIG: &str = r#"{
   "mcpServers": {
     "files": {"command": "npx", "args": ["-y", "some-server"]},
-    "remote": {"url": "https://mcp.example/"}
+    "remote": {"url": "https://mcp.example/", "headers": {"Authorization": "Bearer hunter2-hunter2"}}
   }
 }
 "#;

@@ -54,7 +54,8 @@ for name in $(people); do
         0) echo "$name: nothing to wrap" ;;
         10)
             echo "== $name"
-            as "$name" wrap-config --all </dev/null || failed=1
+            # 10: wrapped what can be, and a server waits for a person; it is told below.
+            as "$name" wrap-config --all </dev/null || [ "$?" -eq 10 ] || failed=1
             ;;
         *) echo "$name: cannot be checked, exit code $code"; failed=1 ;;
     esac
