@@ -1,3 +1,4 @@
+#!/bin/sh
 # An MCP server for tests, in a shell: writes down what it reads in $1/seen, and the starts of its
 # own in $1/starts. A call that has to wait does so until there is a file $1/gate.
 
