@@ -49,10 +49,10 @@ impl Bare {
                 .body(Full::from(message))?;
             let mut body = sender.send_request(request).await?.into_body();
             let first = body.frame().await.ok_or("no answer")??;
-            let took = start.elapsed();
+            let elapsed = start.elapsed();
             drop(first);
             body.collect().await?;
-            Ok(took)
+            Ok(elapsed)
         })
     }
 }

@@ -67,11 +67,11 @@ impl Sidecar {
         let start = now();
         self.say(&request)?;
         self.hear()?;
-        let took = start.elapsed();
+        let elapsed = start.elapsed();
         if tool == "stream" {
             self.hear()?; // the answer itself
         }
-        Ok(took)
+        Ok(elapsed)
     }
 
     /// Opens a stream that stays open.
