@@ -3,8 +3,9 @@
 //! The same statements on both, through sqlx's `Any`: `$1` parameters, `TEXT` and `BIGINT` columns
 //! only (times are microseconds since 1970, truth is 0 or 1, hashes are hexadecimal, objects are
 //! JSON text), ids made here. A sum is `CAST(SUM(n) AS BIGINT)`: Postgres' own is a `NUMERIC`, which
-//! `Any` does not know. No `QueryBuilder`: for `Any` it writes `?`, which Postgres does not take. Each wing has its statements in a file of its own below this folder, and its
-//! tables in `migrations`.
+//! `Any` does not know. No `QueryBuilder`: for `Any` it writes `?`, which Postgres does not take.
+//! Each wing has its statements in a file of its own below this folder, and its tables in
+//! `migrations`.
 //!
 //! # Invariants
 //!

@@ -14,7 +14,6 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::caller::{Caller, Scope};
-use super::fleet::reach::at;
 use super::fleet::report::{line, read};
 use super::fleet::{Wanted, page};
 use super::store::{StoreError, tools as rows};
@@ -110,7 +109,7 @@ async fn report(
     body: Bytes,
 ) -> Result<Json<Value>, Fault> {
     caller.must(|may| may.write, "report tools")?;
-    at(&caller, &tenant)?;
+    caller.at(&tenant)?;
     take(&app, &caller, &body).await
 }
 
@@ -162,7 +161,7 @@ async fn show(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Value>, Fault> {
     caller.must(|may| may.read, "look at tools")?;
-    at(&caller, &tenant)?;
+    caller.at(&tenant)?;
     shown(&app, &caller, wanted).await
 }
 

@@ -14,19 +14,6 @@ pub struct Reach {
     pub endpoint: Option<String>,
 }
 
-/// Refuses a caller whose key belongs to another tenant than the path names.
-///
-/// # Errors
-///
-/// 404, the same whether there is such a tenant or not.
-pub fn at(caller: &Caller, tenant: &str) -> Result<(), Fault> {
-    if caller.tenant.as_str() == tenant {
-        Ok(())
-    } else {
-        Err(Fault::not_found("there is nothing at this address"))
-    }
-}
-
 // === impl Reach ===
 
 impl Reach {
@@ -41,8 +28,7 @@ impl Reach {
     ///
     /// 404 for another tenant's address, 403 for a key of one agent: no endpoint is an agent's.
     pub fn of(caller: &Caller, tenant: &str) -> Result<Self, Fault> {
-        at(caller, tenant)?;
-        let whole = Self::whole(&caller.tenant);
+        let whole = Self::whole(caller.at(tenant)?);
         match &caller.scope {
             Scope::Organization => Ok(whole),
             Scope::Fleet(fleet) => Ok(Self { fleet: Some(fleet.clone()), ..whole }),
@@ -57,7 +43,8 @@ impl Reach {
             && self.fleet.as_deref().is_none_or(|only| only == fleet)
     }
 
-    /// The fleet as statements compare it: nothing is every fleet.
+    /// The fleet as statements compare it: nothing is every fleet. A key is for no fleet without a
+    /// name: `Scope::read` refuses one.
     pub(in crate::server) fn fleet_word(&self) -> &str {
         self.fleet.as_deref().unwrap_or_default()
     }
