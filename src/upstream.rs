@@ -109,9 +109,11 @@ impl Upstream {
         limit: usize,
     ) -> Result<Self, UpstreamError> {
         let authority = Authority::new(&settings, tls);
-        let tls = client_config(tls).map_err(UpstreamError::Tls)?;
+        let is_plain = settings.url.scheme_str() == Some("http");
+        let tls =
+            if is_plain { None } else { Some(client_config(tls).map_err(UpstreamError::Tls)?) };
         let proxy = if settings.proxied { Proxy::from_environment(&settings.url) } else { None };
-        let wire = Wire::new(&settings.url, tls, CONNECT, proxy);
+        let wire = Wire::new(tls, CONNECT, proxy);
         let (lines, input) = duplex(PIPE);
         let (output, answers) = duplex(PIPE);
         let ledger = Ledger::default();

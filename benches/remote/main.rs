@@ -65,8 +65,11 @@ fn measure(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut bare = Bare::connect(address)?;
     let mut sidecar = Sidecar::start(address)?;
     let mut rows = Vec::new();
-    for (what, tool) in [("call answered with JSON", "json"), ("first event of a stream", "stream")]
-    {
+    for (what, tool) in [
+        ("request that is no call (ping)", "ping"),
+        ("call answered with JSON", "json"),
+        ("first event of a stream", "stream"),
+    ] {
         let (mut floor, mut through) = (Samples::default(), Samples::default());
         for block in 0..=blocks {
             for _ in 0..calls {
@@ -101,8 +104,11 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// A call of this tool: as a line, and as a body.
+/// A call of this tool, or a `ping`: as a line, and as a body.
 fn call(id: u64, tool: &str) -> String {
+    if tool == "ping" {
+        return format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+    }
     format!(
         r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"path":"/srv/public/readme.md"}}}}}}"#
     )

@@ -74,7 +74,7 @@ pub(crate) fn print(rows: &[Row], quick: bool, out: &mut impl Write) -> io::Resu
     }
     writeln!(
         out,
-        "{:<28} {:>18} {:>18} {:>8} {:>8}",
+        "{:<30} {:>18} {:>18} {:>8} {:>8}",
         "", "bare p50/p99", "thoth p50/p99", "figure", "target"
     )?;
     for row in rows {
@@ -87,7 +87,7 @@ pub(crate) fn print(rows: &[Row], quick: bool, out: &mut impl Write) -> io::Resu
         };
         writeln!(
             out,
-            "{:<28} {:>18} {:>18} {:>8.2} {:>8} {met}",
+            "{:<30} {:>18} {:>18} {:>8.2} {:>8} {met}",
             row.what,
             row.bare.as_ref().map(pair).unwrap_or_default(),
             pair(&row.sidecar),

@@ -72,8 +72,15 @@ pub enum Lost {
 /// Makes connections, each within a limit.
 #[derive(Clone, Debug)]
 struct Dialer {
-    https: HttpsConnector<Route>,
+    layers: Layers,
     limit: Duration,
+}
+
+/// What a connection is made of. Without TLS its roots need not be loaded.
+#[derive(Clone, Debug)]
+enum Layers {
+    Plain(Route),
+    Tls(HttpsConnector<Route>),
 }
 
 /// The way to the server, below TLS.
@@ -119,14 +126,18 @@ impl Proxy {
 // === impl Wire ===
 
 impl Wire {
-    /// Connections to `url`'s host, each made within `connect`. Connects to nobody yet.
-    pub fn new(url: &Uri, tls: tls::ClientConfig, connect: Duration, proxy: Option<Proxy>) -> Self {
+    /// Connections to one host, each made within `connect`; without `tls`, to `http` addresses
+    /// only. Connects to nobody yet.
+    pub fn new(tls: Option<tls::ClientConfig>, connect: Duration, proxy: Option<Proxy>) -> Self {
         let route = match proxy {
             Some(Proxy(tunnel)) => Route::Through(tunnel),
             None => Route::Direct(connector()),
         };
-        let dialer = Dialer { https: HttpsConnector::from((route, tls)), limit: connect };
-        let idle = if url.scheme_str() == Some("http") { IDLE_PLAIN } else { IDLE_TLS };
+        let (layers, idle) = match tls {
+            Some(tls) => (Layers::Tls(HttpsConnector::from((route, tls))), IDLE_TLS),
+            None => (Layers::Plain(route), IDLE_PLAIN),
+        };
+        let dialer = Dialer { layers, limit: connect };
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -172,12 +183,24 @@ impl Service<Uri> for Dialer {
     type Future = Boxed<Self::Response>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.https.poll_ready(context)
+        match &mut self.layers {
+            Layers::Plain(route) => route.poll_ready(context),
+            Layers::Tls(https) => https.poll_ready(context),
+        }
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
         let limit = self.limit;
-        let connecting = self.https.call(to);
+        let connecting: Self::Future = match &mut self.layers {
+            Layers::Plain(_) if to.scheme_str() != Some("http") => {
+                Box::pin(async { Err("nothing is said without TLS to this address".into()) })
+            }
+            Layers::Plain(route) => {
+                let connecting = route.call(to);
+                Box::pin(async move { connecting.await.map(MaybeHttpsStream::Http) })
+            }
+            Layers::Tls(https) => https.call(to),
+        };
         Box::pin(async move {
             match timeout(limit, connecting).await {
                 Ok(connected) => connected,
@@ -212,5 +235,22 @@ impl Service<Uri> for Route {
                 Box::pin(async move { connecting.await.map_err(Into::into) })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_tls_nothing_is_said_to_an_https_address() {
+        let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = nobody.local_addr().unwrap();
+        let wire = Wire::new(None, Duration::from_secs(5), None);
+        let request = Request::get(format!("https://{address}/")).body(Full::default()).unwrap();
+        let lost = wire.send(request).await.unwrap_err();
+        assert!(matches!(&lost, Lost::Unconnected(why) if why.contains("without TLS")), "{lost:?}");
+        let accepted = timeout(Duration::ZERO, nobody.accept()).await;
+        assert!(accepted.is_err(), "somebody connected");
     }
 }

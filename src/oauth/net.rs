@@ -122,7 +122,7 @@ impl Net {
         let name = HeaderValue::from_static(concat!("thoth/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().insert("user-agent", name);
         let proxy = if self.is_proxied { Proxy::from_environment(&to) } else { None };
-        let wire = Wire::new(&to, trust.config.clone(), CONNECT, proxy);
+        let wire = Wire::new(Some(trust.config.clone()), CONNECT, proxy);
         match timeout_at(deadline, wire.send(request.map(Full::new))).await {
             Ok(answer) => answer.map_err(|lost| {
                 let what = match lost {

@@ -39,6 +39,9 @@ const PLACES: usize = 200;
 /// How many bytes of lines may wait, before no more are read.
 const WAITING: usize = 64 * 1024 * 1024;
 
+/// How much room there is at least for what is read at once, in bytes: most lines fit.
+const CHUNK: usize = 1024;
+
 /// How long the rest of an answer's stream is read, so that its connection can be used again.
 const REST: Duration = Duration::from_secs(1);
 
@@ -102,6 +105,7 @@ impl Lines {
                 continue;
             }
             self.scanned = self.buffer.len();
+            self.buffer.reserve(CHUNK);
             if !self.pipe.read_buf(&mut self.buffer).await.is_ok_and(|bytes| bytes > 0) {
                 return None;
             }

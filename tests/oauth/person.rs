@@ -86,9 +86,9 @@ pub(crate) async fn log_in(home: &Path, fake: &Fake, words: &[&str]) -> Output {
 pub(crate) async fn follow(fake: &Fake, address: &Url) -> Url {
     let tls = Tls { ca_bundle: fake.ca().map(Path::to_owned), ..Tls::default() };
     let tls = Tls { unverified: fake.ca().is_none(), ..tls };
-    let uri = address.as_str().parse().unwrap();
+    let uri: hyper::Uri = address.as_str().parse().unwrap();
     let patience = std::time::Duration::from_secs(30);
-    let wire = Wire::new(&uri, tls::client_config(&tls).unwrap(), patience, None);
+    let wire = Wire::new(Some(tls::client_config(&tls).unwrap()), patience, None);
     let request = Request::get(uri).body(Full::default()).unwrap();
     let (head, _) = wire.send(request).await.unwrap().into_parts();
     assert_eq!(head.status, StatusCode::FOUND);
