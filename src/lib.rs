@@ -44,6 +44,7 @@ pub mod https;
 pub mod journal;
 pub mod listener;
 pub mod machine;
+pub mod mirror;
 #[cfg(feature = "login")]
 pub mod oauth;
 pub mod pipe;

@@ -20,12 +20,12 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Message, MessageKind};
-use super::parameters::Parameters;
 use super::switch::{Event, First, LISTENING, Number, Purpose, Switch};
 use super::{Bounds, Open};
 use crate::gate::answer;
 use crate::gate::framing::Framer;
 use crate::gate::message::RequestId;
+use crate::mirror::Parameters;
 
 /// How many bytes wait in the pipes to and from the gate.
 const PIPE: usize = 64 * 1024;

@@ -13,12 +13,12 @@ use std::rc::Rc;
 use hyper::HeaderMap;
 use tokio::task::JoinSet;
 
-use super::headers::Mismatch;
+use super::headers::{self, Mismatch};
 use super::message::Message;
-use super::parameters::Parameters;
 use super::secret;
 use super::session::Session;
 use super::{Bounds, Open};
+use crate::mirror::Parameters;
 
 /// All sessions.
 pub(super) struct Sessions<O> {
@@ -81,16 +81,10 @@ impl<O: Open> Sessions<O> {
         Ok(lane)
     }
 
-    /// Holds the headers of a call against what is known of its tool.
+    /// Holds the headers of a message without a session against its body, and what is known of the
+    /// tools.
     pub(super) fn check(&self, headers: &HeaderMap, message: &Message) -> Result<(), Mismatch> {
-        let parts = &message.parts;
-        match (parts.method.as_deref(), &parts.name, &parts.arguments) {
-            (Some("tools/call"), Some(tool), arguments) => {
-                let arguments = arguments.as_deref().unwrap_or(b"{}");
-                self.parameters.borrow().check(headers, tool, arguments)
-            }
-            _ => Ok(()),
-        }
+        headers::check(headers, &message.parts, &self.parameters.borrow())
     }
 
     /// Ends all sessions, and waits until they have.

@@ -26,10 +26,12 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::parameters::Parameters;
+use super::members;
 use super::spoken::Spoken;
 use crate::gate::framing::Line;
+use crate::gate::json::Lenient;
 use crate::gate::message::RequestId;
+use crate::mirror::{Listed, Parameters};
 
 /// How many bytes a session keeps for those who are not there, or come again.
 const KEPT: usize = 2 * 1024 * 1024;
@@ -357,7 +359,7 @@ impl Switch {
     fn push(&mut self, number: Number, text: Bytes, code: Option<i64>, is_answer: bool) {
         let Some(stream) = self.streams.get_mut(&number) else { return };
         if is_answer && stream.purpose.lists {
-            self.parameters.borrow_mut().learn(&text);
+            learn(&mut self.parameters.borrow_mut(), &text);
         }
         let place = stream.next;
         stream.next += 1;
@@ -467,6 +469,17 @@ impl Stream {
         }
         may
     }
+}
+
+/// Learns from an answer to `tools/list`.
+fn learn(parameters: &mut Parameters, answer: &[u8]) {
+    members::each::<Lenient>(answer, |name, result| {
+        if name == "result"
+            && let Some(listed) = Listed::read(result.text)
+        {
+            parameters.learn(&listed);
+        }
+    });
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl Remote {
                 let reply = self.deliver_in(&letter, seen).await.ok()?.reply?;
                 let listed = self.learn(reply.result()?)?;
                 digest.add(&listed, reply.result()?);
-                cursor = listed.next;
+                cursor = listed.next().map(Into::into);
                 if cursor.is_none() {
                     return Some(digest.finish());
                 }
@@ -102,6 +102,9 @@ impl Remote {
     /// Learns from one page of the list of tools.
     pub(super) fn learn(&self, result: &[u8]) -> Option<Listed> {
         let listed = Listed::read(result)?;
+        for (tool, why) in listed.invalid() {
+            tracing::warn!(tool, %why, "a tool of the server is not shown");
+        }
         self.parameters.lock().unwrap_or_else(PoisonError::into_inner).learn(&listed);
         Some(listed)
     }
