@@ -124,13 +124,6 @@ impl<O: Open> Service<O> {
         accepts: Accepts,
         message: &Message,
     ) -> Result<Response<Body>, Refusal> {
-        let begins = message.parts.method.as_deref() == Some("initialize");
-        if !begins {
-            check_version(headers, &message.kind)?;
-        }
-        if begins && !headers.contains_key(SESSION) {
-            return self.initialize(accepts, message).await;
-        }
         if let (MessageKind::Doubtful(doubt), false) =
             (&message.kind, headers.contains_key(SESSION))
         {
@@ -142,6 +135,13 @@ impl<O: Open> Service<O> {
                 message: &said,
                 id: id.map(RequestId::literal),
             }));
+        }
+        let begins = message.parts.method.as_deref() == Some("initialize");
+        if !begins {
+            check_version(headers, &message.kind)?;
+        }
+        if begins && !headers.contains_key(SESSION) {
+            return self.initialize(accepts, message).await;
         }
         let session = self.session(headers)?;
         if matches!(message.kind, MessageKind::Cancelled(_) | MessageKind::Notice) {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Message, MessageKind};
@@ -143,7 +143,8 @@ impl Session {
     pub(super) fn has_room_for(&self, message: &Message) -> bool {
         match &message.kind {
             MessageKind::Request(id) => {
-                self.switch.borrow().has_room_for(id, message.parts.token.as_deref())
+                let token = message.parts.token.as_deref();
+                self.switch.borrow().has_room_for(id, token, Instant::now())
             }
             MessageKind::Cancelled(_) | MessageKind::Notice | MessageKind::Doubtful(_) => true,
         }
@@ -170,7 +171,7 @@ impl Session {
         let turn = self.turn().await?;
         self.queue(message.line.clone(), Some(turn));
         if let MessageKind::Cancelled(id) = &message.kind {
-            self.switch.borrow_mut().cancelled(id);
+            self.switch.borrow_mut().cancelled(id, Instant::now());
         }
         self.touched.notify_one();
         Ok(())
@@ -189,14 +190,15 @@ impl Session {
         if switch.waiting() >= self.limits.requests {
             return Err(NotTaken::Full);
         }
+        let now = Instant::now();
         let id = match &message.kind {
-            MessageKind::Request(id) if !switch.has_room_for(id, None) => {
+            MessageKind::Request(id) if !switch.has_room_for(id, None, now) => {
                 return Err(NotTaken::IdInUse);
             }
             MessageKind::Request(id) => Some(id.clone()),
             // Where its id is in use the gate names none.
             MessageKind::Doubtful(doubt) => {
-                doubt.id.clone().filter(|id| switch.has_room_for(id, None))
+                doubt.id.clone().filter(|id| switch.has_room_for(id, None, now))
             }
             MessageKind::Cancelled(_) | MessageKind::Notice => None,
         };
@@ -300,7 +302,7 @@ impl Session {
 
     /// Somebody left a place.
     fn left(&self, number: Number, reader: u64) {
-        let alone = self.switch.borrow_mut().leave(number, reader);
+        let alone = self.switch.borrow_mut().leave(number, reader, Instant::now());
         self.drained.notify_one();
         self.touched.notify_one();
         if let Some(id) = alone.filter(|_| self.is_modern) {

@@ -6,7 +6,7 @@
 //! - There are never more than [`Bounds::sessions`], those that are ending included: each still has a
 //!   server.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -30,9 +30,11 @@ pub(super) struct Sessions<O> {
     /// What those are known to take in headers.
     parameters: Rc<RefCell<Parameters>>,
     tasks: RefCell<JoinSet<()>>,
+    /// Whether none begins any more.
+    is_over: Cell<bool>,
 }
 
-/// There are too many sessions.
+/// There are too many sessions, or there will be no more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct NoRoom;
 
@@ -47,6 +49,7 @@ impl<O: Open> Sessions<O> {
             lanes: RefCell::default(),
             parameters: Rc::default(),
             tasks: RefCell::default(),
+            is_over: Cell::new(false),
         }
     }
 
@@ -87,10 +90,11 @@ impl<O: Open> Sessions<O> {
         headers::check(headers, &message.parts, &self.parameters.borrow())
     }
 
-    /// Ends all sessions, and waits until they have.
+    /// Ends all sessions, and waits until they have. None begins from here on.
     ///
     /// Cancel safe: those that have not ended by then end as they are dropped.
     pub(super) async fn end(&self) {
+        self.is_over.set(true);
         let named = self.named.take();
         named.values().chain(&*self.lanes.take()).for_each(|session| session.end());
         let mut tasks = self.tasks.take();
@@ -100,11 +104,46 @@ impl<O: Open> Sessions<O> {
     fn open(&self, parameters: Option<Rc<RefCell<Parameters>>>) -> Result<Rc<Session>, NoRoom> {
         let mut tasks = self.tasks.borrow_mut();
         while tasks.try_join_next().is_some() {}
-        if tasks.len() >= self.bounds.sessions {
+        if self.is_over.get() || tasks.len() >= self.bounds.sessions {
             return Err(NoRoom);
         }
         let (session, run) = Session::new(Rc::clone(&self.opener), parameters, &self.bounds);
         tasks.spawn_local(run);
         Ok(session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::LocalSet;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::listener::{Input, Output};
+
+    /// Sessions that last until they are asked to end.
+    struct Patient;
+
+    impl Open for Patient {
+        async fn hold(&self, _: Input, _: Output, stop: CancellationToken) -> Result<(), String> {
+            stop.cancelled().await;
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn there_are_so_many_and_none_after_the_end() {
+        let bounds = Bounds { sessions: 2, ..Bounds::default() };
+        let sessions = Sessions::new(Rc::new(Patient), bounds);
+        let all = async {
+            let (name, first) = sessions.begin().unwrap();
+            sessions.begin().unwrap();
+            assert_eq!(sessions.begin().unwrap_err(), NoRoom);
+            assert!(sessions.named(&name).is_some() && first.is_open());
+            sessions.end().await;
+            assert!(sessions.named(&name).is_none() && !first.is_open());
+            assert_eq!(sessions.begin().unwrap_err(), NoRoom, "nobody would end it");
+        };
+        LocalSet::new().run_until(all).await;
     }
 }
