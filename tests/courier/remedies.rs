@@ -368,3 +368,40 @@ async fn errors_with_a_status_are_answers_where_they_are_and_the_sessions_error_
         assert_eq!(server.count("tools/call"), 1);
     }
 }
+
+#[tokio::test]
+async fn who_meets_a_lost_session_waits_for_one_silence_and_not_for_everybodys() {
+    let greetings = Arc::new(AtomicUsize::new(0));
+    let shared = Arc::clone(&greetings);
+    let server = Server::start(move |asked| {
+        let is_first = asked.says() == "initialize" && shared.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            match asked.says().as_str() {
+                "initialize" if is_first => {
+                    let result = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
+                    Answer::json(&asked.result(&result)).with("mcp-session-id", "1")
+                }
+                "initialize" => std::future::pending().await,
+                "tools/call" => Answer::status(404),
+                _ => asked.plainly(),
+            }
+        }
+    })
+    .await;
+    let silence = std::time::Duration::from_secs(2);
+    let mut client = Client::of(settings::Upstream {
+        timeout: silence,
+        ..settings::Upstream::new(server.url().parse().unwrap())
+    });
+    client.begins("2025-11-25").await;
+    for id in 1..=8 {
+        client.says(&call(id)).await;
+    }
+    for _ in 1..=8 {
+        let answer = client.hears().await;
+        assert!(answer["error"]["data"]["retryable"].is_boolean(), "{answer}");
+    }
+    // One holds the place of who asks, and one may be given it as the others' time is over.
+    let asked_again = greetings.load(Ordering::SeqCst) - 1;
+    assert!((1..=3).contains(&asked_again), "{asked_again}");
+}
