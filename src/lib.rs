@@ -13,8 +13,10 @@
 //!
 //! [`gate`] decides and is pure; [`policy`] reads and evaluates rule files; [`enforcer`] asks a
 //! remote decision source over [`tls`]; [`journal`] writes down what was decided, chained by
-//! [`seal`]; [`pump`] is the only loop; [`cli`] wires it all together. A layer imports downwards
-//! only, and `tests/architecture.rs` fails with file and line when one does not.
+//! [`seal`]; [`upstream`] is a server behind a URL, as two pipes, and [`listener`] the mirror of it
+//! for clients that accept only a URL; [`pump`] is the only loop; [`cli`] wires it all together. A
+//! layer imports downwards only, and `tests/architecture.rs` fails with file and line when one does
+//! not.
 //!
 //! # Invariants
 //!

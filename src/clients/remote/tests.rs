@@ -288,8 +288,8 @@ fn what_is_written_is_what_thoth_run_reads() {
     assert!(codex.token.is_some() && codex.headers["x-key"] == "filled");
 
     let helper = Some(r#"cat "$HOME/a b" | jq ."#.to_owned());
-    let helped = run(&plan_anywhere(&Address { helper, ..address(URL, &[]) }).unwrap(), "");
-    assert!(helped.secret_headers.is_some() && helped.token.is_none());
+    let printed = run(&plan_anywhere(&Address { helper, ..address(URL, &[]) }).unwrap(), "");
+    assert!(printed.secret_headers.is_some() && printed.token.is_none());
 
     let secrets = [("Authorization", "Bearer hunter2hunter2hunter2"), ("X-Key", "hunter2")];
     let mut kept = super::plan("cursor", &address(URL, &secrets)).unwrap();
