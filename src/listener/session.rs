@@ -139,6 +139,12 @@ impl Session {
         !self.is_retired.get() && !self.stop.is_cancelled() && !self.over.is_cancelled()
     }
 
+    /// Whether nothing waits for an answer, and nobody listens.
+    pub(super) fn is_idle(&self) -> bool {
+        let switch = self.switch.borrow();
+        switch.waiting() == 0 && !switch.is_used()
+    }
+
     /// Whether the message can be told from all that wait here.
     pub(super) fn has_room_for(&self, message: &Message) -> bool {
         match &message.kind {

@@ -55,7 +55,7 @@ impl<O: Open> Sessions<O> {
 
     /// Begins a session, and gives it a name.
     pub(super) fn begin(&self) -> Result<(String, Rc<Session>), NoRoom> {
-        let session = self.open(None)?;
+        let session = self.open(None).inspect_err(|_| Self::clear(&self.lanes.borrow()))?;
         let name = secret::token();
         self.named.borrow_mut().insert(name.clone(), Rc::clone(&session));
         Ok((name, session))
@@ -78,7 +78,8 @@ impl<O: Open> Sessions<O> {
         if let Some(lane) = lanes.iter().find(fits) {
             return Ok(Rc::clone(lane));
         }
-        let lane = self.open(Some(Rc::clone(&self.parameters)))?;
+        let opened = self.open(Some(Rc::clone(&self.parameters)));
+        let lane = opened.inspect_err(|_| Self::clear(&lanes))?;
         lane.agree_on(version.clone());
         lanes.push(Rc::clone(&lane));
         Ok(lane)
@@ -99,6 +100,12 @@ impl<O: Open> Sessions<O> {
         named.values().chain(&*self.lanes.take()).for_each(|session| session.end());
         let mut tasks = self.tasks.take();
         while tasks.join_next().await.is_some() {}
+    }
+
+    /// Ends the lanes in which nothing is under way, so that there is room for who comes again: each may
+    /// be kept from a message by nothing but its version, or an id that was given up.
+    fn clear(lanes: &[Rc<Session>]) {
+        lanes.iter().filter(|lane| lane.is_idle()).for_each(|lane| lane.end());
     }
 
     fn open(&self, parameters: Option<Rc<RefCell<Parameters>>>) -> Result<Rc<Session>, NoRoom> {
@@ -143,6 +150,32 @@ mod tests {
             sessions.end().await;
             assert!(sessions.named(&name).is_none() && !first.is_open());
             assert_eq!(sessions.begin().unwrap_err(), NoRoom, "nobody would end it");
+        };
+        LocalSet::new().run_until(all).await;
+    }
+
+    #[tokio::test]
+    async fn an_idle_lane_makes_room_and_one_in_use_does_not() {
+        let message = |version: &str| {
+            let meta = format!(r#"{{"io.modelcontextprotocol/protocolVersion":"{version}"}}"#);
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{meta}}}}}"#
+            );
+            Message::read(body.as_bytes()).unwrap()
+        };
+        let (one, other) = (message("2026-07-28"), message("2027-01-01"));
+        let sessions = Sessions::new(Rc::new(Patient), Bounds { sessions: 1, ..Bounds::default() });
+        let all = async {
+            let lane = sessions.lane(&one).unwrap();
+            let place = lane.ask(&one, false).await.unwrap();
+            assert_eq!(sessions.lane(&other).unwrap_err(), NoRoom);
+            assert!(lane.is_open());
+            drop(place);
+            assert_eq!(sessions.lane(&one).unwrap_err(), NoRoom, "its id was just given up");
+            assert!(!lane.is_open());
+            while sessions.lane(&other).is_err() {
+                tokio::task::yield_now().await;
+            }
         };
         LocalSet::new().run_until(all).await;
     }

@@ -313,6 +313,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_can_change_where_there_is_no_room_for_more() {
+        let tool = |name: usize, header: &str| {
+            let properties = json!({"a": {"type": "string", "x-mcp-header": header}});
+            json!({"name": name.to_string(), "inputSchema": schema(&properties)})
+        };
+        let listed = |tools: Vec<Value>| {
+            Listed::read(json!({"tools": tools}).to_string().as_bytes()).unwrap()
+        };
+        let mut parameters = Parameters::default();
+        parameters.learn(&listed((0..=TOOLS).map(|name| tool(name, "Old")).collect()));
+        parameters.learn(&listed(vec![tool(7, "New"), tool(TOOLS, "New")]));
+        let values = |name: usize| parameters.values(&name.to_string(), br#"{"a":"x"}"#);
+        assert_eq!(values(7)[0].0, "mcp-param-new");
+        assert!(values(TOOLS).is_empty() && parameters.0.len() == TOOLS);
+    }
+
+    #[test]
     fn a_header_says_a_text_as_it_is_and_a_number_by_its_value() {
         for (said, value, fitting) in [
             ("eu", json!("eu"), true),
