@@ -1,9 +1,9 @@
 //! The loopback listener of `thoth serve`: for clients that accept only a URL.
 //!
 //! ```text
-//!  accept ─▶ door ─▶ body ─▶ message ─▶ desk of sessions ─▶ session ─lines─▶ gate ─▶ server
-//!                                                          switch ◀─lines─ gate ◀─
-//!  ◀─ JSON, or a stream of events ─────────────────────────┘
+//!  accept ─▶ door ─▶ body ─▶ message ─▶ sessions ─▶ session ─lines─▶ gate ─▶ server
+//!                                                  switch ◀─lines─ gate ◀─
+//!  ◀─ JSON, or a stream of events ─────────────────┘
 //! ```
 //!
 //! HTTP on one side, lines on the other: each session of a client is a governed session of its own,

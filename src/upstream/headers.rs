@@ -42,7 +42,7 @@ pub(super) fn join(seen: &Seen, headers: &mut HeaderMap) {
 }
 
 /// Adds what a message's body is, and in MCP 2026-07-28 what it says. `parameters` are the values
-/// of `Mcp-Param-*`, by the rest of their names.
+/// of `Mcp-Param-*`, by their names.
 pub(super) fn describe(
     letter: &Letter,
     parameters: &[(HeaderName, String)],

@@ -214,6 +214,25 @@ async fn a_rejected_credential_is_replaced_and_a_session_of_another_principal_to
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_newer_credential_is_waited_for_as_long_as_the_grace_says() {
+    let (server, token) = guarded(401, "").await;
+    let (_directory, file) = token_file();
+    let mut settings = presenting(&server, &file);
+    let longest = std::time::Duration::from_mins(1);
+    settings.token =
+        settings.token.map(|token| Token { credential: token.credential.within(longest), ..token });
+    let mut client = Client::of(settings);
+    client.says(&request(0, "initialize", &json!({"protocolVersion": "2025-11-25"}))).await;
+    client.patiently().await;
+    *token.lock().await = "new-token";
+    client.says(&call(1)).await;
+    tokio::time::sleep(longest - std::time::Duration::from_secs(10)).await;
+    replace(&file, "new-token");
+    let answer = client.patiently().await;
+    assert_eq!(answer["result"]["ok"], true, "{answer}");
+}
+
 #[tokio::test]
 async fn a_credential_that_was_never_good_costs_two_attempts_at_most_and_is_not_shown() {
     let (server, token) = guarded(401, "").await;
