@@ -13,8 +13,10 @@
 //!
 //! [`gate`] decides and is pure; [`policy`] reads and evaluates rule files; [`enforcer`] asks a
 //! remote decision source over [`tls`]; [`journal`] writes down what was decided, chained by
-//! [`seal`]; [`pump`] is the only loop; [`cli`] wires it all together. A layer imports downwards
-//! only, and `tests/architecture.rs` fails with file and line when one does not.
+//! [`seal`]; [`upstream`] is a server behind a URL, as two pipes, and [`listener`] the mirror of it
+//! for clients that accept only a URL; [`pump`] is the only loop; [`cli`] wires it all together. A
+//! layer imports downwards only, and `tests/architecture.rs` fails with file and line when one does
+//! not.
 //!
 //! # Invariants
 //!
@@ -44,6 +46,7 @@ pub mod https;
 pub mod journal;
 pub mod listener;
 pub mod machine;
+pub mod mirror;
 #[cfg(feature = "login")]
 pub mod oauth;
 pub mod pipe;

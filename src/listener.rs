@@ -1,9 +1,9 @@
 //! The loopback listener of `thoth serve`: for clients that accept only a URL.
 //!
 //! ```text
-//!  accept ─▶ door ─▶ body ─▶ message ─▶ desk of sessions ─▶ session ─lines─▶ gate ─▶ server
-//!                                                          switch ◀─lines─ gate ◀─
-//!  ◀─ JSON, or a stream of events ─────────────────────────┘
+//!  accept ─▶ door ─▶ body ─▶ message ─▶ sessions ─▶ session ─lines─▶ gate ─▶ server
+//!                                                  switch ◀─lines─ gate ◀─
+//!  ◀─ JSON, or a stream of events ─────────────────┘
 //! ```
 //!
 //! HTTP on one side, lines on the other: each session of a client is a governed session of its own,
@@ -24,7 +24,6 @@ mod door;
 mod headers;
 mod members;
 mod message;
-mod parameters;
 mod reply;
 mod route;
 mod secret;
@@ -36,9 +35,11 @@ mod switch;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -174,14 +175,15 @@ impl Listener {
     ) {
         let door = Door::new(self.port, access.origins, access.secret);
         let farewell = bounds.farewell;
-        let most = bounds.connections;
+        let places = Arc::new(Semaphore::new(bounds.connections));
         let sessions = Rc::new(Sessions::new(Rc::new(opener), bounds.clone()));
         let service = Rc::new(Service { door, sessions: Rc::clone(&sessions), bounds });
         let ended = CancellationToken::new();
         let mut doors = JoinSet::new();
         for socket in self.sockets {
             let service = Rc::clone(&service);
-            doors.spawn_local(accept(socket, service, most, stop.clone(), ended.clone()));
+            let places = Arc::clone(&places);
+            doors.spawn_local(accept(socket, service, places, stop.clone(), ended.clone()));
         }
         stop.cancelled().await;
         if timeout(farewell, sessions.end()).await.is_err() {
@@ -197,21 +199,29 @@ impl Listener {
 async fn accept<O: Open>(
     socket: TcpListener,
     service: Rc<Service<O>>,
-    most: usize,
+    places: Arc<Semaphore>,
     stop: CancellationToken,
     ended: CancellationToken,
 ) {
     let mut connections = JoinSet::new();
     while let Some(accepted) = stop.run_until_cancelled(socket.accept()).await {
         while connections.try_join_next().is_some() {}
-        match accepted {
-            Ok(_) if connections.len() >= most => tracing::warn!("too many connections"),
-            Ok((stream, _)) => {
-                let service = Rc::clone(&service);
-                connections.spawn_local(service.serve(stream, ended.clone()));
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                hesitate(&error).await;
+                continue;
             }
-            Err(error) => hesitate(&error).await,
-        }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            tracing::warn!("too many connections");
+            continue;
+        };
+        let serving = Rc::clone(&service).serve(stream, ended.clone());
+        connections.spawn_local(async move {
+            serving.await;
+            drop(place);
+        });
     }
     drop(socket);
     while connections.join_next().await.is_some() {}

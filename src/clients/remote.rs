@@ -58,7 +58,20 @@ pub struct Vault {
 ///
 /// Why it must stay as it is, and what can be done about it. No value of the entry but a host.
 pub fn plan(client: &str, address: &Address) -> Result<Plan, String> {
-    let filling = Filling::of(client);
+    plan_filled(client, Filling::of(client), address)
+}
+
+/// The same for an entry that may be of any client's: what any of them would fill in is left for it
+/// to fill in.
+///
+/// # Errors
+///
+/// As [`plan`].
+pub fn plan_anywhere(address: &Address) -> Result<Plan, String> {
+    plan_filled("any", Filling::Any, address)
+}
+
+fn plan_filled(client: &str, filling: Filling, address: &Address) -> Result<Plan, String> {
     check_url(&address.url, filling)?;
     let mut plan = Plan {
         flags: vec![("--url", vec![address.url.clone()])],

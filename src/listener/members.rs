@@ -21,16 +21,6 @@ pub(super) fn each<'a, R: Reading>(text: &'a [u8], mut with: impl FnMut(&str, Va
     });
 }
 
-/// Goes through the elements of the array that `text` begins with, in the same way.
-pub(super) fn elements<'a, R: Reading>(text: &'a [u8], mut with: impl FnMut(Value<'a>)) {
-    let mut reader = Reader::<R>::new(text);
-    let _ = reader.array(|reader| {
-        let span = reader.value(1)?;
-        with(Value { kind: span.kind, text: &text[span.range] });
-        Ok(())
-    });
-}
-
 // === impl Value ===
 
 impl Value<'_> {

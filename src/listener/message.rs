@@ -18,9 +18,7 @@ use crate::gate::framing::{Framer, Line};
 use crate::gate::json::{Kind, Strict};
 use crate::gate::message::RequestId;
 use crate::gate::message::client::{self, Unreadable};
-
-/// The member that says of a message that it belongs to the era without sessions (MCP 2026-07-28).
-const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+use crate::mirror::{Named, VERSION_MEMBER};
 
 /// The member that says what its client can do.
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -67,7 +65,7 @@ pub(super) struct Parts {
     /// `params.taskId`
     pub(super) task: Option<String>,
     /// The text of `params.arguments`.
-    pub(super) arguments: Option<Bytes>,
+    arguments: Option<Bytes>,
 }
 
 // === impl Message ===
@@ -111,6 +109,20 @@ impl MessageKind {
 // === impl Parts ===
 
 impl Parts {
+    /// The member that the header `Mcp-Name` says again.
+    pub(super) fn named(&self, named: Named) -> Option<&str> {
+        match named {
+            Named::Name => self.name.as_deref(),
+            Named::Uri => self.uri.as_deref(),
+            Named::TaskId => self.task.as_deref(),
+        }
+    }
+
+    /// The text of the arguments; of none where there are none.
+    pub(super) fn arguments(&self) -> &[u8] {
+        self.arguments.as_deref().unwrap_or(b"{}")
+    }
+
     fn read(text: &Bytes) -> Self {
         let mut parts = Self::default();
         members::each::<Strict>(text, |name, value| match name {
@@ -130,7 +142,7 @@ impl Parts {
                 self.arguments = Some(text.slice_ref(value.text));
             }
             "_meta" => members::each::<Strict>(value.text, |name, value| match name {
-                VERSION => self.version = value.string(),
+                VERSION_MEMBER => self.version = value.string(),
                 CAPABILITIES => self.has_capabilities = value.kind == Kind::Object,
                 "progressToken" => self.token = value.key(),
                 _ => {}
@@ -232,6 +244,6 @@ mod tests {
         assert_eq!(parts.version.as_deref(), Some("2026-07-28"));
         assert_eq!(parts.token.as_deref(), Some("1"));
         assert_eq!(parts.name.as_deref(), Some("x"));
-        assert_eq!(parts.arguments.unwrap(), r#"{"a":1}"#);
+        assert_eq!(parts.arguments(), br#"{"a":1}"#);
     }
 }

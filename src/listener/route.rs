@@ -16,7 +16,6 @@ use tokio::time::timeout;
 
 use super::connection::Service;
 use super::door::{Accepts, Asked, only};
-use super::headers::{self, VERSION};
 use super::members;
 use super::message::{Message, MessageKind, Parts};
 use super::reply::{self, Body, Names, Problem, SESSION};
@@ -27,6 +26,7 @@ use super::{Bounds, Open, body};
 use crate::gate::answer::INVALID_REQUEST;
 use crate::gate::json::Lenient;
 use crate::gate::message::RequestId;
+use crate::mirror;
 
 /// The revisions of the protocol that have sessions, the oldest first.
 const WITH_SESSIONS: [&str; 5] =
@@ -96,8 +96,7 @@ impl<O: Open> Service<O> {
             // cancels would mean, nobody could tell.
             return Ok(reply::empty(StatusCode::ACCEPTED));
         };
-        let checked = headers::check(headers, &message.parts);
-        checked.and_then(|()| self.sessions.check(headers, message)).map_err(|mismatch| {
+        self.sessions.check(headers, message).map_err(|mismatch| {
             refusal(Problem {
                 status: StatusCode::BAD_REQUEST,
                 code: HEADER_MISMATCH,
@@ -125,13 +124,6 @@ impl<O: Open> Service<O> {
         accepts: Accepts,
         message: &Message,
     ) -> Result<Response<Body>, Refusal> {
-        let begins = message.parts.method.as_deref() == Some("initialize");
-        if !begins {
-            check_version(headers, &message.kind)?;
-        }
-        if begins && !headers.contains_key(SESSION) {
-            return self.initialize(accepts, message).await;
-        }
         if let (MessageKind::Doubtful(doubt), false) =
             (&message.kind, headers.contains_key(SESSION))
         {
@@ -143,6 +135,13 @@ impl<O: Open> Service<O> {
                 message: &said,
                 id: id.map(RequestId::literal),
             }));
+        }
+        let begins = message.parts.method.as_deref() == Some("initialize");
+        if !begins {
+            check_version(headers, &message.kind)?;
+        }
+        if begins && !headers.contains_key(SESSION) {
+            return self.initialize(accepts, message).await;
         }
         let session = self.session(headers)?;
         if matches!(message.kind, MessageKind::Cancelled(_) | MessageKind::Notice) {
@@ -329,7 +328,7 @@ fn check_version(headers: &HeaderMap, kind: &MessageKind) -> Result<(), Refusal>
 
 /// Whether the version that the headers name has sessions, where they name one.
 fn is_version_of_sessions(headers: &HeaderMap) -> bool {
-    let mut versions = headers.get_all(VERSION).iter();
+    let mut versions = headers.get_all(mirror::VERSION).iter();
     versions.all(|version| WITH_SESSIONS.iter().any(|known| known == version))
 }
 

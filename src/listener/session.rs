@@ -16,16 +16,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Message, MessageKind};
-use super::parameters::Parameters;
 use super::switch::{Event, First, LISTENING, Number, Purpose, Switch};
 use super::{Bounds, Open};
 use crate::gate::answer;
 use crate::gate::framing::Framer;
 use crate::gate::message::RequestId;
+use crate::mirror::Parameters;
 
 /// How many bytes wait in the pipes to and from the gate.
 const PIPE: usize = 64 * 1024;
@@ -139,11 +139,18 @@ impl Session {
         !self.is_retired.get() && !self.stop.is_cancelled() && !self.over.is_cancelled()
     }
 
+    /// Whether nothing waits for an answer, and nobody listens.
+    pub(super) fn is_idle(&self) -> bool {
+        let switch = self.switch.borrow();
+        switch.waiting() == 0 && !switch.is_used()
+    }
+
     /// Whether the message can be told from all that wait here.
     pub(super) fn has_room_for(&self, message: &Message) -> bool {
         match &message.kind {
             MessageKind::Request(id) => {
-                self.switch.borrow().has_room_for(id, message.parts.token.as_deref())
+                let token = message.parts.token.as_deref();
+                self.switch.borrow().has_room_for(id, token, Instant::now())
             }
             MessageKind::Cancelled(_) | MessageKind::Notice | MessageKind::Doubtful(_) => true,
         }
@@ -170,7 +177,7 @@ impl Session {
         let turn = self.turn().await?;
         self.queue(message.line.clone(), Some(turn));
         if let MessageKind::Cancelled(id) = &message.kind {
-            self.switch.borrow_mut().cancelled(id);
+            self.switch.borrow_mut().cancelled(id, Instant::now());
         }
         self.touched.notify_one();
         Ok(())
@@ -189,14 +196,15 @@ impl Session {
         if switch.waiting() >= self.limits.requests {
             return Err(NotTaken::Full);
         }
+        let now = Instant::now();
         let id = match &message.kind {
-            MessageKind::Request(id) if !switch.has_room_for(id, None) => {
+            MessageKind::Request(id) if !switch.has_room_for(id, None, now) => {
                 return Err(NotTaken::IdInUse);
             }
             MessageKind::Request(id) => Some(id.clone()),
             // Where its id is in use the gate names none.
             MessageKind::Doubtful(doubt) => {
-                doubt.id.clone().filter(|id| switch.has_room_for(id, None))
+                doubt.id.clone().filter(|id| switch.has_room_for(id, None, now))
             }
             MessageKind::Cancelled(_) | MessageKind::Notice => None,
         };
@@ -300,7 +308,7 @@ impl Session {
 
     /// Somebody left a place.
     fn left(&self, number: Number, reader: u64) {
-        let alone = self.switch.borrow_mut().leave(number, reader);
+        let alone = self.switch.borrow_mut().leave(number, reader, Instant::now());
         self.drained.notify_one();
         self.touched.notify_one();
         if let Some(id) = alone.filter(|_| self.is_modern) {

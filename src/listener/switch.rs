@@ -23,13 +23,17 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
-use super::parameters::Parameters;
+use super::members;
 use super::spoken::Spoken;
 use crate::gate::framing::Line;
+use crate::gate::json::Lenient;
 use crate::gate::message::RequestId;
+use crate::mirror::{Listed, Parameters};
 
 /// How many bytes a session keeps for those who are not there, or come again.
 const KEPT: usize = 2 * 1024 * 1024;
@@ -39,6 +43,11 @@ const EVENTS: usize = 256;
 
 /// How many streams are kept after their end.
 const ENDED: usize = 32;
+
+/// How many given up requests are remembered, and for how long an answer may still come: until then
+/// none of that id is taken, which would be given it.
+const GIVEN_UP: usize = 256;
+const LATE: Duration = Duration::from_secs(60);
 
 /// A stream's number; the client's name for it begins with it.
 pub(super) type Number = u64;
@@ -50,8 +59,10 @@ pub(super) const LISTENING: Number = 0;
 #[derive(Debug)]
 pub(super) struct Switch {
     streams: BTreeMap<Number, Stream>,
-    /// Requests without an answer, and their streams; `None` where nobody wants it any more.
-    waiting: BTreeMap<RequestId, Option<Number>>,
+    /// Requests without an answer, and their streams.
+    waiting: BTreeMap<RequestId, Number>,
+    /// Requests whose answer nobody wants any more, and since when. Most will have none.
+    given_up: BTreeMap<RequestId, Instant>,
     /// The streams of messages that the gate could not read, the oldest first.
     doubtful: VecDeque<Number>,
     /// The number of the next stream.
@@ -135,6 +146,7 @@ impl Switch {
         Self {
             streams: [(LISTENING, listening)].into(),
             waiting: BTreeMap::new(),
+            given_up: BTreeMap::new(),
             doubtful: VecDeque::new(),
             next: LISTENING + 1,
             readers: 0,
@@ -144,11 +156,14 @@ impl Switch {
         }
     }
 
-    /// Whether a request with this id and this token can be told from those that wait.
-    pub(super) fn has_room_for(&self, id: &RequestId, token: Option<&str>) -> bool {
+    /// Whether a request with this id and this token can be told from those that wait, and from those
+    /// that were given up a moment ago.
+    pub(super) fn has_room_for(&self, id: &RequestId, token: Option<&str>, now: Instant) -> bool {
         let is_taken =
             |stream: &Stream| !stream.is_over() && stream.purpose.token.as_deref() == token;
-        !self.waiting.contains_key(id) && (token.is_none() || !self.streams.values().any(is_taken))
+        !self.waiting.contains_key(id)
+            && self.given_up.get(id).is_none_or(|since| now.duration_since(*since) >= LATE)
+            && (token.is_none() || !self.streams.values().any(is_taken))
     }
 
     /// How many requests have no answer yet.
@@ -167,7 +182,8 @@ impl Switch {
         self.next += 1;
         match &purpose.id {
             Some(id) => {
-                self.waiting.insert(id.clone(), Some(number));
+                self.given_up.remove(id);
+                self.waiting.insert(id.clone(), number);
             }
             None => self.doubtful.push_back(number),
         }
@@ -254,7 +270,7 @@ impl Switch {
 
     /// Nobody reads here any more. Returns the id of the request whose answer nobody can ask for
     /// from now on, where it has none yet.
-    pub(super) fn leave(&mut self, number: Number, reader: u64) -> Option<RequestId> {
+    pub(super) fn leave(&mut self, number: Number, reader: u64, now: Instant) -> Option<RequestId> {
         let stream = self.streams.get_mut(&number).filter(|stream| stream.is_read_by(reader))?;
         stream.reader = None;
         if stream.resumable {
@@ -263,18 +279,29 @@ impl Switch {
         }
         let stream = self.streams.remove(&number)?;
         let id = stream.purpose.id.filter(|_| stream.over.is_none())?;
-        // The answer, should one still come, is nobody's; and no other request's.
-        self.waiting.insert(id.clone(), None);
+        self.give_up(&id, now);
         Some(id)
     }
 
     /// The client wants no answer to this request.
-    pub(super) fn cancelled(&mut self, id: &RequestId) {
-        if let Some(waiting) = self.waiting.get_mut(id)
-            && let Some(number) = waiting.take()
-        {
+    pub(super) fn cancelled(&mut self, id: &RequestId, now: Instant) {
+        if let Some(number) = self.give_up(id, now) {
             self.end(number);
         }
+    }
+
+    /// The answer, should one still come, is nobody's; and no other request's. Returns the stream that
+    /// it would have gone to.
+    fn give_up(&mut self, id: &RequestId, now: Instant) -> Option<Number> {
+        let number = self.waiting.remove(id)?;
+        self.given_up.insert(id.clone(), now);
+        if self.given_up.len() > GIVEN_UP {
+            let oldest = self.given_up.iter().min_by_key(|(_, since)| **since);
+            if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
+                self.given_up.remove(&oldest);
+            }
+        }
+        Some(number)
     }
 
     /// Brings one line to whom it is for.
@@ -284,13 +311,16 @@ impl Switch {
             Spoken::Answer(id, code) => {
                 self.has_answered = true;
                 match self.waiting.remove(id) {
-                    Some(Some(number)) => (number, *code, true),
+                    Some(number) => (number, *code, true),
+                    None if self.given_up.remove(id).is_some() => {
+                        return tracing::debug!("an answer that nobody wants any more");
+                    }
                     // The gate names an id that it takes for no longer in use.
                     None if code.is_some() && !self.doubtful.is_empty() => {
                         let oldest = self.doubtful.pop_front();
                         (oldest.unwrap_or_default(), *code, true)
                     }
-                    Some(None) | None => return tracing::debug!("an answer that nobody waits for"),
+                    None => return tracing::debug!("an answer that nobody waits for"),
                 }
             }
             Spoken::Nameless => match self.doubtful.pop_front() {
@@ -318,9 +348,7 @@ impl Switch {
     /// There will be no more lines: everything that waits is answered with `error`.
     pub(super) fn close(&mut self, error: impl Fn(Option<&RequestId>) -> Bytes) {
         for (id, number) in std::mem::take(&mut self.waiting) {
-            if let Some(number) = number {
-                self.push(number, error(Some(&id)), Some(0), true);
-            }
+            self.push(number, error(Some(&id)), Some(0), true);
         }
         for number in std::mem::take(&mut self.doubtful) {
             self.push(number, error(None), Some(0), true);
@@ -357,7 +385,7 @@ impl Switch {
     fn push(&mut self, number: Number, text: Bytes, code: Option<i64>, is_answer: bool) {
         let Some(stream) = self.streams.get_mut(&number) else { return };
         if is_answer && stream.purpose.lists {
-            self.parameters.borrow_mut().learn(&text);
+            learn(&mut self.parameters.borrow_mut(), &text);
         }
         let place = stream.next;
         stream.next += 1;
@@ -467,6 +495,17 @@ impl Stream {
         }
         may
     }
+}
+
+/// Learns from an answer to `tools/list`.
+fn learn(parameters: &mut Parameters, answer: &[u8]) {
+    members::each::<Lenient>(answer, |name, result| {
+        if name == "result"
+            && let Some(listed) = Listed::read(result.text)
+        {
+            parameters.learn(&listed);
+        }
+    });
 }
 
 #[cfg(test)]

@@ -17,8 +17,9 @@ use crate::gate::record::Carried;
 /// How long is waited before a connection is tried again that could not be made.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How long a newer credential is waited for: a command that prints one may take 10 s.
-const RENEWAL: Duration = Duration::from_secs(15);
+/// The longest that a newer credential is waited for: the longest grace, and then the 10 s that a
+/// command may take which prints one.
+pub(super) const RENEWAL: Duration = Duration::from_secs(75);
 
 /// How a message is delivered so far.
 pub(super) const UNSENT: Carried = Carried { attempts: 0, generation: 0, epoch: 0 };

@@ -9,9 +9,7 @@ use bytes::Bytes;
 
 use crate::gate::json::{self, Fault, Kind, Lenient, Reader, Span};
 use crate::gate::message::RequestId;
-
-/// The member that makes a message one of MCP 2026-07-28 or later (basic/index).
-pub(super) const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+use crate::mirror::{Named, VERSION_MEMBER};
 
 /// One line, without its end.
 #[derive(Clone, Debug)]
@@ -87,14 +85,12 @@ impl Letter {
         self.version.is_some()
     }
 
-    /// What `Mcp-Name` says (MCP 2026-07-28, transports/streamable-http; the tasks extension for
-    /// `taskId`).
+    /// What `Mcp-Name` says.
     pub(super) fn name(&self) -> Option<Box<str>> {
-        let span = match &*self.method {
-            "tools/call" | "prompts/get" => &self.parts.name,
-            "resources/read" => &self.parts.uri,
-            "tasks/get" | "tasks/update" | "tasks/cancel" => &self.parts.task_id,
-            _ => &None,
+        let span = match Named::of(&self.method)? {
+            Named::Name => &self.parts.name,
+            Named::Uri => &self.parts.uri,
+            Named::TaskId => &self.parts.task_id,
         };
         span.as_ref().and_then(|span| text(&self.body, span))
     }
@@ -152,7 +148,7 @@ impl Parts {
                 "_meta" if starts_object(body, reader) => {
                     let range = reader.object(|reader, name| {
                         let value = reader.value(3)?;
-                        if name == PROTOCOL_VERSION && value.kind == Kind::Text {
+                        if name == VERSION_MEMBER && value.kind == Kind::Text {
                             version = text(body, &value);
                         }
                         Ok(())

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::body::{Bounds, Stream};
+use super::delivery::RENEWAL;
 use super::exchange::is_events;
 use super::fault::Fault;
 use super::headers;
@@ -34,9 +35,6 @@ const LONGEST: Duration = Duration::from_mins(15);
 
 /// How often in a row a broken stream is asked for in vain.
 const FAILURES: u32 = 4;
-
-/// How long a newer credential is waited for.
-const RENEWAL: Duration = Duration::from_secs(15);
 
 /// Why there is no stream.
 enum NoStream {

@@ -52,7 +52,7 @@ struct Link {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Who waits for which answer; `None` once the stream has ended.
+    /// Who waits for which answer; nobody once the stream has ended.
     waiting: Mutex<Waiting>,
     /// How many events have come: signs of life.
     events: AtomicU64,
@@ -193,7 +193,7 @@ impl Remote {
             LetterKind::Notification | LetterKind::Answer => None,
         };
         let waiting = match id {
-            Some(id) => Some(link.expect(id).ok_or_else(gone)?),
+            Some(id) => Some(link.shared.expect(id).ok_or_else(gone)?),
             None => None,
         };
         let headers: HeaderMap = self.message_headers(letter, presented, seen);
@@ -231,24 +231,25 @@ struct Expecting {
     answer: oneshot::Receiver<Reply>,
 }
 
-// === impl Link ===
+// === impl Expecting ===
 
-impl Link {
+impl Shared {
     /// Waits for the answer to this request from now on. `None` where the stream has ended.
-    fn expect(&self, id: &RequestId) -> Option<Expecting> {
+    fn expect(self: &Arc<Self>, id: &RequestId) -> Option<Expecting> {
         let (sender, answer) = oneshot::channel();
-        let mut waiting = self.shared.waiting();
+        let mut waiting = self.waiting();
         if waiting.has_ended {
             return None;
         }
         waiting.by_id.insert(id.clone(), sender);
         drop(waiting);
-        Some(Expecting { shared: Arc::clone(&self.shared), id: id.clone(), answer })
+        Some(Expecting { shared: Arc::clone(self), id: id.clone(), answer })
     }
 }
 
 impl Drop for Expecting {
     fn drop(&mut self) {
+        self.answer.close(); // so that this entry is told from a newer one with its id
         let mut waiting = self.shared.waiting();
         if waiting.by_id.get(&self.id).is_some_and(oneshot::Sender::is_closed) {
             waiting.by_id.remove(&self.id);
@@ -303,6 +304,19 @@ fn joined(base: &Uri, to: &str) -> Option<Uri> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::json::Kind;
+
+    #[test]
+    fn who_stops_waiting_is_forgotten_and_nobody_else() {
+        let shared = Arc::new(Shared::default());
+        let id = RequestId::read(Kind::Number, b"7").unwrap();
+        let first = shared.expect(&id).unwrap();
+        let second = shared.expect(&id).unwrap();
+        drop(first);
+        assert!(shared.waiting().by_id.contains_key(&id), "it came again");
+        drop(second);
+        assert!(shared.waiting().by_id.is_empty());
+    }
 
     #[test]
     fn where_is_posted_to_is_at_the_same_origin() {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::PoisonError;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use super::exchange::{Answered, Says};
 use super::fault::Fault;
@@ -35,13 +36,16 @@ impl Remote {
     /// What is to be said of the message that met the end of the session.
     pub(super) fn renew(&self, lost: u64) -> Boxed<'_, Result<(), Says>> {
         Box::pin(async move {
-            let _single = self.renewing.lock().await;
+            let gone = |why: &str| Says::Fault(Fault::SessionLost(why.to_owned()));
+            // Where each attempt is met with silence, nobody waits for all who came before.
+            let _single = timeout(self.silence, self.renewing.lock())
+                .await
+                .map_err(|_| gone("the server does not answer"))?;
             let seen = self.session.seen();
             if seen.epoch != lost {
                 return Ok(());
             }
             let kept = self.session.kept();
-            let gone = |why: &str| Says::Fault(Fault::SessionLost(why.to_owned()));
             let greeting = kept.greeting.as_ref().ok_or_else(|| gone("none was begun here"))?;
             let Answered { reply, session_id, .. } = self.deliver_in(greeting, &seen).await?;
             let reply = reply.ok_or_else(|| gone("the server did not answer"))?;
@@ -90,7 +94,7 @@ impl Remote {
                 let reply = self.deliver_in(&letter, seen).await.ok()?.reply?;
                 let listed = self.learn(reply.result()?)?;
                 digest.add(&listed, reply.result()?);
-                cursor = listed.next;
+                cursor = listed.next().map(Into::into);
                 if cursor.is_none() {
                     return Some(digest.finish());
                 }
@@ -102,6 +106,9 @@ impl Remote {
     /// Learns from one page of the list of tools.
     pub(super) fn learn(&self, result: &[u8]) -> Option<Listed> {
         let listed = Listed::read(result)?;
+        for (tool, why) in listed.invalid() {
+            tracing::warn!(tool, %why, "a tool of the server is not shown");
+        }
         self.parameters.lock().unwrap_or_else(PoisonError::into_inner).learn(&listed);
         Some(listed)
     }

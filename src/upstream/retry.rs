@@ -15,7 +15,8 @@ pub(super) enum Happened {
     Unsent,
     /// The headers do not fit the body (-32020), and nothing was executed.
     HeaderMismatch,
-    /// Anything else, such as a silence, a reset, 429 or 5xx: it may have been executed.
+    /// Anything else, such as a silence, a reset or 5xx: it may have been executed. Or 429: the server
+    /// wants to be left alone, and whether to come again is for the client to say.
     Other,
 }
 

@@ -145,7 +145,7 @@ impl Session {
         }
         let mut digest = before.unwrap_or_else(fresh);
         digest.add(&listed, result);
-        if listed.next.is_some() {
+        if listed.next().is_some() {
             state.reading = Some(digest);
         } else {
             state.kept.tools = Some(digest.finish());

@@ -66,6 +66,12 @@ pub(crate) const LAYERS: &[Layer] = &[
         crates: &["hex", "hyper", "secrecy", "sha2", "thiserror"],
         pure: true,
     },
+    Layer {
+        module: "mirror",
+        modules: &["gate"],
+        crates: &["base64", "hyper", "serde_json", "thiserror"],
+        pure: true,
+    },
     Layer { module: "rhythm", modules: &[], crates: &[], pure: true },
     Layer { module: "machine", modules: &[], crates: &["jiff", "nix", "thiserror"], pure: false },
     Layer {
@@ -347,13 +353,13 @@ pub(crate) const LAYERS: &[Layer] = &[
             "gate",
             "https",
             "machine",
+            "mirror",
             "oauth",
             "rhythm",
             "secret",
             "tls",
         ],
         crates: &[
-            "base64",
             "bytes",
             "http_body_util",
             "hyper",
@@ -371,7 +377,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "listener",
-        modules: &["gate", "secret", "upstream"],
+        modules: &["gate", "mirror"],
         crates: &[
             "base64",
             "bytes",

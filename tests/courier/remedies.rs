@@ -214,6 +214,25 @@ async fn a_rejected_credential_is_replaced_and_a_session_of_another_principal_to
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_newer_credential_is_waited_for_as_long_as_the_grace_says() {
+    let (server, token) = guarded(401, "").await;
+    let (_directory, file) = token_file();
+    let mut settings = presenting(&server, &file);
+    let longest = std::time::Duration::from_mins(1);
+    settings.token =
+        settings.token.map(|token| Token { credential: token.credential.within(longest), ..token });
+    let mut client = Client::of(settings);
+    client.says(&request(0, "initialize", &json!({"protocolVersion": "2025-11-25"}))).await;
+    client.patiently().await;
+    *token.lock().await = "new-token";
+    client.says(&call(1)).await;
+    tokio::time::sleep(longest - std::time::Duration::from_secs(10)).await;
+    replace(&file, "new-token");
+    let answer = client.patiently().await;
+    assert_eq!(answer["result"]["ok"], true, "{answer}");
+}
+
 #[tokio::test]
 async fn a_credential_that_was_never_good_costs_two_attempts_at_most_and_is_not_shown() {
     let (server, token) = guarded(401, "").await;
@@ -367,4 +386,41 @@ async fn errors_with_a_status_are_answers_where_they_are_and_the_sessions_error_
         }
         assert_eq!(server.count("tools/call"), 1);
     }
+}
+
+#[tokio::test]
+async fn who_meets_a_lost_session_waits_for_one_silence_and_not_for_everybodys() {
+    let greetings = Arc::new(AtomicUsize::new(0));
+    let shared = Arc::clone(&greetings);
+    let server = Server::start(move |asked| {
+        let is_first = asked.says() == "initialize" && shared.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            match asked.says().as_str() {
+                "initialize" if is_first => {
+                    let result = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
+                    Answer::json(&asked.result(&result)).with("mcp-session-id", "1")
+                }
+                "initialize" => std::future::pending().await,
+                "tools/call" => Answer::status(404),
+                _ => asked.plainly(),
+            }
+        }
+    })
+    .await;
+    let silence = std::time::Duration::from_secs(2);
+    let mut client = Client::of(settings::Upstream {
+        timeout: silence,
+        ..settings::Upstream::new(server.url().parse().unwrap())
+    });
+    client.begins("2025-11-25").await;
+    for id in 1..=8 {
+        client.says(&call(id)).await;
+    }
+    for _ in 1..=8 {
+        let answer = client.hears().await;
+        assert!(answer["error"]["data"]["retryable"].is_boolean(), "{answer}");
+    }
+    // One holds the place of who asks, and one may be given it as the others' time is over.
+    let asked_again = greetings.load(Ordering::SeqCst) - 1;
+    assert!((1..=3).contains(&asked_again), "{asked_again}");
 }

@@ -50,19 +50,29 @@ fn what_is_no_secret_stops_nothing() {
 
 #[test]
 fn a_reference_comes_along_as_the_client_writes_it() {
-    for (headers, args, token) in [
-        (json!({"Authorization": "Bearer ${TOKEN}"}), json!([]), "${TOKEN}"),
+    for (headers, args, env) in [
         (
-            json!({"X-Api-Key": "${KEY}", "X-Team": "core"}),
+            json!({"Authorization": "Bearer ${TOKEN}"}),
+            json!([]),
+            json!({"THOTH_UPSTREAM_TOKEN": "${TOKEN}"}),
+        ),
+        (
+            json!({"Authorization": "Bearer ${A}", "X-Api-Key": "${KEY}", "X-Team": "core"}),
             json!([
-                "--upstream-auth-header",
-                "X-Api-Key",
-                "--upstream-auth-scheme",
-                "none",
+                "--upstream-header-env",
+                "X-Api-Key=THOTH_UPSTREAM_VALUE_X_API_KEY",
                 "--upstream-header",
                 "X-Team: core"
             ]),
-            "${KEY}",
+            json!({"THOTH_UPSTREAM_TOKEN": "${A}", "THOTH_UPSTREAM_VALUE_X_API_KEY": "${KEY}"}),
+        ),
+        // What the transport says itself is not said for it.
+        (json!({"Content-Type": "application/json", "Mcp-Method": "x"}), json!([]), json!({})),
+        // It may be one: but nothing says so, and a launch must not stop at a version.
+        (
+            json!({"X-Version": "v20240101"}),
+            json!(["--upstream-header", "X-Version: v20240101"]),
+            json!({}),
         ),
     ] {
         let room = Room::new();
@@ -74,7 +84,15 @@ fn a_reference_comes_along_as_the_client_writes_it() {
         );
         let said = room.config("claude", &[]).json();
         let entry = &said["mcpServers"]["far"];
-        let mut expected = json!(["run", "--agent-id", "far", "--url", "https://x.example/mcp"]);
+        let mut expected = json!([
+            "run",
+            "--agent-id",
+            "far",
+            "--url",
+            "https://x.example/mcp",
+            "--transport",
+            "http"
+        ]);
         expected.as_array_mut().unwrap().extend(args.as_array().unwrap().iter().cloned());
         let mut told: Vec<_> = entry["args"].as_array().unwrap().clone();
         let mut expected: Vec<_> = expected.as_array().unwrap().clone();
@@ -82,7 +100,7 @@ fn a_reference_comes_along_as_the_client_writes_it() {
         told.sort_by_key(text);
         expected.sort_by_key(text);
         assert_eq!(told, expected);
-        assert_eq!(entry["env"], json!({"THOTH_UPSTREAM_TOKEN": token}));
+        assert_eq!(entry.get("env").cloned().unwrap_or_else(|| json!({})), env);
         assert_eq!(entry["timeout"], 5);
         assert_eq!(entry["type"], "stdio");
         assert!(entry.get("headers").is_none() && entry.get("url").is_none());
@@ -90,13 +108,30 @@ fn a_reference_comes_along_as_the_client_writes_it() {
 }
 
 #[test]
-fn two_secrets_for_one_server_are_one_too_many() {
+fn a_helper_of_the_client_is_run_by_a_shell_as_the_client_would() {
     let room = Room::new();
-    let headers = json!({"Authorization": "Bearer ${A}", "X-Api-Key": "${B}"});
-    user(&room, &json!({"far": {"type": "http", "url": "https://x.example", "headers": headers}}));
-    let said = room.config("claude", &[]);
-    assert_eq!(said.code, 78, "{}", said.err);
-    assert!(said.err.contains("two secrets"), "{}", said.err);
+    let helper = "printf '{}' | tee \"$HOME/x\"";
+    user(&room, &json!({"far": {"url": "https://x.example/mcp", "headersHelper": helper}}));
+    let said = room.config("claude", &[]).json();
+    let args = said["mcpServers"]["far"]["args"].as_array().unwrap();
+    let at = args.iter().position(|arg| arg == "--upstream-headers-command").unwrap();
+    assert_eq!(args[at + 1], json!(["sh", "-c", helper]).to_string());
+}
+
+#[test]
+fn what_thoth_cannot_follow_stops_the_launch() {
+    for (entry, why) in [
+        (json!({"url": "https://x.example/mcp", "proxy": "http://p.example"}), "`proxy`"),
+        (json!({"url": "http://x.example/mcp"}), "https"),
+        (json!({"type": "ws", "url": "https://x.example/mcp"}), "WebSocket"),
+        (json!({"url": "https://x.example/mcp", "headers": {"Host": "y"}}), "`Host`"),
+    ] {
+        let room = Room::new();
+        user(&room, &json!({"far": entry}));
+        let said = room.config("claude", &[]);
+        assert_eq!(said.code, 78, "{entry}: {}", said.err);
+        assert!(said.err.contains(why), "{entry}: {}", said.err);
+    }
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn what_the_gate_cannot_read_is_answered_by_the_gate_and_written_down() {
         assert_eq!(response.status, 400, "{body}");
         let answer = response.json();
         assert_eq!(answer["id"], id, "{body}: {answer}");
-        assert!(answer["error"]["data"]["reason_code"].is_string(), "{reason_code}: {answer}");
+        assert_eq!(answer["error"]["data"]["reason_code"], reason_code, "{body}: {answer}");
     }
     // A message on several lines is one message.
     let spaced = serde_json::to_string_pretty(&call(4, "echo")).unwrap().replace('\n', "\r\n");

@@ -46,6 +46,18 @@ fn a_message_needs_no_session_and_gets_none() {
 }
 
 #[test]
+fn what_cannot_be_read_is_told_so_whatever_its_headers_say() {
+    let served = Setup::new().start();
+    for (body, code) in [("{", -32_700), ("[]", -32_600)] {
+        let request = modern(&served, 1, "tools/list", json!({})).saying(body.to_owned());
+        let mut response = served.send(&request);
+        assert_eq!(response.status, 400, "{body}");
+        assert_eq!(response.json()["error"]["code"], code, "{body}");
+    }
+    assert_eq!(served.setup.starts().len(), 0);
+}
+
+#[test]
 fn a_method_that_the_server_does_not_know_is_not_found() {
     let served = Setup::new().start();
     let mut response = served.send(&modern(&served, 1, "no/such", json!({})));

@@ -1,15 +1,14 @@
-//! What an entry says of a server behind a URL: the address, and what is sent along.
+//! What an entry says of a server behind a URL: read and turned into flags as `wrap-config` does it
+//! ([`remote`]), but that nothing is moved anywhere.
 
 use super::Candidate;
 use super::govern::Flaw;
-use super::secrets::{has_reference, is_secret_name, looks_like_token};
-use crate::clients::document::Value;
-
-/// The variable with the token for a server behind a URL, as `thoth run` reads it.
-const TOKEN: &str = "THOTH_UPSTREAM_TOKEN";
+use super::secrets::{is_secret_name, looks_like_token};
+use crate::clients::document::{Address, Document, Shape, Syntax, Value};
+use crate::clients::remote;
 
 /// Members of an entry that mean something only where the client itself sends requests.
-pub(super) const REMOTE_ONLY: [&str; 18] = [
+pub(super) const REMOTE_ONLY: [&str; 22] = [
     "url",
     "httpUrl",
     "serverUrl",
@@ -19,8 +18,12 @@ pub(super) const REMOTE_ONLY: [&str; 18] = [
     "headersHelper",
     "requestOptions",
     "oauth",
+    "oauth_resource",
+    "oauthScopes",
     "auth",
     "authProviderType",
+    "targetAudience",
+    "targetServiceAccount",
     "bearer_token_env_var",
     "bearerTokenEnvVar",
     "http_headers",
@@ -45,74 +48,44 @@ pub(super) struct Reach {
 ///
 /// # Errors
 ///
-/// [`Flaw`]: a literal secret, or more than one header with a reference.
+/// [`Flaw`]: a literal secret, or something that thoth cannot follow.
 pub(super) fn reach(candidate: &Candidate) -> Result<Reach, Flaw> {
-    let value = &candidate.value;
-    let mut reach = Reach::default();
-    let word = |name: &str| value.get(name).and_then(Value::text);
-    let kind = ["type", "transport", "transportType"].iter().find_map(|name| word(name));
-    if kind.is_some_and(|kind| kind.eq_ignore_ascii_case("sse")) {
-        reach.flags.extend(["--transport".to_owned(), "sse".to_owned()]);
-    }
-    if let Some(command) = word("headersHelper") {
-        reach.flags.extend(["--upstream-headers-command".to_owned(), command.to_owned()]);
-    }
-    let mut carrier = None;
-    for name in ["bearer_token_env_var", "bearerTokenEnvVar"] {
-        if let Some(variable) = word(name) {
-            carrier = Some(name.to_owned());
-            reach.flags.extend(["--upstream-token-env".to_owned(), variable.to_owned()]);
-            reach.pass.push(variable.to_owned());
+    let mut plan = remote::plan_anywhere(&address(candidate)?).map_err(Flaw::Odd)?;
+    for kept in std::mem::take(&mut plan.secrets) {
+        // What only may be one is none here: it would stop a launch for a version number.
+        if is_secret_name(&kept.header) || looks_like_token(&kept.secret) {
+            return Err(Flaw::Literal(format!("its header {}", kept.header)));
         }
+        let header = format!("{}: {}", kept.header, kept.secret);
+        plan.flags.push(("--upstream-header", vec![header]));
     }
-    for (header, variable) in value.get("env_http_headers").map_or(&[][..], Value::members) {
-        let Some(variable) = variable.text() else { continue };
-        claim(&mut carrier, header)?;
-        reach.flags.extend(header_flags(header));
-        reach.flags.extend(["--upstream-token-env".to_owned(), variable.to_owned()]);
-        reach.pass.push(variable.to_owned());
-    }
-    for member in ["headers", "http_headers"] {
-        for (header, said) in value.get(member).map_or(&[][..], Value::members) {
-            let Some(text) = said.text() else {
-                return Err(Flaw::Odd(format!("the header {header} is not a string")));
-            };
-            if has_reference(text) {
-                claim(&mut carrier, header)?;
-                let is_authorization = header.eq_ignore_ascii_case("authorization");
-                let token = match text.split_once(' ') {
-                    Some((scheme, token))
-                        if is_authorization && scheme.eq_ignore_ascii_case("bearer") =>
-                    {
-                        token.trim()
-                    }
-                    _ => {
-                        reach.flags.extend(header_flags(header));
-                        text
-                    }
-                };
-                reach.env.push((TOKEN.to_owned(), Value::Text(token.to_owned())));
-            } else if is_secret_name(header) || looks_like_token(text) {
-                return Err(Flaw::Literal(format!("its header {header}")));
-            } else {
-                reach.flags.extend(["--upstream-header".to_owned(), format!("{header}: {text}")]);
-            }
-        }
-    }
-    Ok(reach)
+    plan.flags.retain(|(flag, _)| *flag != "--url");
+    Ok(Reach {
+        flags: plan.words(),
+        env: plan.env.into_iter().map(|(name, value)| (name, Value::Text(value))).collect(),
+        pass: plan.passed,
+    })
 }
 
-/// The header that carries the secret, which is sent as it is.
-fn header_flags(header: &str) -> [String; 4] {
-    ["--upstream-auth-header", header, "--upstream-auth-scheme", "none"].map(str::to_owned)
-}
-
-/// There is one token for one server.
-fn claim(carrier: &mut Option<String>, header: &str) -> Result<(), Flaw> {
-    match carrier.replace(header.to_owned()) {
-        None => Ok(()),
-        Some(other) => Err(Flaw::Odd(format!(
-            "it is sent two secrets, {other} and {header}; thoth can send one"
-        ))),
+/// What the entry says, read as in a file of its own.
+fn address(candidate: &Candidate) -> Result<Address, Flaw> {
+    let odd = |why: &str| Flaw::Odd(why.to_owned());
+    let shape = Shape { syntax: Syntax::Json, servers: &[&["servers"]], ..*candidate.shape };
+    let entry = Value::Map(vec![("it".to_owned(), candidate.value.clone())]);
+    let file = Value::Map(vec![("servers".to_owned(), entry)]);
+    let file =
+        Document::read(file.json().as_bytes(), &shape).map_err(|why| odd(&why.to_string()))?;
+    let address = file.address(0).ok_or_else(|| odd("it has no address"))?;
+    let mut address = address.map_err(Flaw::Odd)?;
+    // A launch's own variables go before the entry's.
+    address.env.clear();
+    let word = |name: &&str| candidate.value.get(name).and_then(Value::text);
+    if address.kind.is_none() {
+        let kind = ["transport", "transportType"].iter().find_map(word);
+        address.kind = kind.map(str::to_ascii_lowercase);
     }
+    if address.token_variable.is_none() {
+        address.token_variable = word(&"bearerTokenEnvVar").map(str::to_owned);
+    }
+    Ok(address)
 }

@@ -22,6 +22,8 @@ pub(super) enum Filling {
     HeadersOnly,
     /// Nothing.
     Nothing,
+    /// Whatever any client does: which it is, is not known.
+    Any,
 }
 
 // === impl Filling ===
@@ -49,6 +51,7 @@ impl Filling {
         let starts: &[&str] = match self {
             Self::Words => &["{env:", "{file:"],
             Self::Dollars | Self::HeadersOnly => &["$"],
+            Self::Any => &["$", "{env:", "{file:"],
             Self::Braces | Self::Nothing => &["${"],
         };
         let mut from = 0;

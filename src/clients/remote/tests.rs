@@ -1,6 +1,12 @@
 //! Which servers are wrapped, with what, and which are not.
 
+use clap::Parser as _;
+
 use super::*;
+use crate::config;
+use crate::config::flags::RunFlags;
+use crate::config::layers::Layers;
+use crate::config::settings::{self, Transport};
 
 /// An entry with these headers.
 fn address(url: &str, headers: &[(&str, &str)]) -> Address {
@@ -154,6 +160,18 @@ fn which_addresses_are_taken_over() {
 }
 
 #[test]
+fn what_any_client_fills_in_is_left_for_it() {
+    for value in ["Bearer ${T}", "Bearer ${input:t}", "Bearer $T", "Bearer {env:T}"] {
+        let plan = plan_anywhere(&address(URL, &[("Authorization", value)])).unwrap();
+        let token = value.strip_prefix("Bearer ").unwrap().to_owned();
+        assert_eq!(plan.env, [("THOTH_UPSTREAM_TOKEN".to_owned(), token)]);
+        assert!(plan.secrets.is_empty());
+    }
+    let plan = plan_anywhere(&address(URL, &[("Authorization", "Bearer {x}")])).unwrap();
+    assert_eq!(plan.secrets.len(), 1);
+}
+
+#[test]
 fn the_transport_that_the_entry_demands_is_kept() {
     for (client, member, kind, expected) in [
         ("cursor", "url", None, None),
@@ -220,4 +238,64 @@ fn a_login_is_called_as_thoth_auth_takes_it() {
     ] {
         assert_eq!(login(name), called);
     }
+}
+
+/// What `thoth run` is told on the command line.
+fn told(plan: &Plan) -> RunFlags {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        flags: RunFlags,
+    }
+
+    let words = ["run".to_owned()].into_iter().chain(plan.words());
+    Line::try_parse_from(words).unwrap().flags
+}
+
+/// What `thoth run` makes of it, where the client fills every variable of its entry with this.
+fn run(plan: &Plan, filled: &str) -> settings::Upstream {
+    let names = plan.env.iter().map(|(name, _)| name).chain(&plan.passed);
+    let env = names.map(|name| (name.as_str(), filled)).chain([("HOME", "/home/a")]).collect();
+    let reading = config::read(&told(plan), None, &env, &Layers::default());
+    reading.into_config().unwrap().upstream.unwrap()
+}
+
+#[test]
+fn what_is_written_is_what_thoth_run_reads() {
+    let said = |header: &str, value: &str| vec![(header.to_owned(), value.to_owned())];
+    let mut all = address(URL, &[("Authorization", "Bearer ${T}"), ("X-Key", "${K}")]);
+    all.headers.extend(said("X-Team", "blue, or green"));
+    all.kind = Some("sse".to_owned());
+    let all = run(&plan("cursor", &all).unwrap(), "filled");
+    assert_eq!((all.url.to_string().as_str(), all.transport), (URL, Transport::Sse));
+    let token = all.token.as_ref().unwrap();
+    assert_eq!((token.header.as_str(), token.bearer), ("authorization", true));
+    assert_eq!(
+        (&all.headers["x-key"], &all.headers["x-team"]),
+        (&"filled".parse().unwrap(), &"blue, or green".parse().unwrap())
+    );
+    assert!(all.headers["x-key"].is_sensitive() && !all.headers["x-team"].is_sensitive());
+    assert_eq!(all.headers.len(), 2);
+
+    let codex = Address {
+        token_variable: Some("MY_TOKEN".to_owned()),
+        header_variables: said("X-Key", "MY_KEY"),
+        ..address(URL, &[])
+    };
+    let plan = plan_anywhere(&codex).unwrap();
+    assert_eq!(plan.passed, ["MY_TOKEN", "MY_KEY"]);
+    let codex = run(&plan, "filled");
+    assert!(codex.token.is_some() && codex.headers["x-key"] == "filled");
+
+    let helper = Some(r#"cat "$HOME/a b" | jq ."#.to_owned());
+    let printed = run(&plan_anywhere(&Address { helper, ..address(URL, &[]) }).unwrap(), "");
+    assert!(printed.secret_headers.is_some() && printed.token.is_none());
+
+    let secrets = [("Authorization", "Bearer hunter2hunter2hunter2"), ("X-Key", "hunter2")];
+    let mut kept = super::plan("cursor", &address(URL, &secrets)).unwrap();
+    let vault = Vault { token: "/v/token".to_owned(), headers: "/v/headers".to_owned() };
+    assert_eq!(kept.keep(&vault).len(), 2);
+    let RunFlags { upstream, .. } = told(&kept);
+    assert_eq!(upstream.upstream_token_file.unwrap(), "/v/token");
+    assert_eq!(upstream.upstream_header_file.unwrap(), "/v/headers");
 }

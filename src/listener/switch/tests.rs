@@ -10,6 +10,10 @@ fn switch() -> Switch {
     Switch::new(Rc::default())
 }
 
+fn now() -> Instant {
+    Instant::now()
+}
+
 fn id(number: u64) -> RequestId {
     let ping = format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"ping"}}"#);
     let kind = Message::read(ping.as_bytes()).unwrap().kind;
@@ -83,17 +87,44 @@ fn who_takes_the_answer_alone_is_told_nothing_else() {
 }
 
 #[test]
+fn what_is_given_up_is_never_answered_and_takes_no_room_for_ever() {
+    let (mut switch, begin) = (switch(), now());
+    for number in 0..=GIVEN_UP as u64 {
+        let (stream, reader) = switch.open(asks(number));
+        let at = begin + Duration::from_millis(number);
+        if number % 2 == 0 {
+            switch.cancelled(&id(number), at);
+            assert!(reads(&mut switch, (stream, reader)).is_empty());
+        } else {
+            assert!(switch.leave(stream, reader, at).is_some());
+        }
+    }
+    assert_eq!((switch.waiting(), switch.given_up.len()), (0, GIVEN_UP), "the oldest is forgotten");
+    assert!(switch.has_room_for(&id(0), None, begin));
+    let since = begin + Duration::from_millis(7);
+    assert!(!switch.has_room_for(&id(7), None, since + LATE - Duration::from_millis(1)));
+    assert!(switch.has_room_for(&id(7), None, since + LATE));
+
+    let again = switch.open(asks(7));
+    says(&mut switch, &answer(7));
+    assert_eq!(reads(&mut switch, again), [answer(7)]);
+}
+
+#[test]
 fn an_answer_to_somebody_who_left_is_nobodys() {
     let mut switch = switch();
     let (number, reader) = switch.open(asks(1));
-    assert!(switch.leave(number, reader).is_some(), "to be cancelled, in the era for that");
-    assert!(!switch.has_room_for(&id(1), None), "another request of that id would be given it");
+    assert!(switch.leave(number, reader, now()).is_some(), "to be cancelled, in the era for that");
+    assert!(
+        !switch.has_room_for(&id(1), None, now()),
+        "another request of that id would be given it"
+    );
     says(&mut switch, &answer(1));
-    assert!(switch.has_room_for(&id(1), None));
+    assert!(switch.has_room_for(&id(1), None, now()));
 
     let (number, reader) = switch.open(asks(2));
     switch.promise(number);
-    assert_eq!(switch.leave(number, reader), None, "it may come again");
+    assert_eq!(switch.leave(number, reader, now()), None, "it may come again");
     says(&mut switch, &answer(2));
     let again = switch.resume(number, 0).unwrap();
     assert_eq!(reads(&mut switch, (number, again)), [answer(2)]);
@@ -107,11 +138,11 @@ fn ids_and_tokens_in_use_are_told_apart_from_others() {
     for (other, token, room) in
         [(1, None, false), (2, Some("1"), false), (2, Some("\"1"), true), (2, None, true)]
     {
-        assert_eq!(switch.has_room_for(&id(other), token), room, "{other} {token:?}");
+        assert_eq!(switch.has_room_for(&id(other), token, now()), room, "{other} {token:?}");
     }
     switch.promise(number);
     says(&mut switch, &answer(1));
-    assert!(switch.has_room_for(&id(1), Some("1")));
+    assert!(switch.has_room_for(&id(1), Some("1"), now()));
 }
 
 #[test]
@@ -134,11 +165,11 @@ fn what_nobody_reads_is_bounded_but_for_answers() {
     // Streams that ended go, the oldest first; those whose request still waits do not.
     let waiting = switch.open(asks(0));
     switch.promise(waiting.0);
-    switch.leave(waiting.0, waiting.1);
+    switch.leave(waiting.0, waiting.1, now());
     for number in 1..200 {
         let (stream, reader) = switch.open(asks(number));
         switch.promise(stream);
-        switch.leave(stream, reader);
+        switch.leave(stream, reader, now());
         says(&mut switch, &answer(number));
     }
     assert!(switch.streams.len() <= ENDED + 2, "{}", switch.streams.len());
