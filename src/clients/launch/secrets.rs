@@ -3,8 +3,8 @@
 //! This is narrower than what is hidden where a file is shown (`document/veil.rs`): what counts as
 //! a secret here stops a launch, so that a version number must not.
 
-use super::Candidate;
 use super::govern::Flaw;
+use super::{Candidate, inputs};
 use crate::clients::document::{Syntax, Value};
 use crate::secret::ApiKey;
 
@@ -191,8 +191,12 @@ pub(super) fn refuse(candidate: &Candidate) -> Result<(), Flaw> {
 impl Known {
     /// The secrets of these entries, and these keys.
     pub fn of<'a>(candidates: impl IntoIterator<Item = &'a Candidate>, keys: Vec<ApiKey>) -> Self {
-        let found = candidates.into_iter().flat_map(|candidate| literals(&candidate.value));
-        let mut values: Vec<_> = found.map(|(_, secret)| secret).collect();
+        let mut values = Vec::new();
+        for candidate in candidates {
+            values.extend(literals(&candidate.value).into_iter().map(|(_, secret)| secret));
+            let defined = candidate.inputs.iter().filter_map(|input| input.definition.as_ref());
+            values.extend(defined.filter_map(inputs::secret).map(str::to_owned));
+        }
         values.retain(|value| value.len() >= SHORTEST);
         // As it would be written, too.
         let written = |value: &String| quoted(value).filter(|written| written != value);
