@@ -79,6 +79,19 @@ pub(super) fn looks_like_token(text: &str) -> bool {
     })
 }
 
+/// Whether a text is a header with a credential, or the value of one: `Authorization: Bearer …`, as
+/// bridges to servers behind a URL take it among their arguments.
+fn is_header(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let value = match lower.split_once(':') {
+        Some((name, value)) if is_secret_name(name.trim()) && !name.trim().contains(' ') => {
+            return !value.trim().is_empty() && !value.trim().starts_with(['/', '~', '.']);
+        }
+        _ => lower.strip_prefix("bearer "),
+    };
+    value.is_some_and(|token| token.trim().len() >= SHORTEST && !token.trim().contains(' '))
+}
+
 /// Whether a text refers to a value that stands elsewhere: `${A}`, `${env:A}`, `${input:a}`, `$A`,
 /// `{env:A}`. One with a default is a reference only where the default is empty.
 pub(super) fn has_reference(text: &str) -> bool {
@@ -161,7 +174,7 @@ fn literal(text: &str, name: &str, above: &str) -> Option<String> {
     let in_address = text
         .split_once("://")
         .is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|host| host.contains('@')));
-    if assigned || in_address || looks_like_token(text) {
+    if assigned || in_address || is_header(text) || looks_like_token(text) {
         let place = if name.is_empty() { above } else { name };
         return Some(format!("its `{place}`"));
     }
