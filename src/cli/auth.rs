@@ -419,6 +419,13 @@ impl Logout {
                 ),
                 exit::OK,
             ),
+            Ended::Unread => (
+                format!(
+                    "The login {name} is removed. It could not be read, so its tokens were not revoked, and \
+                     may still be good."
+                ),
+                exit::NO,
+            ),
             Ended::NotRevoked(why) => (
                 format!(
                     "The login {name} is removed. Its tokens were not revoked, and may still be good: {}",

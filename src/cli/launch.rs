@@ -93,7 +93,8 @@ impl Args {
         let home = config::home(env);
         let base = over
             .out
-            .clone()
+            .as_deref()
+            .map(room::below)
             .unwrap_or_else(|| room::base(env.get(&XDG_RUNTIME_DIR).map(Path::new), &home));
         if let Delivery::Place(place) = recipe.delivery {
             let (name, id) = (recipe.name, recipe.id);

@@ -19,6 +19,7 @@ pub mod consent;
 pub mod emit;
 mod entry;
 pub mod govern;
+pub mod inputs;
 mod recipes;
 pub mod refer;
 pub mod room;
@@ -29,6 +30,7 @@ pub mod trusted;
 use std::path::PathBuf;
 
 pub use self::govern::{Flaw, Governed, Guard};
+pub use self::inputs::Input;
 pub use self::recipes::RECIPES;
 use super::document::{Shape, Syntax, Transport, Value};
 use super::table::Base;
@@ -119,6 +121,8 @@ pub enum Off {
 pub struct Dialect {
     /// The member that holds the servers.
     pub root: &'static str,
+    /// The member beside it that says what the person is asked for, where there is one.
+    pub inputs: Option<&'static str>,
     /// How it is written.
     pub syntax: Syntax,
     /// How a command is written.
@@ -224,6 +228,8 @@ pub struct Candidate {
     pub shape: &'static Shape,
     /// The entry, whole.
     pub value: Value,
+    /// What it has the client ask the person for.
+    pub inputs: Vec<Input>,
 }
 
 impl Recipe {

@@ -312,6 +312,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_accepted_is_the_present_token_and_no_older_one() {
+        let mut memory = Memory::default();
+        memory.take(Ok(record("a", None, Some("r"))), at(0));
+        memory.take(Ok(record("b", None, Some("s"))), at(1));
+        memory.reject(2, at(1).now);
+        memory.accept(1);
+        assert!(memory.is_rejected(), "a late answer to the token before");
+        memory.accept(2);
+        assert!(!memory.is_rejected());
+    }
+
+    #[test]
+    fn what_was_refused_a_successor_is_not_asked_for_another() {
+        let mut memory = Memory::default();
+        assert!(!memory.may_refresh(at(0).now), "there is none");
+        for (record, may) in [
+            (record("a", None, Some("r")), true),
+            (record("b", None, None), false),
+            (record("c", None, Some("r")).refused("invalid_grant".to_owned()), false),
+        ] {
+            memory.take(Ok(record), at(0));
+            assert_eq!(memory.may_refresh(at(0).now), may);
+        }
+    }
+
+    #[test]
     fn a_login_that_is_gone_is_used_no_more_and_one_that_cannot_be_read_is() {
         let mut memory = Memory::default();
         memory.take(Ok(record("a", None, None)), at(0));

@@ -94,3 +94,37 @@ impl Tokens {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_for_where_it_was_made_and_for_what_its_tokens_are_for() {
+        let now = "2026-11-21T12:00:00Z";
+        for (made_at, resource, url, is_for) in [
+            ("https://a.example/mcp", "https://a.example/mcp", "https://a.example/mcp", true),
+            ("https://a.example/mcp", "https://a.example", "https://a.example/other", true),
+            ("https://a.example/mcp", "https://a.example/mcp", "https://a.example/other", false),
+            ("https://a.example/mcp", "https://a.example/mcp", "http://a.example/mcp", false),
+            ("https://a.example/mcp", "https://b.example/mcp", "https://a.example/mcp", false),
+            ("https://a.example/mcp", "https://b.example/mcp", "https://b.example/mcp", false),
+            ("https://a.example/mcp", "no address", "https://a.example/mcp", false),
+        ] {
+            let record: Record = serde_json::from_value(serde_json::json!({
+                "schema": SCHEMA,
+                "url": made_at,
+                "resource": resource,
+                "issuer": "https://id.example",
+                "token_endpoint": "https://id.example/token",
+                "client": { "id": "c", "auth": "none", "registration": "dynamic" },
+                "scopes_asked": [],
+                "logged_in_at": now,
+                "tokens": { "access": "a", "obtained_at": now, "scopes": [] },
+            }))
+            .unwrap();
+            let url = Url::parse(url).unwrap();
+            assert_eq!(record.is_for(&url), is_for, "{made_at} {resource} {url}");
+        }
+    }
+}

@@ -97,6 +97,8 @@ pub enum Ended {
     Revoked,
     /// It is removed here; the authorization server offers no way to end its tokens.
     Local,
+    /// It is removed here. It could not be read, so that nobody was told.
+    Unread,
     /// It is removed here; the authorization server did not end its tokens, for this reason.
     NotRevoked(NotGranted),
 }
@@ -231,7 +233,7 @@ impl Logins {
         };
         self.store.remove(name, &turn)?;
         drop(turn);
-        let Some(record) = record else { return Ok(Ended::Local) };
+        let Some(record) = record else { return Ok(Ended::Unread) };
         let Some(endpoint) = &record.revocation_endpoint else { return Ok(Ended::Local) };
         // RFC 7009 §2.1: with a refresh token end the access tokens that came of it, at most servers.
         let tokens = [

@@ -280,3 +280,97 @@ fn a_committed_variable_may_say_where_and_nothing_else() {
         assert!(said.err.contains(&told), "{}", said.err);
     }
 }
+
+/// VS Code's files: the user's own, and one of the project that is trusted.
+fn vscode(room: &Room, user: &Value, project: &Value) -> crate::room::Said {
+    room.file(".config/Code/User/mcp.json", user.to_string());
+    room.file("app/.vscode/mcp.json", project.to_string());
+    room.config("vscode", &["--trust-project"])
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_server_has_the_person_asked_for_comes_along_with_it_and_with_no_other() {
+    let room = Room::new();
+    let token =
+        json!({"type": "promptString", "id": "token", "description": "A token", "password": true});
+    let team =
+        json!({"type": "pickString", "id": "team", "options": ["core", "web"], "default": "core"});
+    let unused = json!({"type": "command", "id": "unused", "command": "x.y"});
+    let user = json!({
+        "inputs": [unused, token],
+        "servers": {"far": {"type": "http", "url": "https://x.example/mcp",
+            "headers": {"Authorization": "Bearer ${input:token}"}}},
+    });
+    let project = json!({
+        "servers": {
+            "near": {"command": "x", "args": ["--team", "${input:team}", "${input:token}"]},
+            "gone": {"command": "x", "args": ["${input:unused}"]},
+        },
+        "inputs": [team, token, unused],
+    });
+    room.file(".config/Code/User/mcp.json", user.to_string());
+    room.file("app/.vscode/mcp.json", project.to_string());
+    let said = room.config("vscode", &["--trust-project", "--without", "gone"]);
+    assert_eq!(said.json()["inputs"], json!([token, team]));
+    assert_eq!(said.json()["servers"]["far"]["env"]["THOTH_UPSTREAM_TOKEN"], "${input:token}");
+
+    // Without anything to ask for, nothing is said of it.
+    let room = Room::new();
+    let plain = json!({"servers": {"a": {"command": "x"}}, "inputs": [unused]});
+    let said = vscode(&room, &plain, &json!({}));
+    assert_eq!(said.json().get("inputs"), None);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_input_that_is_not_defined_or_defined_twice_or_holds_a_password_stops_everything() {
+    let asks = json!({"a": {"command": "x", "env": {"T": "${input:t}"}}});
+    let other = json!({"b": {"command": "x", "env": {"T": "${input:t}"}}});
+    let input = |more: Value| {
+        let mut input = json!({"type": "promptString", "id": "t"});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!([input])
+    };
+    for (user, project, told) in [
+        (json!({"servers": asks}), json!({}), "the input t, which its file does not define"),
+        (
+            json!({"servers": asks}),
+            json!({"inputs": input(json!({}))}),
+            "the input t, which its file does not define",
+        ),
+        (
+            json!({"servers": asks, "inputs": input(json!({}))}),
+            json!({"servers": other, "inputs": input(json!({"description": "another"}))}),
+            "the input t is defined in two files, and not alike",
+        ),
+        (
+            json!({"servers": asks,
+                "inputs": input(json!({"password": true, "default": "hunter2-of-t"}))}),
+            json!({}),
+            "the input t that it asks for holds a secret",
+        ),
+    ] {
+        let room = Room::new();
+        let said = vscode(&room, &user, &project);
+        assert_eq!((said.code, &*said.out), (78, ""), "{}", said.err);
+        assert!(said.err.contains(told), "{}", said.err);
+        assert!(!said.err.contains("hunter2"), "{}", said.err);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_input_that_changes_makes_another_entry_of_what_was_trusted() {
+    let room = Room::new();
+    let project = |command: &str| {
+        json!({"servers": {"a": {"command": "x", "args": ["${input:t}"]}},
+            "inputs": [{"type": "command", "id": "t", "command": command}]})
+    };
+    assert_eq!(vscode(&room, &json!({}), &project("ask.kindly")).code, 0);
+    assert!(room.config("vscode", &[]).json()["servers"]["a"].is_object());
+    room.file("app/.vscode/mcp.json", project("run.anything").to_string());
+    let said = room.config("vscode", &[]);
+    assert!(said.json()["servers"].get("a").is_none(), "{}", said.out);
+    assert!(said.err.contains("it has changed since it was trusted"), "{}", said.err);
+}

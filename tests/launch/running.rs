@@ -323,6 +323,26 @@ fn the_client_works_where_its_variable_says() {
     client.end("exit 0");
 }
 
+#[test]
+fn a_directory_that_a_variable_names_keeps_what_is_in_it() {
+    let room = Room::new();
+    furnish(&room);
+    // Private, and called as directories of launches are: another program's cache, say.
+    let cache = room.path("place/0123456789abcdef0123456789abcdef");
+    fs::create_dir_all(&cache).unwrap();
+    fs::write(cache.join("kept"), "").unwrap();
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o700)).unwrap();
+    let script = script(&room);
+    let words = ["launch", "--client", "claude", "--agent-id", "x", "--"];
+    let mut command = room.thoth([&words[..], &[script.to_str().unwrap()]].concat());
+    command.env("THOTH_AGENT_X_OUT", room.path("place"));
+    let client = Launched::start(command);
+    assert!(client.config().starts_with(room.path("place/thoth")), "{:?}", client.config());
+    assert!(cache.join("kept").exists());
+    client.end("exit 0");
+    assert!(cache.join("kept").exists());
+}
+
 /// Asks a server on this machine: the status and the body.
 fn ask(url: &str, secret: Option<&str>, message: &Value) -> (u16, String) {
     let rest = url.strip_prefix("http://").unwrap();

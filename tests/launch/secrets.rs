@@ -18,6 +18,10 @@ fn a_literal_secret_is_not_copied_and_stops_everything() {
         json!({"command": "x", "args": ["ghp_hunter2canary0123456789"]}),
         json!({"type": "http", "url": "https://x.example", "headers": {"Authorization": "Bearer hunter2-canary"}}),
         json!({"type": "http", "url": "https://x.example", "headers": {"X-Api-Key": "hunter2-canary"}}),
+        json!({"command": "npx", "args": ["mcp-remote", "https://x.example",
+            "--header", "Authorization: Bearer hunter2-canary"]}),
+        json!({"command": "npx", "args": ["mcp-remote", "--header", "X-Api-Key:hunter2-canary"]}),
+        json!({"command": "x", "args": ["-h", "Bearer hunter2-canary"]}),
         json!({"type": "http", "url": "https://x.example/mcp?token=hunter2-canary"}),
         json!({"type": "http", "url": "https://u:hunter2-canary@x.example/mcp"}),
     ] {
@@ -41,6 +45,8 @@ fn what_is_no_secret_stops_nothing() {
         json!({"command": "x", "env": {"GOOGLE_APPLICATION_CREDENTIALS": "/srv/key.json"}}),
         json!({"command": "x", "env": {"MAX_TOKENS": "4096", "AUTH": ""}}),
         json!({"command": "x", "args": ["--token-file", "/run/token"]}),
+        json!({"command": "npx", "args": ["mcp-remote", "--header", "Authorization:${AUTH}"]}),
+        json!({"command": "x", "args": ["the bearer of this", "C:\\keys", "a key: b", "https://key.example"]}),
     ] {
         let room = Room::new();
         user(&room, &json!({"a": entry}));

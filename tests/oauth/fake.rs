@@ -15,6 +15,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
@@ -26,6 +27,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
@@ -64,6 +66,8 @@ pub(crate) struct Manners {
     pub(crate) error: Option<&'static str>,
     /// The challenge of a 403 that every good token gets, where it does.
     pub(crate) forbids: Option<String>,
+    /// Where calls whose token is not good wait for each other, before any of them is told.
+    pub(crate) unwelcome: Option<Arc<Barrier>>,
 }
 
 #[derive(Debug, Default)]
@@ -251,6 +255,7 @@ impl Manners {
             iss: Some(base.to_owned()),
             error: None,
             forbids: None,
+            unwelcome: None,
         }
     }
 }
@@ -395,6 +400,20 @@ async fn respond(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    let is_call = body.contains("tools/call");
+    let response = judge(&head, body, &shared);
+    let unwelcome = shared.0.lock().unwrap().unwelcome.clone();
+    if let (401, true, Some(others)) = (response.status().as_u16(), is_call, unwelcome) {
+        others.wait().await;
+    }
+    Ok(response)
+}
+
+fn judge(
+    head: &Parts,
+    body: String,
+    shared: &(Mutex<Manners>, Mutex<Memory>),
+) -> Response<Full<Bytes>> {
     let manners = shared.0.lock().unwrap();
     let mut memory = shared.1.lock().unwrap();
     let (path, query) = (head.uri.path().to_owned(), head.uri.query().unwrap_or_default());
@@ -480,6 +499,6 @@ async fn respond(
         },
     };
     let target = head.uri.path_and_query().unwrap().to_string();
-    memory.seen.push(Seen { target, headers: head.headers, body });
-    Ok(response.status(status).body(Full::from(text)).unwrap())
+    memory.seen.push(Seen { target, headers: head.headers.clone(), body });
+    response.status(status).body(Full::from(text)).unwrap()
 }

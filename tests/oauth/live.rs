@@ -85,6 +85,22 @@ async fn a_token_is_refreshed_before_it_ends_and_kept_before_it_is_used() {
 }
 
 #[tokio::test]
+async fn a_new_token_is_on_the_disk_before_anybody_is_given_it() {
+    let (fake, home) = logged_in().await;
+    let (now, passed) = clock!();
+    let login = open(home.path(), &fake, now);
+    let (first, _) = token(&login).await;
+    // Ageing: nobody waits for the refresh, and each is given what there is.
+    passed.store(3600 - 59, Ordering::Relaxed);
+    let mut given = first.clone();
+    while given == first {
+        given = token(&login).await.0;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(file(home.path())["tokens"]["access"], given);
+}
+
+#[tokio::test]
 async fn a_rejected_token_is_refreshed_once_for_all_who_ask() {
     let (fake, home) = logged_in().await;
     let login = open(home.path(), &fake, clock!().0);

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::fake::{Fake, SECRET};
-use super::person::{begin, follow, log_in, run, said, visit};
+use super::person::{begin, follow, log_in, run, said, thoth, visit};
 
 fn file(home: &Path) -> Value {
     serde_json::from_slice(&fs::read(home.join("logins/acme.json")).unwrap()).unwrap()
@@ -208,6 +208,12 @@ async fn a_login_ends_here_in_any_case_and_there_where_that_is_offered() {
     assert!(said(&output).contains("revoked"), "{}", said(&output));
     assert!(!fake.is_good(&token));
     assert!(!home.path().join("logins/acme.json").exists());
+    let hints: Vec<_> = {
+        let memory = fake.memory();
+        let revoked = memory.seen.iter().filter(|seen| seen.target == "/revoke");
+        revoked.map(|seen| seen.body.contains("token_type_hint=refresh_token")).collect()
+    };
+    assert_eq!(hints, [true, false], "the one it is refreshed with, and then the other");
 
     for words in [["logout", "acme"], ["status", "acme"]] {
         let output = run(home.path(), &fake, &words).await;
@@ -226,4 +232,26 @@ async fn a_login_ends_here_in_any_case_and_there_where_that_is_offered() {
         assert_eq!(output.status.code(), Some(code), "{}", said(&output));
         assert!(!home.path().join("logins/acme.json").exists(), "removed in any case");
     }
+
+    assert_eq!(log_in(home.path(), &fake, &[]).await.status.code(), Some(0));
+    fs::write(home.path().join("logins/acme.json"), "{").unwrap();
+    let output = run(home.path(), &fake, &["logout", "acme"]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("may still be good"), "{}", said(&output));
+    assert!(!home.path().join("logins/acme.json").exists(), "removed in any case");
+}
+
+#[tokio::test]
+async fn what_is_said_of_the_enforcers_certificate_does_not_count_for_logins() {
+    let (fake, home) = (Fake::tls().await, tempfile::tempdir().unwrap());
+    let url = fake.mcp();
+    let output = thoth(home.path(), &fake, &["login", "acme", "--no-browser", "--url", &url])
+        .env_remove("THOTH_TLS_CA_BUNDLE")
+        .env("THOTH_TLS_VERIFY", "false")
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(69), "{}", said(&output));
+    assert!(said(&output).contains("is not trusted"), "{}", said(&output));
+    assert_eq!(fake.paths(), Vec::<String>::new());
 }

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Barrier;
 use tokio::time::timeout;
 
 use super::fake::Fake;
@@ -110,6 +112,48 @@ async fn calls_go_on_while_tokens_come_and_go() {
     assert_eq!(memory.refreshed, 4);
     assert_eq!(memory.reuses, 0);
     assert!(memory.seen.iter().all(|seen| !seen.target.contains("hunter2")));
+}
+
+#[tokio::test]
+async fn two_sidecars_whose_token_is_rejected_at_once_refresh_it_once() {
+    let (fake, home) = (Fake::plain().await, tempfile::tempdir().unwrap());
+    let output = log_in(home.path(), &fake, &[]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let mut one = Client::start(home.path(), &fake);
+    let mut other = Client::start(home.path(), &fake);
+    for client in [&mut one, &mut other] {
+        assert!(client.greet().await["result"].is_object());
+    }
+    let kept = || {
+        let text = std::fs::read(home.path().join("logins/acme.json")).unwrap();
+        serde_json::from_slice::<Value>(&text).unwrap()["tokens"].clone()
+    };
+    let before = kept();
+
+    // Whatever each has to say after its greeting, and its listening, was said with the first token.
+    while fake.memory().served < 6 {
+        tokio::task::yield_now().await;
+    }
+    // Neither call is told of its rejection before both are rejected: nobody can have refreshed before.
+    fake.end_access();
+    fake.manners().unwelcome = Some(Arc::new(Barrier::new(2)));
+    let (mine, its) = tokio::join!(one.call(), other.call());
+    for answer in [mine, its] {
+        assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
+    }
+    assert_eq!(fake.calls(), 4, "each was rejected once and sent once more");
+    let after = kept();
+    assert_ne!((&after["access"], &after["refresh"]), (&before["access"], &before["refresh"]));
+    assert!(fake.is_good(after["access"].as_str().unwrap()));
+    {
+        let memory = fake.memory();
+        assert_eq!((memory.refreshed, memory.reuses), (1, 0));
+    }
+    for client in [one, other] {
+        let told = client.end().await;
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    assert_eq!(fake.memory().refreshed, 1, "nothing is refreshed at the end either");
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! Who is let in. Nothing of a request that is refused reaches a server: none is even started.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use serde_json::json;
 
 use crate::http::{Request, Response};
-use crate::launch::{Served, Setup, call, initialize};
+use crate::launch::{Served, Setup, call, initialize, text};
 
 /// One request that is refused: what is wrong with it, and how.
 type Row = (&'static str, fn(Request, &Served) -> Request, u16);
@@ -174,6 +176,71 @@ fn what_is_refused_reaches_no_server() {
     // And all that stood between them and one is what was wrong.
     served.initialize();
     assert_eq!(served.setup.starts().len(), 1);
+}
+
+/// What a web page, another user or a rebound name lacks or shows: each is enough by itself.
+const STRANGERS: &[Row] = &[
+    ("a name that was rebound", |request, _| request.with("host", "evil.example"), 403),
+    ("a page's origin", |request, _| request.and("origin", "https://evil.example"), 403),
+    ("a page's site", |request, _| request.and("sec-fetch-site", "cross-site"), 403),
+    ("no secret", |request, _| request.without("authorization"), 404),
+    (
+        "another secret",
+        |request, _| request.with("authorization", &format!("Bearer {}", "A".repeat(43))),
+        404,
+    ),
+];
+
+#[test]
+fn a_stranger_who_knows_a_session_neither_calls_in_it_nor_hears_it_nor_ends_it() {
+    let served = Setup::new().start();
+    let session = served.initialize();
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled",
+        "params": {"requestId": 1}});
+    let mut hanging = served.call(&session, 1, "wait");
+    for (what, change, status) in STRANGERS {
+        for request in [
+            served.within(&session, &call(2, "echo")),
+            served.within(&session, &cancel),
+            served.listening(&session),
+            served.listening(&session).to("DELETE", "/mcp"),
+        ] {
+            let mut response = served.send(&change(request, &served));
+            assert_eq!((response.status, &*response.text()), (*status, ""), "{what}");
+        }
+    }
+    served.open_gate();
+    assert_eq!(text(&hanging.message()), "waited", "the call of the client goes on");
+    let lines = served.setup.seen();
+    assert_eq!(lines.len(), 2, "the greeting and the call: {lines:?}");
+    assert_eq!(served.setup.starts().len(), 1);
+}
+
+#[test]
+fn a_stranger_makes_no_connection_to_a_server_behind_an_address() {
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", upstream.local_addr().unwrap());
+    let served = Setup::new().url(&url).start();
+    upstream.set_nonblocking(true).unwrap();
+    let modern = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "echo", "arguments": {},
+        "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}});
+    let modern = served
+        .post(&modern)
+        .and("mcp-protocol-version", "2026-07-28")
+        .and("mcp-method", "tools/call")
+        .and("mcp-name", "echo");
+    for (what, change, status) in STRANGERS {
+        for request in [served.post(&initialize()), modern.clone()] {
+            assert_eq!(served.send(&change(request, &served)).status, *status, "{what}");
+        }
+    }
+    assert!(upstream.accept().is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
+    // The client itself does.
+    upstream.set_nonblocking(false).unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", served.port())).unwrap();
+    stream.write_all(&modern.bytes()).unwrap();
+    drop(upstream.accept().unwrap());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Who is told where it listens, and what ends it.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
@@ -10,7 +10,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::launch::{Served, Setup, text};
+use crate::http::Response;
+use crate::launch::{Served, Setup, initialize, text};
 
 /// Whether no server of these is there any more.
 fn all_gone(setup: &Setup) -> bool {
@@ -246,4 +247,64 @@ fn it_listens_at_the_loopback_address_alone() {
     let here: Vec<_> =
         tables.lines().filter(|line| line.contains(&port) && line.contains(" 0A ")).collect();
     assert!(here.iter().all(|line| line.contains("0100007F:")), "{here:?}");
+}
+
+#[test]
+fn it_listens_at_the_other_loopback_address_where_that_is_asked_for() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return; // this machine has no such address
+    }
+    for (flags, is_there) in [(&[][..], false), (&["--ipv6"], true)] {
+        let served = Setup::new().flags(flags).start();
+        let stream = std::net::TcpStream::connect(("::1", served.port()));
+        assert_eq!(stream.is_ok(), is_there, "{flags:?}");
+        let Ok(mut stream) = stream else { continue };
+        // The checks are the same at this door.
+        let greeting = served.post(&initialize()).with("host", &format!("[::1]:{}", served.port()));
+        stream.write_all(&greeting.clone().without("authorization").bytes()).unwrap();
+        assert_eq!(Response::read(stream).status, 404);
+        let mut stream = std::net::TcpStream::connect(("::1", served.port())).unwrap();
+        stream.write_all(&greeting.bytes()).unwrap();
+        assert_eq!(Response::read(stream).json()["result"]["serverInfo"]["name"], "sh");
+        served.initialize();
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_in_the_middle_of_a_call_leaves_nobody_waiting() {
+    let served = with_two_sessions();
+    let session = served.initialize();
+    let mut waiting = served.call(&session, 1, "hang");
+    waiting.event().unwrap();
+    let victim = served.setup.starts().pop().unwrap().parse().unwrap();
+    kill(Pid::from_raw(victim), Signal::SIGKILL).unwrap();
+    let answer = waiting.message();
+    assert_eq!(answer["error"]["data"]["reason_code"], "server_gone", "{answer}");
+    // Whoever comes while it is being cleared away is told the same; later there is no such session.
+    let mut late = served.call(&session, 2, "echo");
+    while late.status != 404 {
+        let answer = if late.is_stream() { late.message() } else { late.json() };
+        assert!(answer["error"].is_object(), "{answer}");
+        late = served.call(&session, 2, "echo");
+    }
+    let (status, said, setup) = served.closes();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(all_gone(&setup), "the others ended with it");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn killed_itself_it_leaves_no_server_behind() {
+    let setup = Setup::new();
+    let home = setup.home.path().to_str().unwrap().to_owned();
+    // One that does not mind the end of its input.
+    let stubborn = r#"echo $$ >>"$0/starts"; read -r line
+        echo '{"jsonrpc":"2.0","id":0,"result":{"serverInfo":{"name":"sh"}}}'; while :; do sleep 1; done"#;
+    let served = setup.server(&["sh", "-c", stubborn, &home]).start();
+    served.initialize();
+    served.signal(Signal::SIGKILL);
+    let (_, _, setup) = served.ends();
+    while !all_gone(&setup) {
+        std::thread::yield_now();
+    }
 }

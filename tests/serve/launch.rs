@@ -60,6 +60,12 @@ impl Setup {
         self
     }
 
+    /// The server is behind this address, and no command.
+    pub(crate) fn url(mut self, url: &str) -> Self {
+        self.command.clear();
+        self.flags(&["--url", url])
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "the server's command is found by the test's own PATH"
@@ -69,7 +75,7 @@ impl Setup {
         command
             .args(["serve", "--agent-id", "test"])
             .args(&self.flags)
-            .arg("--")
+            .args((!self.command.is_empty()).then_some("--"))
             .args(&self.command)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -8,6 +8,7 @@ mod door;
 mod ends;
 mod http;
 mod launch;
+mod patience;
 mod sessions;
 mod stateless;
 mod streams;

@@ -22,6 +22,7 @@ mod fake;
 mod files;
 mod helpers;
 mod origins;
+mod proxies;
 mod rotation;
 mod secrets;
 mod server;

@@ -3,6 +3,7 @@
 use hyper::header::AUTHORIZATION;
 
 use crate::client::Setup;
+use crate::fake::Certificate;
 use crate::server::canary::Canary;
 use crate::server::{Fault, Server};
 
@@ -80,15 +81,41 @@ async fn an_endpoint_of_another_origin_gets_nothing() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_sent_nothing() {
-    let server = Server::over_tls().await;
-    server.accept_only(&["s3cret"]);
-    let setup = Setup::new(&server).token("s3cret");
-    let mut client = setup.start();
-    let answer = client.shakes_hands("2025-11-25").await;
-    assert_eq!(answer["error"]["data"]["reason_code"], "upstream_not_trusted", "{answer}");
-    let _ = client.ends().await;
-    assert!(server.seen().is_empty());
+async fn a_server_that_cannot_prove_who_it_is_is_sent_nothing() {
+    for (certificate, trusts_its_authority, said) in [
+        (Certificate::Good, false, "issued by nobody this machine trusts"),
+        (Certificate::SelfSigned, true, "issued by nobody this machine trusts"),
+        (Certificate::WrongName, true, "other.example"),
+        (Certificate::Expired, true, "expired"),
+        (Certificate::NotYetValid, true, "not valid yet"),
+        (
+            Certificate::WrongPurpose,
+            true,
+            "not valid (invalid peer certificate: certificate does not allow",
+        ),
+    ] {
+        let server = Server::over_tls_as(certificate).await;
+        server.accept_only(&["s3cret"]);
+        let mut setup = Setup::new(&server).token("s3cret");
+        if trusts_its_authority {
+            setup = setup.variable("THOTH_TLS_CA_BUNDLE", server.ca().to_str().unwrap());
+        }
+        let mut client = setup.start();
+        for n in 1..=2 {
+            let answer = client.call(n).await;
+            let error = &answer["error"];
+            assert_eq!(error["code"], -32_603, "{answer}");
+            assert_eq!(error["data"]["reason_code"], "upstream_not_trusted", "{answer}");
+            assert_eq!(error["data"]["retryable"], false, "{answer}");
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains(said), "{certificate:?}: {message}");
+        }
+        let ended = client.ends().await;
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        assert!(server.seen().is_empty(), "{certificate:?}: a request came through");
+        assert!(server.executed().is_empty());
+        setup.audit().has(2);
+    }
 }
 
 #[tokio::test]

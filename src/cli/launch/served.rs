@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cli::mcp_config::Plan;
 use crate::clients::document::Value;
@@ -26,8 +26,9 @@ use crate::listener::Secret;
 /// The longest until one listens.
 const READY: Duration = Duration::from_secs(30);
 
-/// The longest its end takes.
-const END: Duration = Duration::from_secs(3);
+/// The longest their end takes: `thoth serve` itself gives its sessions 5 s, and whoever is killed
+/// before has not ended its servers.
+const END: Duration = Duration::from_secs(8);
 
 /// The longest line that says where it listens, in bytes.
 const LINE: u64 = 4096;
@@ -114,8 +115,9 @@ impl Servers {
         for child in &mut self.children {
             drop(child.stdin.take());
         }
+        let end = Instant::now() + END;
         for child in &mut self.children {
-            if timeout(END, child.wait()).await.is_err() {
+            if timeout_at(end, child.wait()).await.is_err() {
                 let _ = child.kill().await; // it is gone, or will be
             }
         }

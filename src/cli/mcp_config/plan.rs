@@ -17,8 +17,8 @@ use crate::clients::launch::govern::govern;
 use crate::clients::launch::secrets::Known;
 use crate::clients::launch::trusted::{Hash, Trusted};
 use crate::clients::launch::{
-    Beside, Candidate, Consent, Delivery, Governed, Guard, Off, Recipe, Whose, consent, known,
-    recipe, sources,
+    Beside, Candidate, Consent, Delivery, Governed, Guard, Off, Recipe, Whose, consent, inputs,
+    known, recipe, sources,
 };
 use crate::clients::table::Places;
 use crate::config::ambient::Ambient;
@@ -69,6 +69,11 @@ enum Unusable {
     Variable { variable: &'static str, at: Malformed },
     #[error("it is not known how {0} is told of an address; leave out --serve")]
     NoServe(&'static str),
+    #[error(
+        "the input {0} is defined in two files, and not alike; rename one, or leave out a server \
+         that asks for it with --without"
+    )]
+    Inputs(String),
     #[error("not every server can be governed:{}", .0.concat())]
     Flaws(Vec<String>),
 }
@@ -207,7 +212,14 @@ impl Plan {
         if servers.is_empty() {
             note(err, "there is no server to be started");
         }
-        let base = base(recipe, &places, env)?;
+        let mut base = base(recipe, &places, env)?;
+        let asked = inputs::all(&servers).map_err(Unusable::Inputs);
+        let asked = asked.map_err(Fault::of(exit::CONFIGURATION))?;
+        if let (Some(member), Value::Map(members)) = (recipe.dialect.inputs, &mut base)
+            && !asked.is_empty()
+        {
+            members.push((member.to_owned(), Value::List(asked)));
+        }
         Ok(Self { recipe, servers, off, base, known, trusted, newly })
     }
 
@@ -320,6 +332,7 @@ impl Wish {
                 transport,
                 shape: &GIVEN,
                 value,
+                inputs: Vec::new(),
             });
         }
         if command.is_some() {

@@ -188,6 +188,7 @@ mod tests {
             env: vec![("A".to_owned(), Value::Text("${A}".to_owned()))],
             pass: Vec::new(),
             rest: Vec::new(),
+            inputs: Vec::new(),
             is_found: true,
             was_remote: false,
         }

@@ -1,7 +1,7 @@
 //! Puts thoth around one server.
 
 use super::entry::{REMOTE_ONLY, reach};
-use super::{Candidate, secrets};
+use super::{Candidate, Input, inputs, secrets};
 use crate::clients::document::{Transport, Value, wrapped};
 use crate::clients::scan::{Expected, weaker_flags};
 
@@ -33,6 +33,8 @@ pub struct Governed {
     pub pass: Vec<String>,
     /// The other members of the entry, as they were.
     pub rest: Vec<(String, Value)>,
+    /// What it has the client ask the person for.
+    pub inputs: Vec<Input>,
     /// Whether the entry stands in a file of the client's own.
     pub is_found: bool,
     /// Whether it was reached at an address.
@@ -61,6 +63,7 @@ pub enum Flaw {
 /// [`Flaw`].
 pub fn govern(candidate: &Candidate, guard: &Guard) -> Result<Governed, Flaw> {
     secrets::refuse(candidate)?;
+    inputs::check(&candidate.inputs)?;
     let words = &candidate.shape.words;
     let kept = |name: &str| ![words.command, words.args, words.env, "type"].contains(&name);
     let member = |(name, value): &(String, Value)| (name.clone(), value.clone());
@@ -73,6 +76,7 @@ pub fn govern(candidate: &Candidate, guard: &Guard) -> Result<Governed, Flaw> {
         env: env.collect(),
         pass: Vec::new(),
         rest: rest.collect(),
+        inputs: candidate.inputs.clone(),
         is_found: candidate.file.is_some(),
         was_remote: false,
     };

@@ -46,6 +46,7 @@ const fn project(path: &'static str, shape: &'static Shape) -> Source {
 /// How most clients write entries.
 const PLAIN: Dialect = Dialect {
     root: "mcpServers",
+    inputs: None,
     syntax: Syntax::Json,
     command: Form::Plain,
     address: Some(Address { url: "url", kind: None, secret: HEADER }),
@@ -69,6 +70,7 @@ pub const RECIPES: &[Recipe] = &[
         beside: Beside::Nothing,
         dialect: Dialect {
             root: "mcpServers",
+            inputs: None,
             syntax: Syntax::Json,
             command: Form::Typed("stdio"),
             address: Some(Address { url: "url", kind: Some("http"), secret: HEADER }),
@@ -94,6 +96,7 @@ pub const RECIPES: &[Recipe] = &[
         beside: Beside::Merged,
         dialect: Dialect {
             root: "mcp_servers",
+            inputs: None,
             syntax: Syntax::Toml,
             command: Form::Plain,
             address: Some(Address {
@@ -268,6 +271,7 @@ pub const RECIPES: &[Recipe] = &[
         beside: Beside::Others,
         dialect: Dialect {
             root: "servers",
+            inputs: Some("inputs"),
             command: Form::Typed("stdio"),
             address: Some(Address {
                 url: "url",

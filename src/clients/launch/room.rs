@@ -51,12 +51,18 @@ pub enum NoRoom {
     },
 }
 
+/// Where launches have their directories below one that was named. Never in that itself: what else
+/// lies there is not thoth's to look at, and may have names like those that are made here.
+pub fn below(directory: &Path) -> PathBuf {
+    directory.join("thoth")
+}
+
 /// Where launches have their directories: below the runtime directory of the session where it is
 /// this user's alone, else in thoth's own.
 pub fn base(runtime: Option<&Path>, home: &Path) -> PathBuf {
     let is_private = |path: &&Path| path.is_absolute() && profile::check_secret(path).is_ok();
     match runtime.filter(is_private) {
-        Some(runtime) => runtime.join("thoth"),
+        Some(runtime) => below(runtime),
         None => home.join("run").join("launch"),
     }
 }

@@ -3,8 +3,8 @@
 //! This is narrower than what is hidden where a file is shown (`document/veil.rs`): what counts as
 //! a secret here stops a launch, so that a version number must not.
 
-use super::Candidate;
 use super::govern::Flaw;
+use super::{Candidate, inputs};
 use crate::clients::document::{Syntax, Value};
 use crate::secret::ApiKey;
 
@@ -77,6 +77,19 @@ pub(super) fn looks_like_token(text: &str) -> bool {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c))).any(|word| {
         TOKENS.iter().any(|(start, least)| word.starts_with(start) && word.len() >= *least)
     })
+}
+
+/// Whether a text is a header with a credential, or the value of one: `Authorization: Bearer …`, as
+/// bridges to servers behind a URL take it among their arguments.
+fn is_header(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let value = match lower.split_once(':') {
+        Some((name, value)) if is_secret_name(name.trim()) && !name.trim().contains(' ') => {
+            return !value.trim().is_empty() && !value.trim().starts_with(['/', '~', '.']);
+        }
+        _ => lower.strip_prefix("bearer "),
+    };
+    value.is_some_and(|token| token.trim().len() >= SHORTEST && !token.trim().contains(' '))
 }
 
 /// Whether a text refers to a value that stands elsewhere: `${A}`, `${env:A}`, `${input:a}`, `$A`,
@@ -161,7 +174,7 @@ fn literal(text: &str, name: &str, above: &str) -> Option<String> {
     let in_address = text
         .split_once("://")
         .is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|host| host.contains('@')));
-    if assigned || in_address || looks_like_token(text) {
+    if assigned || in_address || is_header(text) || looks_like_token(text) {
         let place = if name.is_empty() { above } else { name };
         return Some(format!("its `{place}`"));
     }
@@ -191,8 +204,12 @@ pub(super) fn refuse(candidate: &Candidate) -> Result<(), Flaw> {
 impl Known {
     /// The secrets of these entries, and these keys.
     pub fn of<'a>(candidates: impl IntoIterator<Item = &'a Candidate>, keys: Vec<ApiKey>) -> Self {
-        let found = candidates.into_iter().flat_map(|candidate| literals(&candidate.value));
-        let mut values: Vec<_> = found.map(|(_, secret)| secret).collect();
+        let mut values = Vec::new();
+        for candidate in candidates {
+            values.extend(literals(&candidate.value).into_iter().map(|(_, secret)| secret));
+            let defined = candidate.inputs.iter().filter_map(|input| input.definition.as_ref());
+            values.extend(defined.filter_map(inputs::secret).map(str::to_owned));
+        }
         values.retain(|value| value.len() >= SHORTEST);
         // As it would be written, too.
         let written = |value: &String| quoted(value).filter(|written| written != value);

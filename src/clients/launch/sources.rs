@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::consent::repository;
-use super::{Candidate, Recipe, Source, Whose};
+use super::{Candidate, Recipe, Source, Whose, inputs};
 use crate::clients::document::{Document, Malformed, Value};
 use crate::clients::table::{Base, Places, System, read as read_file};
 
@@ -57,6 +57,7 @@ pub fn read(recipe: &Recipe, places: &Places, project: &Path) -> Result<Vec<Cand
             };
             let document = Document::read(&text, source.shape)
                 .map_err(|at| Unread::Malformed { path: path.clone(), at })?;
+            let mut defined = None;
             for (at, server) in document.servers().iter().enumerate() {
                 // A map of projects, of which one is this one: it is the user's, and goes first.
                 let list = match server.within.as_slice() {
@@ -69,6 +70,16 @@ pub fn read(recipe: &Recipe, places: &Places, project: &Path) -> Result<Vec<Cand
                     name: server.name.clone(),
                     why,
                 })?;
+                let inputs = match recipe.dialect.inputs.filter(|_| inputs::has_any(&value)) {
+                    None => Vec::new(),
+                    Some(member) => {
+                        let defined = match &mut defined {
+                            Some(defined) => defined,
+                            none => none.insert(beside(&text, member, &path)?),
+                        };
+                        inputs::of(&value, defined)
+                    }
+                };
                 list.push(Candidate {
                     name: server.name.clone(),
                     whose: source.whose,
@@ -76,12 +87,20 @@ pub fn read(recipe: &Recipe, places: &Places, project: &Path) -> Result<Vec<Cand
                     transport: server.transport.clone(),
                     shape: source.shape,
                     value,
+                    inputs,
                 });
             }
         }
     }
     found.append(&mut nearest);
     Ok(found)
+}
+
+/// A member of a file that stands beside its servers.
+fn beside(text: &[u8], member: &str, path: &Path) -> Result<Value, Unread> {
+    let malformed = |at| Unread::Malformed { path: path.to_owned(), at };
+    let whole = Value::read(text).map_err(malformed)?;
+    Ok(whole.get(member).cloned().unwrap_or(Value::Null))
 }
 
 /// The paths of a source, the one that goes before the others last.

@@ -3,8 +3,8 @@
 //!
 //! # Invariants
 //!
-//! - A hash is of the entry as a whole and of its name, so that another command, argument or
-//!   variable is another entry.
+//! - A hash is of the entry as a whole, of its name and of what it has the person asked for, so that
+//!   another command, argument or variable is another entry.
 //! - Nothing of an entry is kept but its name and its hash.
 
 use std::collections::BTreeMap;
@@ -75,6 +75,10 @@ pub fn hash(candidate: &Candidate) -> Hash {
     hash.update(candidate.name.len().to_le_bytes());
     hash.update(&candidate.name);
     hash.update(candidate.value.line(Syntax::Json));
+    for definition in candidate.inputs.iter().filter_map(|input| input.definition.as_ref()) {
+        hash.update(b"\0input ");
+        hash.update(definition.line(Syntax::Json));
+    }
     hex::encode(hash.finalize())
 }
 

@@ -82,7 +82,8 @@ pub const ALL: &[Client] = &[
         "Gemini CLI, Antigravity",
         &[
             user(ANY, Home, ".gemini/settings.json", &MCP_SERVERS),
-            user(ANY, Home, ".gemini/antigravity/mcp_config.json", &MCP_SERVERS),
+            // Antigravity reads the second since its version 2.
+            user(ANY, Home, ".gemini/{antigravity,config}/mcp_config.json", &MCP_SERVERS),
             project(".gemini/settings.json", &MCP_SERVERS),
             user(ANY, Home, ".gemini/extensions/*/gemini-extension.json", &MCP_SERVERS),
             project(".gemini/extensions/*/gemini-extension.json", &MCP_SERVERS),

@@ -59,7 +59,12 @@ impl Server {
 
     /// The same over TLS on `localhost`, HTTP/2 or HTTP/1.1 as the client likes.
     pub(crate) async fn over_tls() -> Self {
-        let issued = Issued::new(Certificate::Good);
+        Self::over_tls_as(Certificate::Good).await
+    }
+
+    /// The same with this certificate.
+    pub(crate) async fn over_tls_as(certificate: Certificate) -> Self {
+        let issued = Issued::new(certificate);
         Self::listen((Ipv4Addr::LOCALHOST, 0).into(), Some(issued), Manner::Both).await
     }
 
@@ -85,6 +90,11 @@ impl Server {
     pub(crate) async fn stops(self) -> SocketAddr {
         self.serving.abort();
         let _ = self.serving.await;
+        self.address
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
