@@ -47,7 +47,7 @@ const ENDED: usize = 32;
 /// How many given up requests are remembered, and for how long an answer may still come: until then
 /// none of that id is taken, which would be given it.
 const GIVEN_UP: usize = 256;
-const LATE: Duration = Duration::from_secs(60);
+const LATE: Duration = Duration::from_mins(1);
 
 /// A stream's number; the client's name for it begins with it.
 pub(super) type Number = u64;

@@ -14,6 +14,10 @@ use super::Listed;
 /// The member of a parameter's schema that names its header.
 const ANNOTATION: &str = "x-mcp-header";
 
+/// Up to here every integer is a binary floating point number of its own; none that is said in a
+/// header may be larger.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// How many tools with such parameters are known at most.
 const TOOLS: usize = 4096;
 
@@ -86,9 +90,9 @@ impl Parameters {
     }
 }
 
-/// Whether a header's text says this value: integers by their value.
+/// Whether a header's text says this value: as it would be written, or as the same number.
 pub fn fits(said: &str, value: &Value) -> bool {
-    let number = || said.parse::<f64>().ok().filter(|number| number.is_finite());
+    let number = || said.parse::<f64>().ok().filter(|number| number.abs() < EXACT);
     text(value).is_some_and(|text| text == said)
         || value.is_number() && number().is_some_and(|number| value.as_f64() == Some(number))
 }
@@ -195,9 +199,6 @@ impl Survey {
 
 /// A value as a header says it.
 fn text(value: &Value) -> Option<String> {
-    /// Up to here every integer is a binary floating point number of its own.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(truth) => Some(truth.to_string()),
@@ -340,6 +341,8 @@ mod tests {
             ("4.2e1", json!(42), true),
             ("42", json!(42.0), true),
             ("43", json!(42), false),
+            ("9007199254740993", json!(9_007_199_254_740_993_u64), true),
+            ("9007199254740992", json!(9_007_199_254_740_993_u64), false),
             ("42", json!("42.0"), false),
             ("inf", json!(1e308), false),
             ("x", json!(1), false),
