@@ -24,4 +24,4 @@ pub use self::address::{BadAddress, base, segment};
 pub use self::challenge::{Challenge, is_scope, scopes};
 pub use self::connector::NotConnected;
 pub use self::line::{Cut, Limits, Line, Outcome, Place, Reply, root};
-pub use self::stream::{Lost, Proxy, Wire};
+pub use self::stream::{Lost, Proxy, UnknownProxy, Wire};

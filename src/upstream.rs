@@ -20,12 +20,12 @@ mod delivery;
 mod exchange;
 mod fault;
 mod headers;
+mod introduction;
 pub mod ledger;
 mod letter;
 mod listen;
 mod older;
 mod open;
-mod params;
 mod remote;
 mod renewal;
 mod reply;
@@ -51,7 +51,7 @@ use self::older::Older;
 use self::remote::Remote;
 use self::session::Session;
 use crate::config::settings::{self, Tls};
-use crate::https::{Proxy, Wire};
+use crate::https::{Proxy, UnknownProxy, Wire};
 use crate::tls::client_config;
 
 /// How many bytes wait between the pump and the courier, each way. Each pipe is used in one
@@ -90,6 +90,9 @@ pub struct Courier {
 /// Why a server cannot be reached with these settings.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
+    /// It is to be reached through a proxy of another kind.
+    #[error("cannot reach the server through a proxy")]
+    Proxy(#[source] UnknownProxy),
     /// The roots cannot be loaded.
     #[error("cannot set up TLS to the server")]
     Tls(#[source] crate::tls::TlsError),
@@ -112,7 +115,9 @@ impl Upstream {
         let is_plain = settings.url.scheme_str() == Some("http");
         let tls =
             if is_plain { None } else { Some(client_config(tls).map_err(UpstreamError::Tls)?) };
-        let proxy = if settings.proxied { Proxy::from_environment(&settings.url) } else { None };
+        let proxy =
+            if settings.proxied { Proxy::from_environment(&settings.url) } else { Ok(None) };
+        let proxy = proxy.map_err(UpstreamError::Proxy)?;
         let wire = Wire::new(tls, CONNECT, proxy);
         let (lines, input) = duplex(PIPE);
         let (output, answers) = duplex(PIPE);

@@ -50,6 +50,11 @@ pub struct Wire {
 #[derive(Clone, Debug)]
 pub struct Proxy(Tunnel<HttpConnector>);
 
+/// A proxy that is spoken to in a way which is not known here.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the environment's proxy is a `{0}` one; only `http://` proxies are known")]
+pub struct UnknownProxy(String);
+
 /// Why there is no answer.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Lost {
@@ -98,25 +103,25 @@ type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 impl Proxy {
     /// The proxy that the environment names for this address: `HTTPS_PROXY` or `ALL_PROXY`, unless
     /// `NO_PROXY` excepts it. `None` for a loopback address, and for what is not `https`.
-    pub fn from_environment(url: &Uri) -> Option<Self> {
-        let host = url.host()?;
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownProxy`]: whoever named a proxy would not have the server reached without it.
+    pub fn from_environment(url: &Uri) -> Result<Option<Self>, UnknownProxy> {
+        let host = url.host().unwrap_or_default();
         if url.scheme_str() != Some("https") || super::address::is_loopback(host) {
-            return None;
+            return Ok(None);
         }
-        Self::of(&Matcher::from_env().intercept(url)?)
+        Matcher::from_env().intercept(url).map(|intercept| Self::of(&intercept)).transpose()
     }
 
-    fn of(intercept: &Intercept) -> Option<Self> {
+    fn of(intercept: &Intercept) -> Result<Self, UnknownProxy> {
         let uri = intercept.uri();
         if uri.scheme_str() != Some("http") {
-            tracing::warn!(
-                scheme = uri.scheme_str(),
-                "the proxy is not used: only http:// is known"
-            );
-            return None;
+            return Err(UnknownProxy(uri.scheme_str().unwrap_or_default().to_owned()));
         }
         let tunnel = Tunnel::new(uri.clone(), connector());
-        Some(Self(match intercept.basic_auth() {
+        Ok(Self(match intercept.basic_auth() {
             Some(auth) => tunnel.with_auth(auth.clone()),
             None => tunnel,
         }))

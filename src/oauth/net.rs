@@ -121,7 +121,9 @@ impl Net {
         let mut request = request.map_err(|_| no_address())?;
         let name = HeaderValue::from_static(concat!("thoth/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().insert("user-agent", name);
-        let proxy = if self.is_proxied { Proxy::from_environment(&to) } else { None };
+        let proxy = if self.is_proxied { Proxy::from_environment(&to) } else { Ok(None) };
+        let proxy =
+            proxy.map_err(|unknown| Silent::new(url, format!("cannot be reached: {unknown}")))?;
         let wire = Wire::new(Some(trust.config.clone()), CONNECT, proxy);
         match timeout_at(deadline, wire.send(request.map(Full::new))).await {
             Ok(answer) => answer.map_err(|lost| {

@@ -5,7 +5,7 @@
 //! - `initialize` is answered, and `notifications/initialized` delivered, before anything is sent
 //!   that came after it; other notifications are sent in their order; nothing else waits for
 //!   anything, but for a place.
-//! - A cancellation waits for nothing.
+//! - A cancellation waits for nothing, once it is read.
 //! - What waits is bounded: lines by their bytes, exchanges by their number.
 //! - Every task is joined before the output ends.
 

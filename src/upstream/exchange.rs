@@ -7,14 +7,14 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::response;
 use hyper::{Method, Response, StatusCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::authority::Presented;
 use super::body::{self, Stream};
 use super::fault::Fault;
 use super::headers;
 use super::letter::{Letter, LetterKind};
-use super::remote::Remote;
+use super::remote::{ERROR_PAGE_TIME, Remote};
 use super::reply::{self, Reply};
 use super::retry::Happened;
 use super::session::Seen;
@@ -217,7 +217,9 @@ impl Remote {
 
     /// The one JSON-RPC error that a page is, where it is one.
     async fn error_page(&self, body: Incoming) -> Option<Reply> {
-        let body = body::whole(body, &self.error_bounds()).await.ok()?;
+        // However slowly it comes: what is known of it is enough to go on.
+        let bounds = self.error_bounds();
+        let body = timeout(ERROR_PAGE_TIME, body::whole(body, &bounds)).await.ok()?.ok()?;
         let mut messages = reply::messages(&body);
         messages.pop().filter(|reply| messages.is_empty() && reply.is_error())
     }

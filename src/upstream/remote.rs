@@ -23,16 +23,16 @@ use super::headers;
 use super::ledger::Ledger;
 use super::letter::Letter;
 use super::older::Older;
-use super::params::Parameters;
 use super::retry::Happened;
 use super::session::{Seen, Session};
 use crate::https::{Lost, Wire};
+use crate::mirror::Parameters;
 
 /// The longest page that is read of a status other than success, in bytes.
 const ERROR_PAGE: usize = 64 * 1024;
 
 /// How long such a page is waited for.
-const ERROR_PAGE_TIME: Duration = Duration::from_secs(10);
+pub(super) const ERROR_PAGE_TIME: Duration = Duration::from_secs(10);
 
 /// The server, and the session with it.
 #[derive(Debug)]

@@ -9,11 +9,12 @@ use tokio::time::timeout;
 
 use super::exchange::{Answered, Says};
 use super::fault::Fault;
+use super::introduction::introduction;
 use super::letter::Letter;
-use super::params::{Listed, introduction};
 use super::remote::Remote;
 use super::reply;
 use super::session::Seen;
+use crate::mirror::Listed;
 
 /// How many pages of a list are read.
 const PAGES: usize = 64;

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use super::headers;
 use super::letter::Letter;
-use super::params::Listed;
 use super::renewal::Digest;
+use crate::mirror::Listed;
 
 /// How many subscriptions are remembered.
 const SUBSCRIPTIONS: usize = 256;

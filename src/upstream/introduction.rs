@@ -1,9 +1,8 @@
-//! What is said of tools and of who asks for them.
+//! Who asks, as a message of MCP 2026-07-28 says it of itself.
 //!
 //! Pure.
 
 use crate::gate::json::{Lenient, Reader};
-pub(super) use crate::mirror::{Listed, Parameters};
 
 /// The members of a message's `_meta` that say who asks and how, as the text of an object: for a
 /// request of thoth's own beside it.
