@@ -216,6 +216,7 @@ async fn a_rejected_key_is_replaced_by_the_one_that_is_written_meanwhile() {
 
     // Who was rejected with an older one yet gets the newest at once.
     assert_eq!(file.rejected(1, Duration::ZERO).await, (Some("k3".to_owned()), Duration::ZERO));
+    assert_eq!(file.state(), State::Ok, "that says nothing of the newest");
 }
 
 #[tokio::test(start_paused = true)]

@@ -91,11 +91,9 @@ impl Args {
         }
         let over = self.wish.overrides(env);
         let home = config::home(env);
-        let base = over
-            .out
-            .as_deref()
-            .map(room::below)
-            .unwrap_or_else(|| room::base(env.get(&XDG_RUNTIME_DIR).map(Path::new), &home));
+        let runtime = || env.get(&XDG_RUNTIME_DIR).map(Path::new);
+        let out = over.out.as_deref();
+        let base = out.map_or_else(|| room::base(runtime(), &home), room::below);
         if let Delivery::Place(place) = recipe.delivery {
             let (name, id) = (recipe.name, recipe.id);
             return Err(Fault::new(exit::USAGE, Unfit::Placed { name, id, place }));

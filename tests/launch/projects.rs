@@ -374,3 +374,56 @@ fn an_input_that_changes_makes_another_entry_of_what_was_trusted() {
     assert!(said.json()["servers"].get("a").is_none(), "{}", said.out);
     assert!(said.err.contains("it has changed since it was trusted"), "{}", said.err);
 }
+
+/// git in the project; `None` where there is none.
+fn git(room: &Room, args: &[&str]) -> Option<()> {
+    let mut command = std::process::Command::new("git");
+    command.args(["-c", "user.name=a", "-c", "user.email=a@b.example"]).args(args);
+    command.current_dir(room.path("app")).env_clear().env("HOME", room.path(""));
+    command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    command.output().ok().filter(|output| output.status.success()).map(drop)
+}
+
+#[cfg(unix)]
+#[test]
+fn settings_of_ones_own_approve_until_the_project_has_them() {
+    let room = Room::new();
+    project(&room, &json!({"a": stdio("a")}));
+    room.claude(&json!({"hasTrustDialogAccepted": true}), &json!({}));
+    let settings = json!({"enabledMcpjsonServers": ["a"]}).to_string();
+    room.file("app/.claude/settings.local.json", settings);
+    let names = || {
+        let mut command = room.thoth(["mcp-config", "--client", "claude", "--out", "-"]);
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        crate::room::said(&command.output().unwrap()).names()
+    };
+    assert_eq!(names(), ["a"], "there is no repository");
+    if git(&room, &["init", "-q"]).is_none() {
+        return; // this machine has no git
+    }
+    assert_eq!(names(), ["a"], "git does not have the file");
+    git(&room, &["add", "-f", ".claude/settings.local.json"]).unwrap();
+    assert_eq!(names(), [""; 0], "whoever writes to the project could have written it");
+    git(&room, &["commit", "-q", "-m", "x"]).unwrap();
+    assert_eq!(names(), [""; 0]);
+}
+
+#[test]
+fn a_folder_that_codex_was_told_not_to_trust_stays_so() {
+    for (level, flags, is_taken) in [
+        (Some("trusted"), &[][..], true),
+        (Some("untrusted"), &[], false),
+        (Some("untrusted"), &["--trust-project"], false),
+        (None, &[], false),
+        (None, &["--trust-project"], true),
+    ] {
+        let room = Room::new();
+        room.file("app/.codex/config.toml", "[mcp_servers.a]\ncommand = \"x\"\n");
+        let level =
+            level.map(|level| format!("[projects.'{}']\ntrust_level = '{level}'\n", room.app()));
+        room.file(".codex/config.toml", level.unwrap_or_default());
+        let said = room.config("codex", flags);
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert_eq!(said.out.contains("mcp_servers.a={command = "), is_taken, "{}", said.out);
+    }
+}

@@ -24,6 +24,7 @@ fn a_literal_secret_is_not_copied_and_stops_everything() {
         json!({"command": "x", "args": ["-h", "Bearer hunter2-canary"]}),
         json!({"type": "http", "url": "https://x.example/mcp?token=hunter2-canary"}),
         json!({"type": "http", "url": "https://u:hunter2-canary@x.example/mcp"}),
+        json!({"type": "http", "url": "https://x.example/s/hunter2canary0123456789/mcp"}),
     ] {
         let room = Room::new();
         user(&room, &json!({"bad": entry, "good": {"command": "y"}}));
@@ -45,6 +46,7 @@ fn what_is_no_secret_stops_nothing() {
         json!({"command": "x", "env": {"GOOGLE_APPLICATION_CREDENTIALS": "/srv/key.json"}}),
         json!({"command": "x", "env": {"MAX_TOKENS": "4096", "AUTH": ""}}),
         json!({"command": "x", "args": ["--token-file", "/run/token"]}),
+        json!({"type": "http", "url": "https://x2026.example/v1/organisations/20261121/mcp"}),
         json!({"command": "npx", "args": ["mcp-remote", "--header", "Authorization:${AUTH}"]}),
         json!({"command": "x", "args": ["the bearer of this", "C:\\keys", "a key: b", "https://key.example"]}),
     ] {

@@ -30,7 +30,7 @@ impl Open for Talkers {
     ) -> Result<(), String> {
         self.0.set(self.0.get() + 1);
         let talk = async {
-            let mut line = [0; 4096];
+            let mut line = vec![0; 4096];
             let _ = input.read(&mut line).await;
             let greeting = b"{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{\"serverInfo\":{}}}\n";
             let news = format!(
@@ -118,8 +118,8 @@ async fn trickle(stream: TcpStream, text: &str) -> (String, u64) {
 #[tokio::test(start_paused = true)]
 async fn a_head_that_trickles_in_is_cut_at_its_bound() {
     within(async |house| {
-        let head = house.head("POST", "content-length: 2\r\n");
-        let (heard, seconds) = trickle(house.connect().await, &head).await;
+        let request = house.head("POST", "content-length: 2\r\n");
+        let (heard, seconds) = trickle(house.connect().await, &request).await;
         assert!(!heard.contains(" 200 "), "{heard}");
         assert_eq!(seconds, Bounds::default().head.as_secs(), "{heard}");
         assert_eq!(house.opened.get(), 0);
@@ -160,12 +160,12 @@ async fn a_connection_is_kept_for_the_next_request_for_so_long() {
         let mut stream = house.connect().await;
         let refused = house.head("PUT", "");
         let patience = Bounds::default().head;
-        for pause in [Duration::ZERO, patience - Duration::from_secs(1)] {
-            sleep(pause).await;
+        for pause in [0, patience.as_secs() - 1] {
+            sleep(Duration::from_secs(pause)).await;
             stream.write_all(refused.as_bytes()).await.unwrap();
-            let mut answer = [0; 4096];
+            let mut answer = vec![0; 4096];
             let count = stream.read(&mut answer).await.unwrap();
-            assert!(answer[..count].starts_with(b"HTTP/1.1 405 "), "after {pause:?}");
+            assert!(answer[..count].starts_with(b"HTTP/1.1 405 "), "after {pause} s");
         }
         let (heard, seconds) = trickle(stream, "").await;
         assert_eq!((&*heard, seconds), ("", patience.as_secs()));

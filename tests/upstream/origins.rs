@@ -49,18 +49,23 @@ async fn a_proxy_of_the_environment_hears_nothing_unless_it_is_asked_for() {
 /// Even where a proxy is asked for, what stays on this machine does not go through it.
 #[tokio::test]
 async fn a_server_of_this_machine_is_reached_without_a_proxy() {
-    let (server, canary) = (Server::start().await, Canary::start().await);
-    server.accept_only(&["s3cret"]);
-    let setup = Setup::new(&server)
-        .token("s3cret")
-        .flags(&["--upstream-proxy", "environment"])
-        .variable("http_proxy", &canary.url())
-        .variable("HTTPS_PROXY", &canary.url());
-    let mut client = setup.begin().await;
-    client.succeeds(1).await;
-    let ended = client.ends().await;
-    setup.holds(&server, &ended, 1);
-    assert_eq!(canary.heard(), Vec::<String>::new());
+    for (server, is_tls) in [(Server::start().await, false), (Server::over_tls().await, true)] {
+        let canary = Canary::start().await;
+        server.accept_only(&["s3cret"]);
+        let mut setup = Setup::new(&server)
+            .token("s3cret")
+            .flags(&["--upstream-proxy", "environment"])
+            .variable("http_proxy", &canary.url())
+            .variable("HTTPS_PROXY", &canary.url());
+        if is_tls {
+            setup = setup.variable("THOTH_TLS_CA_BUNDLE", server.ca().to_str().unwrap());
+        }
+        let mut client = setup.begin().await;
+        client.succeeds(1).await;
+        let ended = client.ends().await;
+        setup.holds(&server, &ended, 1);
+        assert_eq!(canary.heard(), Vec::<String>::new());
+    }
 }
 
 /// HTTP+SSE lets the server say where to post: it may not name another origin.

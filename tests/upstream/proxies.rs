@@ -151,10 +151,10 @@ async fn where_it_is_asked_for_the_proxy_is_shown_its_own_credentials_and_no_oth
         setup.holds(&server, &ended, 3);
         assert!(!ended.stderr.contains(PASSWORD) && !ended.stderr.contains(BASIC), "{name}");
 
-        let heard = proxy.heard();
-        assert!(!heard.is_empty(), "{name}");
+        let all = proxy.heard();
+        assert!(!all.is_empty(), "{name}");
         let port = server.address().port();
-        for said in heard {
+        for said in all {
             let (head, tunnelled) = said.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with(&format!("CONNECT other.example:{port} HTTP/1.1")), "{head}");
             let lower = head.to_ascii_lowercase();

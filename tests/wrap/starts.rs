@@ -92,7 +92,7 @@ fn answer(stream: &TcpStream, memory: &Mutex<Vec<(String, Value)>>) -> Option<()
         let line = line.trim_end();
         match line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value)) {
             Some((name, value)) if name == "content-length" => length = value.parse().unwrap(),
-            Some((name, value)) if name == "authorization" => token = value.to_owned(),
+            Some((name, value)) if name == "authorization" => value.clone_into(&mut token),
             _ if line.is_empty() => break,
             _ => {}
         }

@@ -212,14 +212,7 @@ impl Plan {
         if servers.is_empty() {
             note(err, "there is no server to be started");
         }
-        let mut base = base(recipe, &places, env)?;
-        let asked = inputs::all(&servers).map_err(Unusable::Inputs);
-        let asked = asked.map_err(Fault::of(exit::CONFIGURATION))?;
-        if let (Some(member), Value::Map(members)) = (recipe.dialect.inputs, &mut base)
-            && !asked.is_empty()
-        {
-            members.push((member.to_owned(), Value::List(asked)));
-        }
+        let base = asking(recipe, &servers, base(recipe, &places, env)?)?;
         Ok(Self { recipe, servers, off, base, known, trusted, newly })
     }
 
@@ -273,6 +266,18 @@ impl Plan {
         };
         note(err, &format!("{client} takes it so: {how}"));
     }
+}
+
+/// The same, with what the servers have the person asked for.
+fn asking(recipe: &Recipe, servers: &[Governed], mut base: Value) -> Result<Value, Fault> {
+    let asked = inputs::all(servers).map_err(Unusable::Inputs);
+    let asked = asked.map_err(Fault::of(exit::CONFIGURATION))?;
+    if let (Some(member), Value::Map(members)) = (recipe.dialect.inputs, &mut base)
+        && !asked.is_empty()
+    {
+        members.push((member.to_owned(), Value::List(asked)));
+    }
+    Ok(base)
 }
 
 /// What the file has besides servers: the system's settings, which it would hide.

@@ -171,3 +171,40 @@ fn without(flags: &[String], names: &[&str]) -> Vec<String> {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::launch::{Whose, recipe};
+    use crate::gate::decide::Mode;
+
+    #[test]
+    fn a_wrapped_entry_keeps_its_flags_but_those_that_are_weaker_than_what_is_managed() {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        let expected = Expected { mode: Some(Mode::Block), ..Expected::default() };
+        for (mode, expected, kept) in [
+            ("observe", expected.clone(), &[][..]),
+            ("block", expected, &["--enforcement-mode", "block"]),
+            ("observe", Expected::default(), &["--enforcement-mode", "observe"]),
+        ] {
+            let flags = ["run", "--agent-id", "me", "--enforcement-mode", mode];
+            let candidate = Candidate {
+                name: "files".to_owned(),
+                whose: Whose::User,
+                file: None,
+                transport: Transport::Stdio {
+                    command: "/opt/bin/thoth".to_owned(),
+                    args: words(&[&flags[..], &["--", "npx", "x"]].concat()),
+                    env: Vec::new(),
+                },
+                shape: recipe("claude").unwrap().sources[0].shape,
+                value: Value::Map(Vec::new()),
+                inputs: Vec::new(),
+            };
+            let guard = Guard { program: "thoth".to_owned(), expected, ..Guard::default() };
+            let governed = govern(&candidate, &guard).unwrap();
+            let told = [&["run", "--agent-id", "me"], kept, &["--", "npx", "x"]].concat();
+            assert_eq!(governed.args, words(&told));
+        }
+    }
+}

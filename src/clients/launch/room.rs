@@ -212,13 +212,14 @@ mod tests {
         }
         fs::write(dead.join(OWNER), "{}").unwrap();
         let outside = home.path().join("outside");
-        fs::create_dir(&outside).unwrap();
+        // As private as those that are made here: only their names and kinds tell them apart.
+        profile::open_inside(&outside).unwrap();
         fs::write(outside.join("kept"), "").unwrap();
         symlink(&outside, dead.join("link")).unwrap();
         let link = base.join("2123456789abcdef0123456789abcdef");
         symlink(&outside, &link).unwrap();
         let other = base.join("not-one-of-ours");
-        fs::create_dir(&other).unwrap();
+        profile::open_inside(&other).unwrap();
 
         let _next = Room::make(&base).unwrap();
         assert!(living.path().join(OWNER).exists());

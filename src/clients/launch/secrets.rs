@@ -46,6 +46,12 @@ const TOKENS: [(&str, usize); 14] = [
 /// The shortest value that is searched for: a shorter one is found by accident.
 const SHORTEST: usize = 8;
 
+/// Members that hold an address.
+const ADDRESSES: [&str; 5] = ["url", "httpUrl", "serverUrl", "serverURL", "uri"];
+
+/// A word of letters and digits in an address that is as long as this is a secret.
+const LONGEST_WORD: usize = 16;
+
 /// Members whose every value goes by the name before it.
 const MAPS: [&str; 5] = ["env", "environment", "envs", "headers", "http_headers"];
 
@@ -76,6 +82,18 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 pub(super) fn looks_like_token(text: &str) -> bool {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c))).any(|word| {
         TOKENS.iter().any(|(start, least)| word.starts_with(start) && word.len() >= *least)
+    })
+}
+
+/// Whether an address has a word in its path that nobody made up: some servers know their users by
+/// it. It would stand in a command line, where everybody on this machine can read it; `wrap-config`
+/// leaves such an address alone, too.
+fn has_secret_path(text: &str) -> bool {
+    let path = text.split_once("://").and_then(|(_, rest)| rest.split_once(['/', '?']));
+    let words = path.map_or("", |(_, path)| path).split(|c: char| !c.is_ascii_alphanumeric());
+    words.into_iter().any(|word| {
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        word.len() >= LONGEST_WORD && digits > 0 && digits < word.len()
     })
 }
 
@@ -174,7 +192,8 @@ fn literal(text: &str, name: &str, above: &str) -> Option<String> {
     let in_address = text
         .split_once("://")
         .is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|host| host.contains('@')));
-    if assigned || in_address || is_header(text) || looks_like_token(text) {
+    let in_path = ADDRESSES.contains(&name) && has_secret_path(text);
+    if assigned || in_address || in_path || is_header(text) || looks_like_token(text) {
         let place = if name.is_empty() { above } else { name };
         return Some(format!("its `{place}`"));
     }

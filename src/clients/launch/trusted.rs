@@ -150,3 +150,43 @@ fn name(file: &Path) -> String {
     let hash = Sha256::digest(file.as_os_str().as_encoded_bytes());
     format!("{}.json", hex::encode(&hash[..16]))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::clients::document::{Transport, Value};
+    use crate::clients::launch::{Input, Whose, recipe};
+
+    fn read(text: &str) -> Value {
+        Value::read(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_hash_is_of_the_name_the_entry_and_what_is_asked_for() {
+        let entry = || Candidate {
+            name: "a".to_owned(),
+            whose: Whose::Project,
+            file: None,
+            transport: Transport::Other { what: String::new() },
+            shape: recipe("vscode").unwrap().sources[0].shape,
+            value: read(r#"{"command": "x"}"#),
+            inputs: Vec::new(),
+        };
+        let asking = |definition: &str| {
+            let definition = Some(read(definition));
+            vec![Input { name: "t".to_owned(), definition }]
+        };
+        let others = [
+            entry(),
+            Candidate { name: "b".to_owned(), ..entry() },
+            Candidate { value: read(r#"{"command": "y"}"#), ..entry() },
+            Candidate { inputs: asking(r#"{"id": "t"}"#), ..entry() },
+            Candidate { inputs: asking(r#"{"id": "t", "type": "command"}"#), ..entry() },
+        ];
+        let hashes: BTreeSet<_> = others.iter().map(hash).collect();
+        assert_eq!(hashes.len(), others.len());
+        assert!(hashes.contains(&hash(&entry())), "the same entry has the same");
+    }
+}
