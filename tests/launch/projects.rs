@@ -169,6 +169,26 @@ fn a_server_of_the_command_line_goes_before_its_namesake() {
 }
 
 #[test]
+fn a_server_that_wants_a_login_is_given_the_one_of_its_name() {
+    let room = Room::new();
+    room.file(".thoth/logins/far.json", "{}");
+    for (server, entry, login) in [
+        ("far", json!({"type": "http", "url": "https://x.example/mcp"}), true),
+        ("near", json!({"type": "http", "url": "https://x.example/mcp"}), false),
+        (
+            "far",
+            json!({"type": "http", "url": "https://x.example/mcp", "headers": {"Authorization": "Bearer ${FAR}"}}),
+            false,
+        ),
+    ] {
+        project(&room, &json!({server: entry}));
+        let said = room.config("claude", &["--trust-project"]);
+        let args = said.json()["mcpServers"][server]["args"].to_string();
+        assert_eq!(args.contains(r#""--upstream-login","far""#), login, "{args}");
+    }
+}
+
+#[test]
 fn what_is_wrapped_already_is_not_wrapped_twice() {
     let room = Room::new();
     let args = json!(["run", "--agent-id", "me", "--enforcement-mode", "block", "--", "npx", "x"]);

@@ -1,11 +1,13 @@
 //! What an entry says of a server behind a URL: read and turned into flags as `wrap-config` does it
 //! ([`remote`]), but that nothing is moved anywhere.
 
+use std::collections::BTreeSet;
+
 use super::Candidate;
 use super::govern::Flaw;
 use super::secrets::{is_secret_name, looks_like_token};
 use crate::clients::document::{Address, Document, Shape, Syntax, Value};
-use crate::clients::remote;
+use crate::clients::remote::{self, Proof};
 
 /// Members of an entry that mean something only where the client itself sends requests.
 pub(super) const REMOTE_ONLY: [&str; 22] = [
@@ -44,12 +46,12 @@ pub(super) struct Reach {
     pub(super) pass: Vec<String>,
 }
 
-/// Reads it.
+/// Reads it. Where it names no credential, a login of the server's name is used if `logins` has one.
 ///
 /// # Errors
 ///
 /// [`Flaw`]: a literal secret, or something that thoth cannot follow.
-pub(super) fn reach(candidate: &Candidate) -> Result<Reach, Flaw> {
+pub(super) fn reach(candidate: &Candidate, logins: &BTreeSet<String>) -> Result<Reach, Flaw> {
     let mut plan = remote::plan_anywhere(&address(candidate)?).map_err(Flaw::Odd)?;
     for kept in std::mem::take(&mut plan.secrets) {
         // What only may be one is none here: it would stop a launch for a version number.
@@ -60,6 +62,10 @@ pub(super) fn reach(candidate: &Candidate) -> Result<Reach, Flaw> {
         plan.flags.push(("--upstream-header", vec![header]));
     }
     plan.flags.retain(|(flag, _)| *flag != "--url");
+    let login = remote::login(&candidate.name);
+    if plan.proof != Proof::Given && logins.contains(&login) {
+        plan.flags.push(("--upstream-login", vec![login]));
+    }
     Ok(Reach {
         flags: plan.words(),
         env: plan.env.into_iter().map(|(name, value)| (name, Value::Text(value))).collect(),

@@ -95,7 +95,7 @@ pub fn govern(candidate: &Candidate, guard: &Guard) -> Result<Governed, Flaw> {
             }
         }
         Transport::Remote { url, .. } => {
-            let reach = reach(candidate)?;
+            let reach = reach(candidate, &guard.expected.logins)?;
             governed.was_remote = true;
             governed.rest.retain(|(name, _)| !REMOTE_ONLY.contains(&name.as_str()));
             governed.args.extend(guard.over(&governed.name, &[]));
