@@ -71,17 +71,18 @@ def steps(server: Served) -> list[Any]:
         return given
     for step in given:
         step["calls"] = [call for call in step.get("calls", []) if call["tool"] not in ASK]
-    return [step for step in given if step.get("tool") not in ASK]
+    # Nor can it connect a cancellation with a call: what a connection that ends means to it is its own affair.
+    return [step for step in given if step.get("tool") not in (*ASK, "cancelled")]
 
 
 def clients(server: Served) -> list[Client]:
-    """Who meets this server: everybody where it has sessions, else one of each era. FastMCP, which is on the Python
+    """Who meets this server: everybody where it has sessions, else two, of both eras. FastMCP, which is on the Python
     SDK, meets those that start fast."""
     if server.mode == "sessions":
         return [client for client in CLIENTS if not (client.name in SLOW and server.name.startswith("fastmcp"))]
-    # The Rust SDK knows no HTTP+SSE.
-    modern = "typescript-2" if server.mode == "sse" else "rmcp"
-    return [client for client in CLIENTS if client.name in ("typescript-1", modern)]
+    # The Rust SDK knows no HTTP+SSE, and 2026-07-28 has none.
+    other = "python-1" if server.mode == "sse" else "rmcp"
+    return [client for client in CLIENTS if client.name in ("typescript-1", other)]
 
 
 def at(url: str) -> Wrap:
