@@ -1,6 +1,7 @@
 //! Finds out where to log in at an MCP server: MCP 2026-07-28, "Authorization Server Discovery".
 
 use bytes::Bytes;
+use hyper::http::request::Builder;
 use hyper::{Request, StatusCode};
 use oauth2::url::Url;
 
@@ -9,6 +10,9 @@ use super::reach::{OutOfReach, Reach};
 use super::resource::{self, BadResource, ResourceMetadata};
 use super::server::{self, BadServer, ServerMetadata};
 use crate::https::Challenge;
+
+/// The revision that a request without a session belongs to.
+const REVISION: &str = "2026-07-28";
 
 /// What an MCP server and its authorization server say.
 #[derive(Debug)]
@@ -72,7 +76,14 @@ pub enum NoLogin {
 
 /// Asks the MCP server at `url`, without a login, and whom it names.
 pub(super) async fn discover(net: &Net, reach: Reach, url: &Url) -> Result<Discovered, NoLogin> {
-    let refusal = net.ask_head(url, first_request(url)).await?;
+    let mut refusal = net.ask_head(url, handshake(url)).await?;
+    if refusal.status != StatusCode::UNAUTHORIZED {
+        // Some let everybody shake hands and refuse only what is asked next, and since MCP 2026-07-28 there
+        // are servers without a handshake.
+        let asked = net.ask_head(url, list_of_tools(url)).await;
+        refusal =
+            asked.ok().filter(|asked| asked.status == StatusCode::UNAUTHORIZED).unwrap_or(refusal);
+    }
     let challenge = match refusal.status {
         StatusCode::UNAUTHORIZED => Challenge::of(&refusal.headers).unwrap_or_default(),
         _ => Challenge::default(),
@@ -156,9 +167,9 @@ async fn first(net: &Net, places: &[Url]) -> Result<Option<(Url, Bytes)>, Silent
     Ok(None)
 }
 
-/// What a client without a login sends: the handshake's first request. Whatever it opens at a server that
-/// wants no login is left to time out there.
-fn first_request(url: &Url) -> hyper::http::Result<Request<Bytes>> {
+/// What a client without a login sends first. Whatever it opens at a server that wants no login is left to time
+/// out there.
+fn handshake(url: &Url) -> hyper::http::Result<Request<Bytes>> {
     let body = serde_json::json!({
         "jsonrpc": "2.0",
         "id": 1,
@@ -166,11 +177,38 @@ fn first_request(url: &Url) -> hyper::http::Result<Request<Bytes>> {
         "params": {
             "protocolVersion": "2025-11-25",
             "capabilities": {},
-            "clientInfo": { "name": "thoth", "version": env!("CARGO_PKG_VERSION") },
+            "clientInfo": client(),
         },
     });
+    post(url).body(body.to_string().into())
+}
+
+/// The first request that is of use, as of MCP 2026-07-28: it is in no session. Only its refusal is of interest.
+fn list_of_tools(url: &Url) -> hyper::http::Result<Request<Bytes>> {
+    let body = serde_json::json!({
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/list",
+        "params": {
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": REVISION,
+                "io.modelcontextprotocol/clientInfo": client(),
+                "io.modelcontextprotocol/clientCapabilities": {},
+            },
+        },
+    });
+    post(url)
+        .header("mcp-protocol-version", REVISION)
+        .header("mcp-method", "tools/list")
+        .body(body.to_string().into())
+}
+
+fn client() -> serde_json::Value {
+    serde_json::json!({ "name": "thoth", "version": env!("CARGO_PKG_VERSION") })
+}
+
+fn post(url: &Url) -> Builder {
     Request::post(url.as_str())
         .header("accept", "application/json, text/event-stream")
         .header("content-type", "application/json")
-        .body(body.to_string().into())
 }

@@ -31,6 +31,28 @@ async fn the_challenge_says_where_the_metadata_is() {
 }
 
 #[tokio::test]
+async fn a_server_that_lets_everybody_shake_hands_is_asked_what_it_refuses() {
+    // The second is what servers without a handshake say to one (MCP 2026-07-28).
+    for greeting in [200, 400] {
+        let fake = Fake::plain().await;
+        let base = fake.base();
+        {
+            let mut manners = fake.manners();
+            manners.greets = Some(greeting);
+            let document = manners.documents.remove(&format!("{RESOURCE}/mcp")).unwrap();
+            manners.documents.insert("/custom/place.json".to_owned(), document);
+            let place = format!("{base}/custom/place.json");
+            manners.challenge =
+                Some(format!("Bearer resource_metadata=\"{place}\", scope=\"files:read\""));
+        }
+        assert_eq!(asked(&fake).await, ["/mcp", "/mcp", "/custom/place.json", SERVER]);
+        let seen = fake.memory().seen.clone();
+        let login = seen.iter().find(|seen| seen.target.starts_with("/authorize")).unwrap();
+        assert!(login.target.contains("scope=files%3Aread"), "{}", login.target);
+    }
+}
+
+#[tokio::test]
 async fn without_a_challenge_the_servers_path_goes_before_its_root() {
     let fake = Fake::plain().await;
     fake.manners().challenge = None;

@@ -64,6 +64,8 @@ pub(crate) struct Manners {
     pub(crate) iss: Option<String>,
     /// What a login ends with, in place of a code.
     pub(crate) error: Option<&'static str>,
+    /// What the handshake is answered with where no token comes with it.
+    pub(crate) greets: Option<u16>,
     /// The challenge of a 403 that every good token gets, where it does.
     pub(crate) forbids: Option<String>,
     /// Where calls whose token is not good wait for each other, before any of them is told.
@@ -254,6 +256,7 @@ impl Manners {
             auth: "none",
             iss: Some(base.to_owned()),
             error: None,
+            greets: None,
             forbids: None,
             unwelcome: None,
         }
@@ -364,6 +367,10 @@ fn answer(message: &str) -> (u16, String) {
     (200, json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string())
 }
 
+fn is_handshake(message: &str) -> bool {
+    serde_json::from_str::<Value>(message).is_ok_and(|message| message["method"] == "initialize")
+}
+
 fn refuse(error: &str, why: &str) -> (u16, String) {
     (400, json!({ "error": error, "error_description": why }).to_string())
 }
@@ -431,6 +438,8 @@ fn judge(
                 memory.served += 1;
                 response = response.header("content-type", "application/json");
                 answer(&body)
+            } else if let Some(status) = manners.greets.filter(|_| is_handshake(&body)) {
+                (status, String::new())
             } else {
                 if let Some(challenge) = &manners.challenge {
                     response = response.header("www-authenticate", challenge);

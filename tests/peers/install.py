@@ -1,4 +1,4 @@
-"""Installs the pinned peers into `target/peers`: once, and again when a pin changes.
+"""Installs and builds the pinned peers into `target/peers`: once, and again when a pin changes.
 
 A peer that cannot be installed ends the run with an error. Nothing is skipped: a suite that passes
 because half of it is missing says nothing.
@@ -27,12 +27,13 @@ def install() -> None:
     for name in ("python-1", "python-2", "baton-w1", "baton-w2", "baton-w3", "bridges"):
         install_python(name)
     install_python("sdk", sdk_python())
+    build_rmcp()
     stage()
 
 
 def check_tools() -> None:
     """Says at once, and all together, what this machine lacks."""
-    missing = [name for name in ("node", "npm", "git") if shutil.which(name) is None]
+    missing = [name for name in ("node", "npm", "git", "cargo") if shutil.which(name) is None]
     if missing:
         sys.exit(f"peers: not found: {', '.join(missing)}; see tests/peers/README.md, 'What it needs'")
     version = output(["node", "--version"]).strip().lstrip("v")
@@ -84,6 +85,18 @@ def install_python(name: str, python: str = sys.executable) -> None:
     run([python, "-m", "venv", "--clear", str(home)], places.INSTALLED)
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run([*pip, "--no-deps", "--requirement", str(requirements)], places.INSTALLED)
+    stamp.write()
+
+
+def build_rmcp() -> None:
+    """Builds the peer on the Rust SDK: a crate of its own, of which thoth's build knows nothing."""
+    crate = places.SUITE / "rmcp"
+    stamp = Stamp("rmcp", [crate / "Cargo.toml", crate / "Cargo.lock", *sorted((crate / "src").iterdir())])
+    if stamp.current():
+        return
+    home = places.rmcp().parent.parent
+    command = ["cargo", "build", "--quiet", "--locked", "--target-dir", str(home)]
+    run([*command, "--manifest-path", str(crate / "Cargo.toml")], crate)
     stamp.write()
 
 

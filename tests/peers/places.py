@@ -33,6 +33,11 @@ def pypi_bridge(name: str) -> Path:
     return INSTALLED / "bridges" / "bin" / name
 
 
+def rmcp() -> Path:
+    """The server and client on the official Rust SDK, built from `rmcp/`."""
+    return INSTALLED / "rmcp" / "debug" / "rmcp-peer"
+
+
 def sdk() -> Path:
     """The interpreter of the environment that holds the public SDK of enforcers."""
     return INSTALLED / "sdk" / "bin" / "python"

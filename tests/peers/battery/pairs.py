@@ -72,6 +72,7 @@ ALL_CLIENTS = [
     client("python-1", str(places.python(1)), CLIENTS / "python_1.py"),
     client("python-2", str(places.python(2)), CLIENTS / "python_2.py"),
 ]
+RMCP = Client("rmcp", [str(places.rmcp()), "client"])
 ALL_SERVERS = [Server(server.__name__, server) for server in (everything, filesystem, memory, git, time)]
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import places
+from conformance import clients
 from processes import environment
 
 HERE = Path(__file__).resolve().parent
@@ -52,7 +53,8 @@ def check(thoth: Path | None, folder: Path) -> tuple[int, list[str]]:
                 held, wrong = compare(era, expected, met)
                 alike += held
                 failures += [f"conformance {era}, serve with a {way}: {one}" for one in wrong]
-    return alike, failures
+    held, wrong = clients.check(thoth, folder)
+    return alike + held, failures + wrong
 
 
 def compare(era: str, expected: Verdicts, met: Verdicts) -> tuple[int, list[str]]:

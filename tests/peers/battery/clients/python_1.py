@@ -1,11 +1,15 @@
-"""The Python SDK's 1.x client: `python_1.py STEPS COMMAND [ARGS]`."""
+"""The Python SDK's 1.x client: `python_1.py STEPS (COMMAND [ARGS] | URL)`."""
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 from mcp import ClientSession, StdioServerParameters, types
+from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
 from pydantic import AnyUrl
 from steps import FORM, ROOT, Heard, command, play, report
 
@@ -53,6 +57,21 @@ class Peer:
                 raise ValueError(f"unknown step: {other}")
 
 
+@asynccontextmanager
+async def reach(program: str, args: list[str]) -> AsyncIterator[tuple[Any, Any]]:
+    """Both ends of the way to a command or a URL."""
+    if not program.startswith("http"):
+        server = StdioServerParameters(command=program, args=args, env=dict(os.environ))
+        async with stdio_client(server) as ends:
+            yield ends
+    elif program.endswith("/sse"):
+        async with sse_client(program) as ends:
+            yield ends
+    else:
+        async with streamable_http_client(program) as (read, write, _):
+            yield read, write
+
+
 async def main() -> None:
     steps, program, args = command()
     heard = Heard()
@@ -74,9 +93,8 @@ async def main() -> None:
         if isinstance(message, types.ServerNotification):
             heard.told.append(message)
 
-    server = StdioServerParameters(command=program, args=args, env=dict(os.environ))
     async with (
-        stdio_client(server) as (read, write),
+        reach(program, args) as (read, write),
         ClientSession(
             read,
             write,

@@ -1,4 +1,5 @@
-"""The Python SDK's 2.x client, which finds out the server's era first: `python_2.py STEPS COMMAND [ARGS]`."""
+"""The Python SDK's 2.x client, which finds out the server's era first: `python_2.py STEPS (COMMAND
+[ARGS] | URL)`."""
 
 import os
 import warnings
@@ -7,6 +8,7 @@ from typing import Any
 import anyio
 import mcp_types as types
 from mcp import Client, StdioServerParameters
+from mcp.client.sse import sse_client
 from steps import FORM, ROOT, Heard, command, play, report
 
 warnings.simplefilter("ignore")  # half of the handshake era's verbs are deprecated
@@ -52,6 +54,13 @@ class Peer:
                 raise ValueError(f"unknown step: {other}")
 
 
+def reach(program: str, args: list[str]) -> Any:
+    """What the client takes for a command or a URL."""
+    if not program.startswith("http"):
+        return StdioServerParameters(command=program, args=args, env=dict(os.environ))
+    return sse_client(program) if program.endswith("/sse") else program
+
+
 async def main() -> None:
     steps, program, args = command()
     heard = Heard()
@@ -73,9 +82,8 @@ async def main() -> None:
         if not isinstance(message, Exception):
             heard.told.append(message)
 
-    server = StdioServerParameters(command=program, args=args, env=dict(os.environ))
     async with Client(
-        server,
+        reach(program, args),
         sampling_callback=sample,
         elicitation_callback=elicit,
         list_roots_callback=roots,

@@ -1,5 +1,6 @@
 // Plays a session of `sessions.json` and prints what the client saw, as one JSON document. The two
-// TypeScript clients differ in how they connect and in a few signatures; those they pass in.
+// TypeScript clients differ in how they connect and in a few signatures; those they pass in. In place of a
+// command there may be a URL: one that ends in `/sse` is for HTTP+SSE, any other for Streamable HTTP.
 
 import { readFileSync } from "node:fs";
 
@@ -33,6 +34,13 @@ export async function tell(notification) {
 export function command() {
   const [steps, program, ...args] = process.argv.slice(2);
   return { steps: JSON.parse(readFileSync(steps)), server: { command: program, args, env: process.env } };
+}
+
+// How the server is reached, with the SDK's transports.
+export function reach(server, { Stdio, Streamable, Sse }) {
+  if (!server.command.startsWith("http")) return new Stdio(server);
+  const url = new URL(server.command);
+  return url.pathname.endsWith("/sse") ? new Sse(url) : new Streamable(url);
 }
 
 export async function play(client, steps, peer) {

@@ -1,7 +1,9 @@
-// The TypeScript SDK's 1.x client: `node typescript_1.mjs STEPS COMMAND [ARGS]`.
+// The TypeScript SDK's 1.x client: `node typescript_1.mjs STEPS (COMMAND [ARGS] | URL)`.
 
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { SSEClientTransport as Sse } from "@modelcontextprotocol/sdk/client/sse.js";
+import { StdioClientTransport as Stdio } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { StreamableHTTPClientTransport as Streamable } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import {
   CallToolResultSchema,
   CreateMessageRequestSchema,
@@ -10,7 +12,7 @@ import {
   GetTaskResultSchema,
   ListRootsRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { CAPABILITIES, answer, command, play, tell } from "./steps.mjs";
+import { CAPABILITIES, answer, command, play, reach, tell } from "./steps.mjs";
 
 const { steps, server } = command();
 const client = new Client({ name: "typescript-1", version: "1.0.0" }, { capabilities: CAPABILITIES });
@@ -18,7 +20,7 @@ for (const schema of [CreateMessageRequestSchema, ElicitRequestSchema, ListRoots
   client.setRequestHandler(schema, async (request) => answer(request));
 }
 client.fallbackNotificationHandler = tell;
-await client.connect(new StdioClientTransport(server));
+await client.connect(reach(server, { Stdio, Streamable, Sse }));
 
 await play(client, steps, {
   call: (client, params, options) => client.callTool(params, undefined, options),
