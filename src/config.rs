@@ -73,6 +73,7 @@ pub struct Reading {
     shown: Vec<Shown>,
     overridden: Vec<Overridden>,
     patience: Duration,
+    proxied: bool,
 }
 
 /// Everything that is wrong with the configuration, in the order of reading.
@@ -163,6 +164,7 @@ pub fn read(flags: &RunFlags, command: Option<&OsStr>, env: &Env, layers: &Layer
         shown: read.shown,
         overridden: read.overridden,
         patience: read.patience,
+        proxied: remote.proxied,
     }
 }
 
@@ -264,6 +266,12 @@ impl Reading {
     /// while it is being replaced. Zero where there is none.
     pub fn patience(&self) -> Duration {
         self.patience
+    }
+
+    /// Whether servers behind a URL, and where one logs in to them, are reached by the environment's
+    /// proxy.
+    pub fn is_proxied(&self) -> bool {
+        self.proxied
     }
 
     /// What is wrong, in the order of reading.

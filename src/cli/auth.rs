@@ -21,7 +21,7 @@ use super::printable::Printable;
 use crate::config;
 use crate::config::flags::RunFlags;
 use crate::config::layers::Layers;
-use crate::config::variables::{Env, UPSTREAM_PROXY};
+use crate::config::variables::Env;
 use crate::https::is_scope;
 use crate::machine::clock;
 use crate::oauth::{
@@ -195,8 +195,7 @@ impl Args {
     /// Where it could not be done, with the exit code that says so.
     pub(super) fn run(self, env: &Env, out: &mut impl Write) -> Result<ExitCode, Fault> {
         let reading = config::read(&RunFlags::default(), None, env, &Layers::of_system(env));
-        let is_proxied = env.get(&UPSTREAM_PROXY).is_some_and(|value| value == "environment");
-        let tls = &reading.draft().tls;
+        let (tls, is_proxied) = (&reading.draft().tls, reading.is_proxied());
         let logins = Logins::of(&config::home(env), tls, is_proxied, clock::now);
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()

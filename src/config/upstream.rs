@@ -58,6 +58,8 @@ const IDLE: [&Variable; 19] = [
 pub(super) struct Told {
     pub(super) upstream: Option<Upstream>,
     pub(super) files: Vec<PathBuf>,
+    /// Whether any server would be reached by the environment's proxy.
+    pub(super) proxied: bool,
 }
 
 /// The flags that may be given more than once, each as one text.
@@ -78,7 +80,9 @@ pub(super) fn read(
     let url = read.optional(of_url, address::upstream_url);
     if !is_given {
         tell_of_idle(read, flags);
-        return Told { upstream: None, files: Vec::new() };
+        let proxied = read.peek(Setting::of(&[&name::UPSTREAM_PROXY]));
+        let proxied = proxied.is_some_and(|text| parse::proxied(&text) == Ok(true));
+        return Told { upstream: None, files: Vec::new(), proxied };
     }
     if let Some(url) = url.as_ref().filter(|url| url.query().is_some()) {
         let shown = url.to_string();
@@ -111,6 +115,7 @@ pub(super) fn read(
             .or_flag("--upstream-proxy", flags.upstream_proxy.as_ref()),
         parse::proxied,
     );
+    let proxied = proxied.unwrap_or_default();
     let auth_error_code = read.optional(
         Setting::of(&[&name::UPSTREAM_AUTH_ERROR_CODE])
             .or_flag("--upstream-auth-error-code", flags.upstream_auth_error_code.as_ref()),
@@ -123,11 +128,11 @@ pub(super) fn read(
         secret_headers: set.credential,
         headers,
         timeout: timeout.unwrap_or(UPSTREAM_TIMEOUT),
-        proxied: proxied.unwrap_or_default(),
+        proxied,
         auth_error_code,
         ..Upstream::new(url)
     });
-    Told { upstream, files }
+    Told { upstream, files, proxied }
 }
 
 /// The variables that hold secrets by these settings, whatever they are called: no program that

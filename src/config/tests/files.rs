@@ -227,3 +227,10 @@ fn only_a_file_that_is_not_there_is_none() {
     mode(&home.join("thoth-config.json"), 0o666);
     assert!(told().starts_with("the profile's configuration: "), "{}", told());
 }
+
+#[test]
+fn a_managed_proxy_counts_also_where_no_server_is_named() {
+    assert!(layered(r#"{"upstream_proxy": "environment"}"#).is_proxied());
+    assert!(!layered(r#"{"upstream_proxy": "off"}"#).is_proxied());
+    assert!(!layered("{}").is_proxied());
+}
