@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import places
@@ -94,9 +95,10 @@ def build_rmcp() -> None:
     stamp = Stamp("rmcp", [crate / "Cargo.toml", crate / "Cargo.lock", *sorted((crate / "src").iterdir())])
     if stamp.current():
         return
-    home = places.rmcp().parent.parent
-    command = ["cargo", "build", "--quiet", "--locked", "--target-dir", str(home)]
-    run([*command, "--manifest-path", str(crate / "Cargo.toml")], crate)
+    with tempfile.TemporaryDirectory(dir=places.INSTALLED) as home:
+        command = ["cargo", "build", "--quiet", "--locked", "--target-dir", home]
+        run([*command, "--manifest-path", str(crate / "Cargo.toml")], crate)
+        shutil.move(Path(home) / "debug" / places.rmcp().name, places.rmcp())
     stamp.write()
 
 

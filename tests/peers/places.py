@@ -35,7 +35,7 @@ def pypi_bridge(name: str) -> Path:
 
 def rmcp() -> Path:
     """The server and client on the official Rust SDK, built from `rmcp/`."""
-    return INSTALLED / "rmcp" / "debug" / "rmcp-peer"
+    return INSTALLED / "rmcp-peer"
 
 
 def sdk() -> Path:
