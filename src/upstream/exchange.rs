@@ -24,6 +24,12 @@ use crate::https::Challenge;
 
 /// The code of JSON-RPC for an unknown method: with 404, an answer and no lost session.
 const METHOD_NOT_FOUND: i64 = -32_601;
+/// What servers made after the older examples of the TypeScript SDK say to a message whose session
+/// they do not know, in place of 404: status 400, the code -32000, nobody's id, and one of these.
+/// They say it before they look at what they are asked.
+const UNKNOWN_SESSION: [&str; 2] =
+    ["Bad Request: No valid session ID provided", "Bad Request: Server not initialized"];
+const UNKNOWN_SESSION_CODE: i64 = -32_000;
 /// `HeaderMismatch` (MCP 2026-07-28).
 const HEADER_MISMATCH: i64 = -32_020;
 /// The errors that only servers of MCP 2026-07-28 and later give: -32020 to -32022.
@@ -196,9 +202,12 @@ impl Remote {
         if let Some(failed) = error.as_ref().and_then(|error| self.in_band(error, letter)) {
             return failed.to(letter);
         }
-        let is_session_gone =
-            status == StatusCode::NOT_FOUND && in_session && code != Some(METHOD_NOT_FOUND);
-        if is_session_gone {
+        let is_unknown = match status {
+            StatusCode::NOT_FOUND => code != Some(METHOD_NOT_FOUND),
+            StatusCode::BAD_REQUEST => error.as_ref().is_some_and(is_unknown_session),
+            _ => false,
+        };
+        if is_unknown && in_session {
             let fault =
                 Fault::SessionLost("the server does not know the new one either".to_owned());
             return Failed { happened: Happened::SessionGone, ..fault.into() };
@@ -252,6 +261,13 @@ fn is_for(error: &Reply, letter: &Letter, status: StatusCode) -> bool {
     let is_nobodys = error.is_nobodys_error();
     let is_plain = status.is_client_error() && error.error_code() != Some(SESSION_ERROR);
     error.answers(id) && error.error_code() != Some(SESSION_ERROR) || is_nobodys && is_plain
+}
+
+/// Whether an error that came with 400 says that the session is not known.
+fn is_unknown_session(error: &Reply) -> bool {
+    error.is_nobodys_error()
+        && error.error_code() == Some(UNKNOWN_SESSION_CODE)
+        && error.error_message().is_some_and(|said| UNKNOWN_SESSION.contains(&&*said))
 }
 
 /// What a body is.

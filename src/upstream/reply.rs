@@ -118,6 +118,20 @@ impl Reply {
         }
     }
 
+    /// What its error says.
+    pub(super) fn error_message(&self) -> Option<String> {
+        let mut found = None;
+        let mut reader = Reader::<Lenient>::new(&self.line);
+        let _ = reader.object(|reader, name| {
+            let value = reader.value(2)?;
+            if name == "error" && value.kind == Kind::Object {
+                found = member(&self.line[value.range], "message");
+            }
+            Ok(())
+        });
+        found
+    }
+
     /// Whether it is an error, with or without a code.
     pub(super) fn is_error(&self) -> bool {
         matches!(&self.answer, Some(Answer { body: AnswerBody::Error(_), .. }))

@@ -8,8 +8,9 @@ pub(super) enum Happened {
     /// 401, 403 `invalid_token`, or the error code that was configured to mean the same: the
     /// credential was not accepted, and nothing was executed.
     Rejected,
-    /// 404 to a message with a session's id, and not an unknown method; or the stream that an
-    /// HTTP+SSE session is bound to had ended: the session is gone, and nothing was executed.
+    /// 404 to a message with a session's id, and not an unknown method, or a 400 that means it; or the
+    /// stream that an HTTP+SSE session is bound to had ended: the session is gone, and nothing was
+    /// executed.
     SessionGone,
     /// There was no connection: nothing was written.
     Unsent,

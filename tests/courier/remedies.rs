@@ -389,6 +389,63 @@ async fn errors_with_a_status_are_answers_where_they_are_and_the_sessions_error_
 }
 
 #[tokio::test]
+async fn a_400_is_a_lost_session_only_where_it_says_so_in_words_that_are_known() {
+    let error = |id: Value, code: i64, message: &str| json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}});
+    let none = "Bad Request: No valid session ID provided";
+    let not_begun = "Bad Request: Server not initialized";
+    let nameless = json!({"jsonrpc": "2.0", "error": {"message": none, "code": -32_000}});
+    for (status, in_session, body, is_healed) in [
+        (400, true, error(Value::Null, -32_000, none), true),
+        (400, true, error(Value::Null, -32_000, not_begun), true),
+        (400, true, nameless, true),
+        (400, false, error(Value::Null, -32_000, none), false),
+        (400, true, error(json!(1), -32_000, none), false),
+        (400, true, error(Value::Null, -32_600, none), false),
+        (
+            400,
+            true,
+            error(Value::Null, -32_000, "Bad Request: Unsupported protocol version"),
+            false,
+        ),
+        (
+            400,
+            true,
+            error(Value::Null, -32_000, "the tool said: No valid session ID provided"),
+            false,
+        ),
+        (500, true, error(Value::Null, -32_000, none), false),
+        (422, true, error(Value::Null, -32_000, none), false),
+    ] {
+        let said = body.clone();
+        let is_first = Arc::new(AtomicUsize::new(0));
+        let server = Server::start(move |asked| {
+            let (said, is_first) = (said.clone(), Arc::clone(&is_first));
+            async move {
+                match asked.says().as_str() {
+                    "initialize" => {
+                        let result = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
+                        let answer = Answer::json(&asked.result(&result));
+                        if in_session { answer.with("mcp-session-id", "1") } else { answer }
+                    }
+                    "tools/call" if is_first.fetch_add(1, Ordering::SeqCst) == 0 => {
+                        Answer::json(&said).at(status)
+                    }
+                    _ => asked.plainly(),
+                }
+            }
+        })
+        .await;
+        let mut client = server.client();
+        client.begins("2025-11-25").await;
+        let answer = client.asks(&call(1)).await;
+        assert_eq!(answer["result"]["ok"] == true, is_healed, "{status} {body}: {answer}");
+        let (greetings, calls) = if is_healed { (2, 2) } else { (1, 1) };
+        assert_eq!(server.count("initialize"), greetings, "{status} {body}");
+        assert_eq!(server.count("tools/call"), calls, "{status} {body}");
+    }
+}
+
+#[tokio::test]
 async fn who_meets_a_lost_session_waits_for_one_silence_and_not_for_everybodys() {
     let greetings = Arc::new(AtomicUsize::new(0));
     let shared = Arc::clone(&greetings);

@@ -14,8 +14,6 @@ from remote.served import ALL_SERVED, Served, everything, listening
 from rotation.experiment import ask, greet
 
 ANSWERS_WITHIN = 10.0
-UNKNOWN = {"everything streamableHttp": "says 400, which need not mean that a session is lost"}
-"""Servers whose answer is passed on to the client, and why."""
 HAS_SESSIONS = ("sessions", "resumable", "sse")
 
 
@@ -25,7 +23,6 @@ class Loss:
 
     name: str
     says: str
-    is_healed: bool
     wrong: str
 
 
@@ -53,9 +50,8 @@ def lose(server: Served, thoth: Path, folder: Path) -> Loss:
         with listening(server.command, log, port):
             outcomes.append(call(session, number))
     session.end()
-    name, is_healed = f"{server.name} {server.mode}", set(outcomes) == {"executed"}
-    wrong = "" if is_healed != (name in UNKNOWN) else f"{UNKNOWN.get(name, 'not healed')}: {', '.join(outcomes)}"
-    return Loss(name, says, is_healed, wrong)
+    wrong = "" if set(outcomes) == {"executed"} else f"not healed: {', '.join(outcomes)}"
+    return Loss(f"{server.name} {server.mode}", says, wrong)
 
 
 def call(session: Process, number: int) -> str:
@@ -92,5 +88,5 @@ def table(lost: list[Loss]) -> str:
     """One row for each server."""
     rows = [f"{'server':26} {'restarted':>9}  says of a session that it does not know"]
     for loss in lost:
-        rows.append(f"{loss.name:26} {'healed' if loss.is_healed else 'told':>9}  {loss.says[:150]}")
+        rows.append(f"{loss.name:26} {'not healed' if loss.wrong else 'healed':>10}  {loss.says[:150]}")
     return "\n".join(rows)
