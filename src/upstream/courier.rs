@@ -184,7 +184,9 @@ impl Round {
         let Ok(waiting) = Arc::clone(&self.bytes).acquire_many_owned(bytes).await else { return };
         match letter.kind.clone() {
             LetterKind::Request(id) => {
-                let opened = self.open.enter(id, letter.is_modern());
+                // Over HTTP+SSE no request has a stream of its own.
+                let closes = letter.is_modern() && !self.remote.older.is_known();
+                let opened = self.open.enter(id, closes);
                 let turn = self.handshake.clone();
                 let done = (&*letter.method == "initialize").then(|| {
                     let (done, turn) = Turn::new();

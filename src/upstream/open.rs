@@ -22,7 +22,8 @@ struct Requests {
 struct Entry {
     number: u64,
     stage: Stage,
-    is_modern: bool,
+    /// Whether closing its stream cancels it (MCP 2026-07-28).
+    closes: bool,
     stop: CancellationToken,
 }
 
@@ -60,13 +61,13 @@ pub(super) enum Cancelled {
 // === impl Open ===
 
 impl Open {
-    /// Takes in a request.
-    pub(super) fn enter(self: &Arc<Self>, id: RequestId, is_modern: bool) -> Opened {
+    /// Takes in a request. `closes` is whether closing its stream cancels it.
+    pub(super) fn enter(self: &Arc<Self>, id: RequestId, closes: bool) -> Opened {
         let stop = CancellationToken::new();
         let mut requests = self.lock();
         requests.count += 1;
         let number = requests.count;
-        let entry = Entry { number, stage: Stage::Waiting, is_modern, stop: stop.clone() };
+        let entry = Entry { number, stage: Stage::Waiting, closes, stop: stop.clone() };
         requests.by_id.insert(id.clone(), entry);
         drop(requests);
         Opened { open: Arc::clone(self), id, number, stop }
@@ -77,7 +78,7 @@ impl Open {
         let mut requests = self.lock();
         let Some(entry) = requests.by_id.get_mut(id) else { return Cancelled::Unknown };
         let was = std::mem::replace(&mut entry.stage, Stage::GivenUp);
-        if was == Stage::Sent && !entry.is_modern {
+        if was == Stage::Sent && !entry.closes {
             return Cancelled::Tell(entry.stop.clone());
         }
         entry.stop.cancel();
@@ -132,17 +133,17 @@ mod tests {
 
     #[test]
     fn what_cancelling_takes_depends_on_what_was_sent_and_on_the_era() {
-        for (is_modern, sent, told) in
+        for (closes, sent, told) in
             [(false, false, false), (false, true, true), (true, false, false), (true, true, false)]
         {
             let open = Arc::new(Open::default());
-            let opened = open.enter(id("7"), is_modern);
+            let opened = open.enter(id("7"), closes);
             if sent {
                 opened.sent();
             }
             let cancelled = open.cancel(&id("7"));
-            assert_eq!(matches!(cancelled, Cancelled::Tell(_)), told, "{is_modern} {sent}");
-            assert_eq!(opened.stop.is_cancelled(), !told, "{is_modern} {sent}");
+            assert_eq!(matches!(cancelled, Cancelled::Tell(_)), told, "{closes} {sent}");
+            assert_eq!(opened.stop.is_cancelled(), !told, "{closes} {sent}");
             assert!(opened.is_given_up());
         }
     }

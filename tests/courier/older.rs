@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use thoth::config::settings::{self, Transport};
 use tokio::sync::Mutex;
 
-use crate::fake::{Answer, Asked, Client, Events, Server, call, reason};
+use crate::fake::{Answer, Asked, Client, Events, Server, call, modern, reason};
 
 /// What all connections of the server share.
 #[derive(Clone, Default)]
@@ -28,7 +28,8 @@ async fn older(endpoint: &'static str) -> (Server, Stream) {
                 }
                 ("POST", "/messages?s=1") => {
                     let message = asked.json();
-                    if message.get("id").is_some() && message.get("method").is_some() {
+                    let is_request = message.get("id").is_some() && message.get("method").is_some();
+                    if is_request && asked.says() != "prompts/get" {
                         let result = json!({"protocolVersion": "2024-11-05", "capabilities": {}, "ok": true});
                         let events = stream.0.lock().await.clone().unwrap();
                         events.say(&asked.result(&result)).await;
@@ -61,6 +62,19 @@ async fn it_is_found_out_and_spoken_to_in_its_own_way() {
         assert_eq!(server.asked().iter().filter(|asked| asked.method == "GET").count(), 1);
         stream.0.lock().await.clone().unwrap().closed().await;
     }
+}
+
+#[tokio::test]
+async fn a_cancellation_is_told_whatever_the_revision() {
+    let (server, _stream) = older("/messages?s=1").await;
+    let settings = settings::Upstream::new(server.url().parse().unwrap());
+    let mut client = Client::of(settings::Upstream { transport: Transport::Sse, ..settings });
+    client.says(&modern(1, "prompts/get", json!({"name": "never answered"}))).await;
+    server.until(|asked| asked.says() == "prompts/get").await;
+    let params = json!({"requestId": 1});
+    let method = "notifications/cancelled";
+    client.says(&json!({"jsonrpc": "2.0", "method": method, "params": params})).await;
+    server.until(|asked| asked.says() == method).await;
 }
 
 #[tokio::test]
