@@ -13,3 +13,4 @@ pub mod place;
 pub mod remote;
 pub mod scan;
 pub mod table;
+mod token;

@@ -38,7 +38,6 @@ use crate::config;
 use crate::config::flags::{KeyText, RunFlags};
 use crate::config::layers::Layers;
 use crate::config::variables::{API_KEY, Env, PATH};
-use crate::config::{Origin, Problem};
 use crate::machine::{Machine, clock};
 use crate::secret::ApiKey;
 
@@ -166,8 +165,6 @@ pub(super) struct Manner {
 /// The command line cannot be followed.
 #[derive(Debug, thiserror::Error)]
 enum Unusable {
-    #[error("the command line cannot be used{}", list(.0))]
-    Flags(Vec<Problem>),
     #[error("cannot tell where the policy {name} is")]
     PolicyPath { name: String, source: io::Error },
     #[error("the key of --api-key cannot be sent in an HTTP header")]
@@ -180,11 +177,6 @@ enum Unusable {
     Output,
     #[error("--migrate-secrets changes more than what is printed: give a file to --output")]
     Printed,
-}
-
-fn list(problems: &[Problem]) -> String {
-    let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
-    lines.concat()
 }
 
 // === impl Args ===
@@ -292,14 +284,7 @@ impl Args {
             approved_scope: self.approved_scope.clone(),
             ..RunFlags::default()
         };
-        let reading = config::read(&run, None, &Env::default(), &Layers::default());
-        let of_flag = |problem: &&Problem| {
-            matches!(problem, Problem::Setting { origin: Origin::Flag(_), .. })
-        };
-        let wrong: Vec<_> = reading.problems().iter().filter(of_flag).cloned().collect();
-        if !wrong.is_empty() {
-            return Err(Fault::new(exit::CONFIGURATION, Unusable::Flags(wrong)));
-        }
+        wish::check(&run).map_err(Fault::of(exit::CONFIGURATION))?;
         let mut flags = Vec::new();
         for (name, value) in [
             ("--tenant-id", &self.tenant_id),

@@ -25,7 +25,7 @@ use crate::config::ambient::Ambient;
 use crate::config::flags::RunFlags;
 use crate::config::layers::Layers;
 use crate::config::variables::{Env, LAUNCH_SECRET};
-use crate::config::{self, Origin, Problem, agents};
+use crate::config::{self, agents};
 use crate::machine::Machine;
 
 /// How a server is written that was given on the command line.
@@ -59,8 +59,6 @@ enum Unusable {
     NoAddress(String, &'static str),
     #[error("the command after -- belongs to a --server NAME, of which there is none")]
     NoServer,
-    #[error("the command line cannot be used{}", list(.0))]
-    Flags(Vec<Problem>),
     #[error("cannot tell where the policy {name} is")]
     Policy { name: String, source: std::io::Error },
     #[error("this program cannot be found by its path, so no client could start it")]
@@ -76,11 +74,6 @@ enum Unusable {
     Inputs(String),
     #[error("not every server can be governed:{}", .0.concat())]
     Flaws(Vec<String>),
-}
-
-fn list(problems: &[Problem]) -> String {
-    let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
-    lines.concat()
 }
 
 /// A line for people.
@@ -361,14 +354,7 @@ impl Wish {
             env: os(&self.env),
             ..RunFlags::default()
         };
-        let reading = config::read(&run, None, &Env::default(), &Layers::default());
-        let of_flag = |problem: &&Problem| {
-            matches!(problem, Problem::Setting { origin: Origin::Flag(_), .. })
-        };
-        let wrong: Vec<_> = reading.problems().iter().filter(of_flag).cloned().collect();
-        if !wrong.is_empty() {
-            return Err(Fault::new(exit::CONFIGURATION, Unusable::Flags(wrong)));
-        }
+        wish::check(&run).map_err(Fault::of(exit::CONFIGURATION))?;
         let mut flags = Vec::new();
         for (name, value) in [
             ("--tenant-id", &self.tenant_id),

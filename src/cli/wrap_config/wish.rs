@@ -12,6 +12,10 @@ use super::program::Program;
 use crate::clients::document::{Bridge, Transport, Wrapping, bridged, wrapped};
 use crate::clients::remote;
 use crate::clients::scan::{Expected, weaker_flags};
+use crate::config::flags::RunFlags;
+use crate::config::layers::Layers;
+use crate::config::variables::Env;
+use crate::config::{self, Origin, Problem};
 
 /// What [`crate::clients::document`] tells itself in an entry; it is not for us to hand on.
 const UNDO: &str = "--undo";
@@ -30,6 +34,11 @@ pub(in crate::cli) struct Wish {
     /// How servers behind an address are wrapped.
     pub(super) far: Far,
 }
+
+/// Flags for `thoth run` that it would not take.
+#[derive(Debug, thiserror::Error)]
+#[error("the command line cannot be used{}", list(.0))]
+pub(in crate::cli) struct Unfit(Vec<Problem>);
 
 /// A variable that cannot be added.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +59,24 @@ pub(super) enum NoVariable {
 struct Flag {
     name: String,
     words: Vec<String>,
+}
+
+fn list(problems: &[Problem]) -> String {
+    let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    lines.concat()
+}
+
+/// Checks flags as `thoth run` will read them, whatever else this machine says to it.
+///
+/// # Errors
+///
+/// [`Unfit`], with all that is wrong.
+pub(in crate::cli) fn check(flags: &RunFlags) -> Result<(), Unfit> {
+    let reading = config::read(flags, None, &Env::default(), &Layers::default());
+    let of_flag =
+        |problem: &&Problem| matches!(problem, Problem::Setting { origin: Origin::Flag(_), .. });
+    let wrong: Vec<_> = reading.problems().iter().filter(of_flag).cloned().collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Unfit(wrong)) }
 }
 
 /// Takes `NAME=VALUE` apart.

@@ -7,6 +7,7 @@
 use super::tree::{Member, Node, Value};
 use super::{Document, text};
 use crate::clients::document::edit::Edits;
+use crate::clients::token;
 
 /// What is shown instead.
 const HIDDEN: &str = "\"***\"";
@@ -26,24 +27,6 @@ const NAMES: [&str; 10] = [
     "api_key",
     "auth",
     "bearer",
-];
-
-/// How well-known tokens begin.
-const BEGINNINGS: [&str; 14] = [
-    "sk-",
-    "sk_",
-    "pk_",
-    "rk_",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "xox",
-    "AKIA",
-    "eyJ",
-    "thoth_",
-    "AIza",
 ];
 
 /// The shortest run of letters and digits, mixed, that looks like a token.
@@ -136,7 +119,7 @@ fn looks_secret(text: &str) -> bool {
         return true;
     }
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).any(|run| {
-        let known = run.len() >= 10 && BEGINNINGS.iter().any(|start| run.starts_with(start));
+        let known = token::may_be(run);
         let mixed =
             run.bytes().any(|b| b.is_ascii_digit()) && run.bytes().any(|b| b.is_ascii_alphabetic());
         known || run.len() >= RUN && mixed

@@ -6,6 +6,7 @@
 use super::govern::Flaw;
 use super::{Candidate, inputs};
 use crate::clients::document::{Syntax, Value};
+use crate::clients::token;
 use crate::secret::ApiKey;
 
 /// Parts of names whose values are secrets.
@@ -23,24 +24,6 @@ const NAMES: [&str; 13] = [
     "cookie",
     "private_key",
     "access_key",
-];
-
-/// How well-known tokens begin, and how long they are at least.
-const TOKENS: [(&str, usize); 14] = [
-    ("sk-", 20),
-    ("sk_", 20),
-    ("rk_", 20),
-    ("ghp_", 20),
-    ("gho_", 20),
-    ("ghs_", 20),
-    ("github_pat_", 20),
-    ("glpat-", 20),
-    ("xoxb-", 20),
-    ("xoxp-", 20),
-    ("AKIA", 20),
-    ("eyJ", 40),
-    ("thoth_", 20),
-    ("AIza", 30),
 ];
 
 /// The shortest value that is searched for: a shorter one is found by accident.
@@ -80,9 +63,7 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 
 /// Whether a text has a word in it that begins as well-known tokens do.
 pub(super) fn looks_like_token(text: &str) -> bool {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c))).any(|word| {
-        TOKENS.iter().any(|(start, least)| word.starts_with(start) && word.len() >= *least)
-    })
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c))).any(token::is_likely)
 }
 
 /// Whether an address has a word in its path that nobody made up: some servers know their users by

@@ -4,6 +4,7 @@
 //! like a word.
 
 use super::placeholder::{Filling, alone};
+use crate::clients::token;
 
 /// What becomes of a header.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,25 +60,6 @@ const NAMES: [&str; 12] = [
     "session",
     "signature",
     "jwt",
-];
-
-/// How well-known tokens begin.
-const BEGINNINGS: [&str; 15] = [
-    "sk-",
-    "sk_",
-    "pk_",
-    "rk_",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "xox",
-    "AKIA",
-    "eyJ",
-    "thoth_",
-    "AIza",
-    "ntn_",
 ];
 
 /// The longest run of letters, and of letters and digits, in a value that reads like words.
@@ -227,7 +209,7 @@ pub(super) fn looks_secret(text: &str) -> bool {
         || text.split(['?', '&', ' ', ';']).any(assigned)
         || text
             .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))
-            .any(|run| run.len() >= 10 && BEGINNINGS.iter().any(|start| run.starts_with(start)))
+            .any(token::may_be)
         || runs(text).any(|run| {
             let digits = run.bytes().filter(u8::is_ascii_digit).count();
             run.len() >= WORD && digits > 0 && digits < run.len()
