@@ -93,7 +93,7 @@ def build_rmcp() -> None:
     """Builds the peer on the Rust SDK: a crate of its own, of which thoth's build knows nothing."""
     crate = places.SUITE / "rmcp"
     stamp = Stamp("rmcp", [crate / "Cargo.toml", crate / "Cargo.lock", *sorted((crate / "src").iterdir())])
-    if stamp.current():
+    if stamp.current() and places.rmcp().is_file():
         return
     with tempfile.TemporaryDirectory(dir=places.INSTALLED) as home:
         command = ["cargo", "build", "--quiet", "--locked", "--target-dir", home]
