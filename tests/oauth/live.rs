@@ -85,7 +85,7 @@ async fn a_token_is_refreshed_before_it_ends_and_kept_before_it_is_used() {
 }
 
 #[tokio::test]
-async fn a_new_token_is_on_the_disk_before_anybody_is_given_it() {
+async fn a_refreshed_token_is_on_the_disk_once_it_is_given() {
     let (fake, home) = logged_in().await;
     let (now, passed) = clock!();
     let login = open(home.path(), &fake, now);
