@@ -24,7 +24,7 @@ const USES: usize = 6;
 
 /// What each process does: uses the login again and again, as a courier would. Not a test of its own.
 #[tokio::test]
-#[ignore = "a process of the tests below"]
+#[ignore = "no test but a process: `ten_processes_whose_token_was_rejected_refresh_it_once` and its kin start it with a login of their own"]
 async fn one_of_many() {
     let var = |name: &str| std::env::vars().find(|(known, _)| known == name).unwrap().1;
     let (home, url) = (var(HOME), var(URL));
