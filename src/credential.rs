@@ -50,7 +50,8 @@ pub use self::words::NotWords;
 
 use self::disk::Disk;
 use self::file::Keep;
-use self::memory::{Age, Change, Memory, Moment};
+pub(crate) use self::memory::{Age, Moment};
+use self::memory::{Change, Memory};
 use crate::secret::{ApiKey, fingerprint_of};
 
 /// No credential's file is longer, in bytes.

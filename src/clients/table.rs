@@ -10,7 +10,7 @@ mod find;
 mod guess;
 mod places;
 mod rows;
-mod shapes;
+pub(in crate::clients) mod shapes;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,5 @@
-//! How well-known tokens begin: for all who look for secrets in entries.
+//! What gives a secret away: how well-known tokens begin, and parts of names. For all who look for
+//! secrets in entries.
 //!
 //! How sure one must be is for them to say: what is only hidden where a file is shown may be a version
 //! number, what stops a launch may not.
@@ -22,6 +23,19 @@ const KNOWN: [(&str, usize); 15] = [
     ("ntn_", 20),
 ];
 
+/// Parts of names, in small letters, whose values are secrets for everybody who asks.
+const NAMES: [&str; 9] = [
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "credential",
+    "apikey",
+    "api-key",
+    "api_key",
+    "bearer",
+];
+
 /// What is shorter than this is no piece of a token either, in bytes.
 const SHORTEST: usize = 10;
 
@@ -35,9 +49,28 @@ pub(super) fn is_likely(word: &str) -> bool {
     KNOWN.iter().any(|(start, least)| word.starts_with(start) && word.len() >= *least)
 }
 
+/// Whether a name in small letters says that its value is a secret; `more` are parts of names that
+/// say so to whoever asks.
+pub(super) fn is_secret_name(lower: &str, more: &[&str]) -> bool {
+    NAMES.iter().chain(more).any(|part| lower.contains(part))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_gives_a_secret_away_to_all_or_to_who_is_strict() {
+        for (name, more, expected) in [
+            ("github_token", &[][..], true),
+            ("x-api-key", &[], true),
+            ("cookie", &[], false),
+            ("cookie", &["cookie"], true),
+            ("content-type", &["cookie"], false),
+        ] {
+            assert_eq!(is_secret_name(name, more), expected, "{name}");
+        }
+    }
 
     #[test]
     fn a_word_is_known_by_its_beginning_and_its_length() {

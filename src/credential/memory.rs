@@ -46,9 +46,9 @@ struct Doubt {
 
 /// One moment, on both clocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    pub(super) now: Instant,
-    pub(super) wall: Timestamp,
+pub(crate) struct Moment {
+    pub(crate) now: Instant,
+    pub(crate) wall: Timestamp,
 }
 
 /// What an attempt to read it has changed, for people.
@@ -63,9 +63,9 @@ pub(super) enum Change {
     Back,
 }
 
-/// How old a secret is that a command has printed.
+/// How old a secret is that ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Age {
+pub(crate) enum Age {
     /// It can be used.
     Fresh,
     /// It can be used, and another one should be had soon.

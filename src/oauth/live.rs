@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
-use super::memory::{Age, Memory, Moment, Print, age, print};
+use super::memory::{Memory, Print, age, print};
 use super::net::Net;
 use super::reach::{OutOfReach, Reach};
 use super::record::Record;
@@ -29,7 +29,7 @@ use super::store::{BadName, Name, Store, StoreError, Turn};
 use super::token::{self, NotGranted};
 use super::view::again;
 use crate::config::settings::Tls;
-use crate::credential::{Snapshot, Standing, State};
+use crate::credential::{Age, Moment, Snapshot, Standing, State};
 use crate::secret::{ApiKey, fingerprint_of};
 
 /// How long another process that refreshes the same login is waited for: longer than that may take.

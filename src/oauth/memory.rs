@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::live::LoginError;
 use super::record::Record;
+use crate::credential::{Age, Moment};
 
 /// A token is refreshed so long before its end, or halfway where it lives shorter than twice that.
 const AHEAD: SignedDuration = SignedDuration::from_mins(1);
@@ -51,24 +52,6 @@ struct Known {
 
 /// Tells one token from another: its SHA-256.
 pub(super) type Print = [u8; 32];
-
-/// One moment, on both clocks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    pub(super) now: Instant,
-    pub(super) wall: Timestamp,
-}
-
-/// How old a token is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Age {
-    /// It can be used.
-    Fresh,
-    /// It can be used, and another one should be had soon.
-    Ageing,
-    /// It has ended, or it was rejected.
-    Over,
-}
 
 /// The print of a login's token.
 pub(super) fn print(record: &Record) -> Print {

@@ -15,19 +15,8 @@ const HIDDEN: &str = "\"***\"";
 /// Members of which every value is hidden.
 const MAPS: [&str; 6] = ["env", "envs", "environment", "headers", "http_headers", "requestoptions"];
 
-/// Parts of names whose values are secrets.
-const NAMES: [&str; 10] = [
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "credential",
-    "apikey",
-    "api-key",
-    "api_key",
-    "auth",
-    "bearer",
-];
+/// Further parts of names whose values are hidden.
+const NAMES: [&str; 1] = ["auth"];
 
 /// The shortest run of letters and digits, mixed, that looks like a token.
 const RUN: usize = 20;
@@ -96,7 +85,7 @@ fn is_secret_flag(text: &str) -> bool {
 
 fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    NAMES.iter().any(|part| name.contains(part)) || name.ends_with("key")
+    token::is_secret_name(&name, &NAMES) || name.ends_with("key")
 }
 
 /// Whether it only says where the client is to take it from.

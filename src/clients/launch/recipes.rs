@@ -4,32 +4,9 @@ use super::{
     Address, Beside, Consent, Delivery, Dialect, Form, Handover, Off, Recipe, Source,
     SystemSettings, Whose,
 };
-use crate::clients::document::{Shape, Syntax, Words};
+use crate::clients::document::{Shape, Syntax};
 use crate::clients::table::Base;
-
-const USUAL: Words = Words {
-    command: "command",
-    args: "args",
-    env: "env",
-    remote: &["url", "httpUrl", "serverUrl", "serverURL"],
-    is_one: false,
-};
-
-const fn json(servers: &'static [&'static [&'static str]]) -> Shape {
-    Shape { syntax: Syntax::Json, servers, words: USUAL }
-}
-
-const MCP_SERVERS: Shape = json(&[&["mcpServers"]]);
-const CLAUDE: Shape = json(&[&["mcpServers"], &["projects", "*", "mcpServers"]]);
-
-const SERVERS: Shape = json(&[&["servers"]]);
-const KILO: Shape = Shape {
-    syntax: Syntax::Json,
-    servers: &[&["mcp"]],
-    words: Words { env: "environment", is_one: true, ..USUAL },
-};
-
-const CODEX: Shape = Shape { syntax: Syntax::Toml, servers: &[&["mcp_servers"]], words: USUAL };
+use crate::clients::table::shapes::{CLAUDE_CODE, CODEX, MCP_SERVERS, OPENCODE, SERVERS};
 
 const fn source(whose: Whose, base: Base, path: &'static str, shape: &'static Shape) -> Source {
     Source { whose, base, path, shape, climbs: false }
@@ -77,7 +54,7 @@ pub const RECIPES: &[Recipe] = &[
             usual: &[],
         },
         sources: &[
-            source(Whose::User, Base::Claude, ".claude.json", &CLAUDE),
+            source(Whose::User, Base::Claude, ".claude.json", &CLAUDE_CODE),
             Source {
                 climbs: true,
                 ..source(Whose::Project, Base::Project, ".mcp.json", &MCP_SERVERS)
@@ -226,14 +203,14 @@ pub const RECIPES: &[Recipe] = &[
             ..PLAIN
         },
         sources: &[
-            source(Whose::User, Base::Config, "kilo/opencode.json", &KILO),
-            source(Whose::User, Base::Config, "kilo/kilo.json", &KILO),
-            source(Whose::User, Base::Config, "kilo/kilo.jsonc", &KILO),
-            project("opencode.json", &KILO),
-            project("kilo.json", &KILO),
-            project("kilo.jsonc", &KILO),
-            project(".kilo/kilo.json", &KILO),
-            project(".kilo/kilo.jsonc", &KILO),
+            source(Whose::User, Base::Config, "kilo/opencode.json", &OPENCODE),
+            source(Whose::User, Base::Config, "kilo/kilo.json", &OPENCODE),
+            source(Whose::User, Base::Config, "kilo/kilo.jsonc", &OPENCODE),
+            project("opencode.json", &OPENCODE),
+            project("kilo.json", &OPENCODE),
+            project("kilo.jsonc", &OPENCODE),
+            project(".kilo/kilo.json", &OPENCODE),
+            project(".kilo/kilo.jsonc", &OPENCODE),
         ],
         off: Off::Member("enabled"),
         system: None,

@@ -9,22 +9,8 @@ use crate::clients::document::{Syntax, Value};
 use crate::clients::token;
 use crate::secret::ApiKey;
 
-/// Parts of names whose values are secrets.
-const NAMES: [&str; 13] = [
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "credential",
-    "apikey",
-    "api-key",
-    "api_key",
-    "authorization",
-    "bearer",
-    "cookie",
-    "private_key",
-    "access_key",
-];
+/// Further parts of names whose values are secrets.
+const NAMES: [&str; 4] = ["authorization", "cookie", "private_key", "access_key"];
 
 /// The shortest value that is searched for: a shorter one is found by accident.
 const SHORTEST: usize = 8;
@@ -56,7 +42,7 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     let is_path = ["_file", "_path", "_dir", "-file", "-path", "-dir", "_url", "_env_var"]
         .iter()
         .any(|end| name.ends_with(end));
-    let is_secret = NAMES.iter().any(|part| name.contains(part))
+    let is_secret = token::is_secret_name(&name, &NAMES)
         || ["key", "_pat", "_pwd", "_auth"].iter().any(|end| name.ends_with(end));
     is_secret && !is_path
 }

@@ -46,21 +46,8 @@ const OURS: [&str; 11] = [
 const REFUSED: [&str; 5] =
     ["host", "proxy-authorization", "proxy-connection", "trailer", "upgrade"];
 
-/// Parts of names whose values are secrets.
-const NAMES: [&str; 12] = [
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "credential",
-    "key",
-    "auth",
-    "bearer",
-    "cookie",
-    "session",
-    "signature",
-    "jwt",
-];
+/// Further parts of names of headers whose values are secrets.
+const NAMES: [&str; 6] = ["key", "auth", "cookie", "session", "signature", "jwt"];
 
 /// The longest run of letters, and of letters and digits, in a value that reads like words.
 const WORD: usize = 16;
@@ -193,7 +180,7 @@ fn is_plain(name: &str, value: &str) -> bool {
 /// Whether a name says that its value is a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    NAMES.iter().any(|part| name.contains(part))
+    token::is_secret_name(&name, &NAMES)
 }
 
 /// Whether a text seems to hold a credential: by a word before it, or by its look.

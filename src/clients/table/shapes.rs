@@ -15,13 +15,14 @@ const fn json(servers: &'static [&'static [&'static str]]) -> Shape {
 }
 
 /// What most clients write.
-pub(super) const MCP_SERVERS: Shape = json(&[&["mcpServers"]]);
+pub(in crate::clients) const MCP_SERVERS: Shape = json(&[&["mcpServers"]]);
 
 /// Claude Code: of the user, and of each project.
-pub(super) const CLAUDE_CODE: Shape = json(&[&["mcpServers"], &["projects", "*", "mcpServers"]]);
+pub(in crate::clients) const CLAUDE_CODE: Shape =
+    json(&[&["mcpServers"], &["projects", "*", "mcpServers"]]);
 
 /// VS Code and those that took it over.
-pub(super) const SERVERS: Shape = json(&[&["servers"]]);
+pub(in crate::clients) const SERVERS: Shape = json(&[&["servers"]]);
 
 /// VS Code's settings, before it had a file for servers.
 pub(super) const VSCODE_SETTINGS: Shape = json(&[&["mcp", "servers"]]);
@@ -32,15 +33,15 @@ pub(super) const CONTEXT_SERVERS: Shape = json(&[&["context_servers"]]);
 /// Crush.
 pub(super) const MCP: Shape = json(&[&["mcp"]]);
 
-/// `OpenCode`: `command` is a list of the command and its arguments.
-pub(super) const OPENCODE: Shape = Shape {
+/// `OpenCode` and Kilo: `command` is a list of the command and its arguments.
+pub(in crate::clients) const OPENCODE: Shape = Shape {
     syntax: Syntax::Json,
     servers: &[&["mcp"]],
     words: Words { env: "environment", is_one: true, ..USUAL },
 };
 
 /// Codex.
-pub(super) const CODEX: Shape =
+pub(in crate::clients) const CODEX: Shape =
     Shape { syntax: Syntax::Toml, servers: &[&["mcp_servers"]], words: USUAL };
 
 /// Goose.
