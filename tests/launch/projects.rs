@@ -428,6 +428,25 @@ fn settings_of_ones_own_approve_until_the_project_has_them() {
     assert_eq!(names(), [""; 0]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_git_that_never_answers_approves_nothing_and_keeps_nobody_waiting() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let room = Room::new();
+    project(&room, &json!({"a": stdio("a")}));
+    room.claude(&json!({"hasTrustDialogAccepted": true}), &json!({}));
+    let settings = json!({"enabledMcpjsonServers": ["a"]}).to_string();
+    room.file("app/.claude/settings.local.json", settings);
+    room.file("app/.git/HEAD", "ref: refs/heads/main\n");
+    let git = room.file("bin/git", "#!/bin/sh\nexec sleep 600\n");
+    fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = room.thoth(["mcp-config", "--client", "claude", "--out", "-"]);
+    command.env("PATH", format!("{}:/usr/bin:/bin", room.path("bin").display()));
+    let said = crate::room::said(&command.output().unwrap());
+    assert_eq!(said.names(), [""; 0], "{}", said.err);
+}
+
 #[test]
 fn a_folder_that_codex_was_told_not_to_trust_stays_so() {
     for (level, flags, is_taken) in [

@@ -15,11 +15,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::{Answer, Approvals, Unread, first, json, plain, repository};
 use crate::clients::table::{Base, Places, System};
+
+/// How often git is looked after, and how long between: 3 s in all. One that waits for a disk, or for a
+/// lock, must not keep the launch.
+const LOOKS: u32 = 300;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What one of the files says.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -104,7 +111,7 @@ fn is_committed(project: &Path, file: &Path) -> bool {
     if repository(project).is_none() || !file.exists() {
         return false;
     }
-    let git = Command::new("git")
+    let asked = Command::new("git")
         .arg("-C")
         .arg(project)
         .args(["-c", "core.fsmonitor=false", "ls-files", "--error-unmatch", "--"])
@@ -115,8 +122,18 @@ fn is_committed(project: &Path, file: &Path) -> bool {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status();
-    git.map_or(true, |status| status.code() != Some(1))
+        .spawn();
+    let Ok(mut git) = asked else { return true };
+    for _ in 0..LOOKS {
+        match git.try_wait() {
+            Ok(Some(status)) => return status.code() != Some(1),
+            Ok(None) => thread::sleep(PAUSE),
+            Err(_) => break,
+        }
+    }
+    let _ = git.kill();
+    let _ = git.wait();
+    true
 }
 
 fn judge(files: &Files) -> Approvals {
