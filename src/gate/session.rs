@@ -295,13 +295,25 @@ impl Session {
         let number = self.tell_request(&request);
         let Request { id, method, line, .. } = request;
         let requested = Requested { method, number, cancelled: false };
-        if let Err(why) = self.requests.room_for(&id, 0) {
+        if let Err(why) = self.room_for(&id, 0, now) {
             let end = self.no_room(&id, why);
             return self.tell_request_end(requested, 0, || end);
         }
         let replaced = self.requests.open(id, Open::Request(requested));
         self.settle_cancelled(replaced, now);
         self.send_server(line.into());
+    }
+
+    /// Makes room for a request, and says why there is none.
+    fn room_for(&mut self, id: &RequestId, bytes: usize, now: Instant) -> Result<(), NoRoom> {
+        let room = self.requests.room_for(id, bytes);
+        if room == Err(NoRoom::Full)
+            && let Some(given_up) = self.requests.give_up_cancelled()
+        {
+            self.settle_cancelled(Some(given_up), now);
+            return self.requests.room_for(id, bytes);
+        }
+        room
     }
 
     fn no_room(&mut self, id: &RequestId, why: NoRoom) -> Ended {
@@ -314,8 +326,8 @@ impl Session {
         self.unreadable(id, answer::INVALID_REQUEST, why, reason_code, 0)
     }
 
-    /// A cancelled call whose id is taken by a new request will not be answered any more. Its end
-    /// was told when it was cancelled.
+    /// A cancelled call whose id or room is taken by a new request will not be answered any more. Its
+    /// end was told when it was cancelled.
     fn settle_cancelled(&mut self, replaced: Option<Open>, now: Instant) {
         if let Some(Open::Forwarded(forwarded)) = replaced {
             self.forwarded_ended(forwarded, End::Cancelled, now);

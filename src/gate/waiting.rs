@@ -16,7 +16,8 @@ use super::record::Ticket;
 use super::token::Digest;
 use super::verdict::{Arguments, Grounds, Hold, Keeper, PolicyRef, Reply, Verdict};
 
-/// How many requests of the client may be open at once. Beyond, further ones are refused.
+/// How many requests of the client may be open at once. Beyond, one that it has cancelled makes room,
+/// and without such a one further ones are refused.
 pub const MOST_OPEN: usize = 32_768;
 
 /// How much memory the calls that wait may hold, in bytes of their lines. Beyond, further calls are
@@ -281,6 +282,16 @@ impl Requests {
     /// Opens a request. What stood under its id, a cancelled call, is returned.
     pub fn open(&mut self, id: RequestId, open: Open) -> Option<Open> {
         self.open.insert(id, open)
+    }
+
+    /// Closes a request that the client has cancelled, where the number of open ones leaves no room:
+    /// servers need not answer what was cancelled, and sessions are long.
+    pub fn give_up_cancelled(&mut self) -> Option<Open> {
+        if self.open.len() < MOST_OPEN {
+            return None;
+        }
+        let id = self.open.iter().find(|(_, open)| open.is_cancelled())?.0.clone();
+        self.close(&id)
     }
 
     /// The open request with this id.

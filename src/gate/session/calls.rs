@@ -46,7 +46,7 @@ impl Session {
                 },
             }
         }
-        if let Err(why) = self.requests.room_for(call.id(), call.size()) {
+        if let Err(why) = self.room_for(call.id(), call.size(), now) {
             let told = self.tell_refused(&call, said);
             let end = self.no_room(call.id(), why);
             return self.tell_end(told, end);

@@ -17,7 +17,7 @@ const OVER: &str = "No report was made: the session is over.";
 
 impl Session {
     pub(super) fn own_call(&mut self, call: &Call, own: Own, now: Instant) {
-        if let Err(why) = self.requests.room_for(call.id(), 0) {
+        if let Err(why) = self.room_for(call.id(), 0, now) {
             self.no_room(call.id(), why);
             return;
         }

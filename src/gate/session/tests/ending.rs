@@ -1,5 +1,6 @@
 //! How sessions end.
 
+use super::super::super::waiting::MOST_OPEN;
 use super::*;
 
 #[test]
@@ -94,4 +95,33 @@ fn a_cancelled_request_frees_its_id_and_is_not_waited_for() {
     run.cancel("1");
     run.handle(Input::ClientClosed);
     assert!(run.server_ended);
+}
+
+#[test]
+fn what_was_cancelled_and_is_never_answered_makes_room() {
+    let most = u32::try_from(MOST_OPEN).unwrap();
+    let mut run = Run::new(Settings::default());
+    for id in 0..most {
+        run.call(id, "allow");
+        if id != 1 {
+            run.cancel(&id.to_string());
+        }
+    }
+    run.call(most, "allow");
+    run.client(&format!(r#"{{"jsonrpc":"2.0","id":{},"method":"slow"}}"#, most + 1));
+    assert_eq!(run.to_client, [""; 0]);
+    let is_outcome = |record: &&Record| matches!(record, Record::Outcome(_));
+    let given_up: Vec<_> = run.paper.records.iter().filter(is_outcome).collect();
+    assert!(
+        given_up.iter().all(
+            |record| matches!(record, Record::Outcome(outcome) if matches!(outcome.end, End::Cancelled))
+        ),
+        "{given_up:?}"
+    );
+    assert_eq!(given_up.len(), 2, "each makes room for one");
+
+    run.answer(0);
+    assert_eq!(run.to_client, [""; 0], "nobody waits for it");
+    run.answer(1);
+    assert_eq!(run.last()["id"], 1, "who waits is not given up");
 }
