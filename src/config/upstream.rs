@@ -12,6 +12,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hyper::Uri;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 
 use super::address;
@@ -52,6 +53,12 @@ const IDLE: [&Variable; 19] = [
     &name::BATON_UPSTREAM_TIMEOUT,
     &name::UPSTREAM_PROXY,
 ];
+
+/// What names the proxy for what is encrypted.
+const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// The kinds of proxies there are. Not all can be used; which, is for whoever uses one to say.
+const PROXY_KINDS: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
 /// A server, and the files that its secrets come from, which others must be kept from.
 #[derive(Debug)]
@@ -116,6 +123,9 @@ pub(super) fn read(
         parse::proxied,
     );
     let proxied = proxied.unwrap_or_default();
+    if proxied {
+        tell_of_unreadable_proxies(read, around.env);
+    }
     let auth_error_code = read.optional(
         Setting::of(&[&name::UPSTREAM_AUTH_ERROR_CODE])
             .or_flag("--upstream-auth-error-code", flags.upstream_auth_error_code.as_ref()),
@@ -298,6 +308,21 @@ fn tell_of_idle(read: &mut Reader<'_>, flags: &UpstreamFlags) {
     let env = read.env();
     for variable in IDLE.into_iter().filter(|variable| env.has(variable)) {
         read.notice(Origin::Variable(variable.name), "has no effect without --url");
+    }
+}
+
+/// A proxy that nobody can read would be passed by as if there were none.
+fn tell_of_unreadable_proxies(read: &mut Reader<'_>, env: &Env) {
+    let is_proxy = |text: &OsStr| {
+        let uri: Uri = text.to_str()?.parse().ok()?;
+        let is_known = uri.scheme_str().is_none_or(|kind| PROXY_KINDS.contains(&kind));
+        (is_known && uri.host().is_some_and(|host| !host.is_empty())).then_some(())
+    };
+    for name in PROXIES {
+        if env.of_name(name).is_some_and(|text| !text.is_empty() && is_proxy(text).is_none()) {
+            let wrong = Wrong::new("is no address of a proxy", "write `http://HOST:PORT`");
+            read.problem(Origin::Variable(name), wrong);
+        }
     }
 }
 
