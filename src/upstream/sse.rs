@@ -138,14 +138,14 @@ impl Parser {
     fn next_line(&mut self) -> Option<Bytes> {
         self.pass_byte_order_mark()?;
         loop {
-            if self.after_return && self.buffer.first() == Some(&b'\n') {
-                self.buffer.advance(1);
-            }
             if self.buffer.is_empty() {
                 self.scanned = 0;
                 return None;
             }
-            self.after_return = false;
+            if std::mem::take(&mut self.after_return) && self.buffer.starts_with(b"\n") {
+                self.buffer.advance(1);
+                continue;
+            }
             let end = memchr2(b'\r', b'\n', &self.buffer[self.scanned..]);
             let len = end.map_or(self.buffer.len(), |at| self.scanned + at);
             if len > self.limit + FIELD.len() {
@@ -300,6 +300,7 @@ mod tests {
         for (stream, expected) in [
             ("data: a\n\n", vec![("message", "a")]),
             ("data:a\r\rdata: b\r\n\r\n", vec![("message", "a"), ("message", "b")]),
+            ("data: a\r\n\ndata: b\r\r\n", vec![("message", "a"), ("message", "b")]),
             ("data: a\ndata:  b\ndata\n\n", vec![("message", "a\n b\n")]),
             (
                 "event: endpoint\ndata: /m\n\ndata: x\n\n",
@@ -369,7 +370,7 @@ mod tests {
         #[test]
         fn cuts_make_no_difference(
             stream in prop::collection::vec(
-                prop::sample::select(vec!["data", "event", "id", "retry", ":", " ", "\r", "\n", "\n\n", "x", "é", "1", "\0"]),
+                prop::sample::select(vec!["data", "data: a", "\r\n", "event", "id", "retry", ":", " ", "\r", "\n", "\n\n", "x", "é", "1", "\0"]),
                 0..80,
             ),
             chunk in 1usize..40,
