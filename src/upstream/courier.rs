@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! - `initialize` is answered, and `notifications/initialized` delivered, before anything is sent
-//!   that came after it; other notifications are sent in their order; nothing else waits for
+//! - `initialize` is answered, and `notifications/initialized` delivered, and the server's stream
+//!   asked for, before anything is sent that came after it; other notifications are sent in their order; nothing else waits for
 //!   anything, but for a place.
 //! - A cancellation waits for nothing, once it is read.
 //! - What waits is bounded: lines by their bytes, exchanges by their number.
@@ -44,6 +44,10 @@ const CHUNK: usize = 1024;
 
 /// How long the rest of an answer's stream is read, so that its connection can be used again.
 const REST: Duration = Duration::from_secs(1);
+
+/// How long a session's first requests wait for the server's stream: servers drop what they say unasked,
+/// their own requests too, while there is none. Some do not answer before they have something to say.
+const LISTENING: Duration = Duration::from_millis(250);
 
 /// How long the receipt of what wants no answer is waited for.
 const RECEIPT: Duration = Duration::from_secs(30);
@@ -333,6 +337,7 @@ impl Remote {
             Ok(_) => {
                 if &*letter.method == "notifications/initialized" {
                     self.session.initialized(letter.clone());
+                    let _ = timeout(LISTENING, self.session.heard()).await;
                 }
             }
             Err(says) => {

@@ -50,8 +50,12 @@ impl Remote {
         let mut live = self.session.live();
         loop {
             let epoch = *live.borrow_and_update();
-            let _listening = (epoch > 0 && !self.older.is_known())
+            let has_stream = epoch > 0 && !self.older.is_known();
+            let _listening = has_stream
                 .then(|| AbortOnDropHandle::new(tokio::spawn(Arc::clone(&self).listen_in(epoch))));
+            if !has_stream {
+                self.session.hear(epoch);
+            }
             if live.changed().await.is_err() {
                 return;
             }
@@ -69,7 +73,9 @@ impl Remote {
             }
             let mark = before.as_ref().and_then(|stream| stream.parser.last_id());
             let mut wait = rhythm.after_failure(None, 0);
-            match self.open_stream(mark, &seen).await {
+            let opened = self.open_stream(mark, &seen).await;
+            self.session.hear(epoch);
+            match opened {
                 Ok(response) => {
                     let mut stream = self.follow(before.take(), response.into_body());
                     if self.pass_on(&mut stream).await {

@@ -26,6 +26,7 @@ const LONGEST: usize = 16 * 1024;
 pub(super) struct Session {
     state: Mutex<State>,
     live: watch::Sender<u64>,
+    heard: watch::Sender<u64>,
 }
 
 /// The session as it is at one moment.
@@ -66,7 +67,7 @@ struct State {
 
 impl Session {
     pub(super) fn new() -> Self {
-        Self { state: Mutex::default(), live: watch::Sender::new(0) }
+        Self { state: Mutex::default(), live: watch::Sender::new(0), heard: watch::Sender::new(0) }
     }
 
     /// The session as it is now.
@@ -110,6 +111,19 @@ impl Session {
     /// The epoch whose session is under way; changes with each.
     pub(super) fn live(&self) -> watch::Receiver<u64> {
         self.live.subscribe()
+    }
+
+    /// The server has said whether it speaks unasked in the session of this epoch, or cannot be asked.
+    pub(super) fn hear(&self, epoch: u64) {
+        self.heard.send_replace(epoch);
+    }
+
+    /// Waits until that is known of the session that is under way.
+    ///
+    /// Cancel safe.
+    pub(super) async fn heard(&self) {
+        let epoch = *self.live.borrow();
+        let _ = self.heard.subscribe().wait_for(|heard| *heard >= epoch).await;
     }
 
     /// Remembers a request that the server has granted, where it must hold in a new session, too.

@@ -53,6 +53,36 @@ async fn the_handshake_is_over_before_anything_else_is_sent() {
     }
 }
 
+/// What a server says unasked is lost while nobody listens, and its own requests with it: those that
+/// ask while they answer a call would wait for an answer in vain.
+#[tokio::test]
+async fn the_servers_stream_is_asked_for_before_what_comes_after_the_handshake() {
+    for _ in 0..20 {
+        let server = Server::start(|asked: Asked| async move { asked.plainly() }).await;
+        let mut client = server.client();
+        client.begins("2025-11-25").await;
+        assert_eq!(client.asks(&call(1)).await["id"], 1);
+        let asked = server.asked();
+        let place = |method: &str| asked.iter().position(|asked| asked.method == method);
+        let called = asked.iter().position(|asked| asked.says() == "tools/call");
+        assert!(place("GET").is_some() && place("GET") < called);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_the_stream_waiting_holds_up_no_session() {
+    let server = Server::start(|asked: Asked| async move {
+        if asked.method == "GET" {
+            std::future::pending::<()>().await;
+        }
+        asked.plainly()
+    })
+    .await;
+    let mut client = server.client();
+    client.begins("2025-11-25").await;
+    assert_eq!(client.asks(&call(1)).await["id"], 1);
+}
+
 #[tokio::test]
 async fn notifications_keep_their_order_and_hold_up_no_request() {
     let (server, gate) = holding("notifications/a").await;
