@@ -45,10 +45,6 @@ const CHUNK: usize = 1024;
 /// How long the rest of an answer's stream is read, so that its connection can be used again.
 const REST: Duration = Duration::from_secs(1);
 
-/// How long a session's first requests wait for the server's stream: servers drop what they say unasked,
-/// their own requests too, while there is none. Some do not answer before they have something to say.
-const LISTENING: Duration = Duration::from_millis(250);
-
 /// How long the receipt of what wants no answer is waited for.
 const RECEIPT: Duration = Duration::from_secs(30);
 
@@ -337,7 +333,7 @@ impl Remote {
             Ok(_) => {
                 if &*letter.method == "notifications/initialized" {
                     self.session.initialized(letter.clone());
-                    let _ = timeout(LISTENING, self.session.heard()).await;
+                    self.session.heard().await;
                 }
             }
             Err(says) => {

@@ -69,6 +69,7 @@ impl Remote {
             {
                 self.answers.say(Bytes::from_static(CHANGED)).await;
             }
+            self.session.heard().await;
             Ok(())
         })
     }

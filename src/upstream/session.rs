@@ -6,9 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hyper::header::HeaderValue;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::headers;
 use super::letter::Letter;
@@ -17,6 +19,10 @@ use crate::mirror::Listed;
 
 /// How many subscriptions are remembered.
 const SUBSCRIPTIONS: usize = 256;
+
+/// How long a session's first requests wait for the server's stream: servers drop what they say unasked,
+/// their own requests too, while there is none. Some do not answer before they have something to say.
+const LISTENING: Duration = Duration::from_millis(250);
 
 /// No line is remembered that is longer, in bytes; `initialize` is.
 const LONGEST: usize = 16 * 1024;
@@ -118,12 +124,13 @@ impl Session {
         self.heard.send_replace(epoch);
     }
 
-    /// Waits until that is known of the session that is under way.
+    /// Waits until that is known of the session that is under way: 250 ms at the longest.
     ///
     /// Cancel safe.
     pub(super) async fn heard(&self) {
         let epoch = *self.live.borrow();
-        let _ = self.heard.subscribe().wait_for(|heard| *heard >= epoch).await;
+        let mut known = self.heard.subscribe();
+        let _ = timeout(LISTENING, known.wait_for(|heard| *heard >= epoch)).await;
     }
 
     /// Remembers a request that the server has granted, where it must hold in a new session, too.
