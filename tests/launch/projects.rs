@@ -395,6 +395,16 @@ fn an_input_that_changes_makes_another_entry_of_what_was_trusted() {
     assert!(said.err.contains("it has changed since it was trusted"), "{}", said.err);
 }
 
+/// A trusted project with one server, which settings approve that are the user's own.
+fn approved_by_oneself() -> Room {
+    let room = Room::new();
+    project(&room, &json!({"a": stdio("a")}));
+    room.claude(&json!({"hasTrustDialogAccepted": true}), &json!({}));
+    let settings = json!({"enabledMcpjsonServers": ["a"]}).to_string();
+    room.file("app/.claude/settings.local.json", settings);
+    room
+}
+
 /// git in the project; `None` where there is none.
 fn git(room: &Room, args: &[&str]) -> Option<()> {
     let mut command = std::process::Command::new("git");
@@ -407,11 +417,7 @@ fn git(room: &Room, args: &[&str]) -> Option<()> {
 #[cfg(unix)]
 #[test]
 fn settings_of_ones_own_approve_until_the_project_has_them() {
-    let room = Room::new();
-    project(&room, &json!({"a": stdio("a")}));
-    room.claude(&json!({"hasTrustDialogAccepted": true}), &json!({}));
-    let settings = json!({"enabledMcpjsonServers": ["a"]}).to_string();
-    room.file("app/.claude/settings.local.json", settings);
+    let room = approved_by_oneself();
     let names = || {
         let mut command = room.thoth(["mcp-config", "--client", "claude", "--out", "-"]);
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
@@ -433,11 +439,7 @@ fn settings_of_ones_own_approve_until_the_project_has_them() {
 fn a_git_that_never_answers_approves_nothing_and_keeps_nobody_waiting() {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let room = Room::new();
-    project(&room, &json!({"a": stdio("a")}));
-    room.claude(&json!({"hasTrustDialogAccepted": true}), &json!({}));
-    let settings = json!({"enabledMcpjsonServers": ["a"]}).to_string();
-    room.file("app/.claude/settings.local.json", settings);
+    let room = approved_by_oneself();
     room.file("app/.git/HEAD", "ref: refs/heads/main\n");
     let git = room.file("bin/git", "#!/bin/sh\nexec sleep 600\n");
     fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
