@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! - `initialize` is answered, and `notifications/initialized` delivered, and the server's stream
-//!   asked for, before anything is sent that came after it; other notifications are sent in their order; nothing else waits for
-//!   anything, but for a place.
+//!   asked for, before anything is sent that came after it; other notifications are sent in their
+//!   order; nothing else waits for anything, but for a place.
 //! - A cancellation waits for nothing, once it is read.
 //! - What waits is bounded: lines by their bytes, exchanges by their number.
 //! - Every task is joined before the output ends.

@@ -1,6 +1,7 @@
 //! What waits for what.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
@@ -67,6 +68,42 @@ async fn the_servers_stream_is_asked_for_before_what_comes_after_the_handshake()
         let called = asked.iter().position(|asked| asked.says() == "tools/call");
         assert!(place("GET").is_some() && place("GET") < called);
     }
+}
+
+#[tokio::test]
+async fn the_stream_of_a_session_begun_anew_is_asked_for_before_the_call_is_sent_again() {
+    for _ in 0..20 {
+        let sessions = Arc::new(AtomicUsize::new(0));
+        let server = Server::start(move |asked: Asked| {
+            let sessions = Arc::clone(&sessions);
+            async move {
+                let is_lost = asked.says() == "tools/call" && in_session(&asked, "s-1");
+                match &*asked.says() {
+                    "initialize" => {
+                        let id = format!("s-{}", sessions.fetch_add(1, Ordering::Relaxed) + 1);
+                        let version = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
+                        Answer::json(&asked.result(&version)).with("mcp-session-id", &id)
+                    }
+                    _ if is_lost => Answer::status(404),
+                    _ => asked.plainly(),
+                }
+            }
+        })
+        .await;
+        let mut client = server.client();
+        client.begins("2025-11-25").await;
+        assert_eq!(client.asks(&call(1)).await["result"]["ok"], true);
+        let asked = server.asked();
+        let place = |is_it: &dyn Fn(&Asked) -> bool| {
+            asked.iter().position(|asked| is_it(asked) && in_session(asked, "s-2"))
+        };
+        let listened = place(&|asked| asked.method == "GET");
+        assert!(listened.is_some() && listened < place(&|asked| asked.says() == "tools/call"));
+    }
+}
+
+fn in_session(asked: &Asked, id: &str) -> bool {
+    asked.header("mcp-session-id") == Some(id)
 }
 
 #[tokio::test]
