@@ -4,16 +4,25 @@
 //!
 //! - A batch is one write to a file opened for appending, so lines of different processes do not mix.
 //! - Part of a line, which a full disk or a process that was killed may leave, is ended before the
-//!   next one begins.
-//! - Whoever rotates holds the file's lock, and renames only the file that has the name; who writes
+//!   next one begins. What another process is just writing looks the same, and is left alone: who
+//!   writes shares the file's lock, and only what nobody writes to is surely torn.
+//! - Whoever rotates has that lock alone, and renames only the file that has the name; who writes
 //!   to one that has lost its name opens the new one. On a file system without locks, nobody rotates.
+//! - The lock is waited for a second at most, then things are done without: a process that was
+//!   stopped while it had it keeps no event of the others'.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::Event;
 use super::worker::Medium;
+
+/// How long, and how often, whoever has the lock is waited for: a second at most.
+const PAUSE: Duration = Duration::from_millis(1);
+const PAUSES: u32 = 1_000;
 
 /// When a file is put aside, and how many are kept.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +77,7 @@ impl LogFile {
     /// Opens the file, and looks how whoever wrote to it before has left it.
     fn open_and_look(&mut self) -> io::Result<File> {
         let file = open(&self.path)?;
-        self.is_torn = ends_within_a_line(&self.path, &file);
+        self.is_torn = ends_within_a_line(&self.path, &file, wait);
         Ok(file)
     }
 
@@ -76,7 +85,7 @@ impl LogFile {
         if self.is_torn {
             self.lines.insert(0, b'\n');
         }
-        file.write_all(&self.lines)
+        while_shared(file, wait, |file| file.write_all(&self.lines))
     }
 }
 
@@ -107,9 +116,48 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+fn wait() {
+    thread::sleep(PAUSE);
+}
+
+/// Does it with a share of the file's lock, so that nobody has it alone meanwhile.
+fn while_shared<T>(file: &mut File, pause: impl Fn(), act: impl FnOnce(&mut File) -> T) -> T {
+    let mut pauses = 0..PAUSES;
+    let is_shared = loop {
+        match file.try_lock_shared() {
+            Ok(()) => break true,
+            Err(TryLockError::WouldBlock) if pauses.next().is_some() => pause(),
+            Err(_) => break false,
+        }
+    };
+    let done = act(file);
+    if is_shared {
+        let _ = file.unlock(); // or it goes with the file
+    }
+    done
+}
+
 /// Whether a file that was there before ends with part of a line, as a process that was killed or a
-/// full disk leaves it. One that we may only append to is taken to be whole.
-fn ends_within_a_line(path: &Path, file: &File) -> bool {
+/// full disk leaves it. Where somebody has its lock, who may be writing that line, or where there are
+/// no locks, it is looked at again after each pause.
+fn ends_within_a_line(path: &Path, file: &File, mut pause: impl FnMut()) -> bool {
+    for _ in 0..PAUSES {
+        if !is_within_a_line(path, file) {
+            return false;
+        }
+        if file.try_lock().is_ok() {
+            let is_torn = is_within_a_line(path, file);
+            let _ = file.unlock(); // or it goes with the file
+            return is_torn;
+        }
+        pause();
+    }
+    true
+}
+
+/// Whether the last byte, as of now, ends no line. A file that we may only append to is taken to be
+/// whole.
+fn is_within_a_line(path: &Path, file: &File) -> bool {
     let last = || -> io::Result<u8> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::End(-1))?;
@@ -198,6 +246,9 @@ fn has_name(file: &File, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(unix)]
+    use std::cell::Cell;
+
     use uuid::Uuid;
 
     use super::*;
@@ -251,7 +302,7 @@ mod tests {
     fn while_several_rotate_at_once_every_line_stays_whole_and_is_somewhere() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("e.jsonl");
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for writer in 0..4 {
                 let rotation = Rotation { bytes: 2_000, kept: 100 };
                 let mut log = LogFile::new(path.clone(), rotation);
@@ -299,6 +350,82 @@ mod tests {
         log.write(&[event(2)]).1.unwrap();
         let text = fs::read_to_string(&log.path).unwrap();
         assert_eq!(text, "{\"torn\n000000001\n\n000000002\n");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_line_that_somebody_else_is_writing_is_not_torn() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("e.jsonl");
+        let (mut theirs, ours) = (open(&path).unwrap(), open(&path).unwrap());
+        theirs.lock_shared().unwrap();
+        theirs.write_all(b"{\"half").unwrap();
+        let mut pauses = 0;
+        let is_torn = ends_within_a_line(&path, &ours, || {
+            pauses += 1;
+            theirs.write_all(b"\"}\n").unwrap();
+            theirs.unlock().unwrap();
+        });
+        assert_eq!((is_torn, pauses), (false, 1));
+
+        theirs.write_all(b"{\"torn").unwrap();
+        let nobody = || unreachable!("nobody holds the lock");
+        assert!(ends_within_a_line(&path, &ours, nobody));
+
+        theirs.lock_shared().unwrap();
+        let mut pauses = 0;
+        let is_torn = ends_within_a_line(&path, &ours, || pauses += 1);
+        assert_eq!((is_torn, pauses), (true, PAUSES), "who was stopped is not waited for");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn who_writes_has_a_share_of_the_lock_or_waits_for_it_so_long() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("e.jsonl");
+        let (mut ours, theirs) = (open(&path).unwrap(), open(&path).unwrap());
+        let pauses = Cell::new(0);
+        let pause = || pauses.set(pauses.get() + 1);
+        assert!(while_shared(&mut ours, pause, |_| theirs.try_lock().is_err()));
+        assert_eq!(pauses.take(), 0);
+
+        theirs.try_lock().unwrap();
+        let until_free = || {
+            pause();
+            theirs.unlock().unwrap();
+        };
+        assert!(while_shared(&mut ours, until_free, |_| theirs.try_lock().is_err()));
+        assert_eq!(pauses.take(), 1);
+
+        theirs.try_lock().unwrap();
+        assert!(while_shared(&mut ours, pause, |_| true), "whoever has it may have been stopped");
+        assert_eq!(pauses.take(), PAUSES);
+        assert!(ours.try_lock_shared().is_err(), "and it is still theirs");
+    }
+
+    /// Much at once, so that a write takes long enough for others to look at its middle.
+    #[cfg(unix)]
+    #[test]
+    fn whoever_opens_the_file_while_others_write_adds_no_line() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("e.jsonl");
+        let line = "x".repeat(999);
+        let batch: Vec<_> = (0..400)
+            .map(|number| Event::new(Uuid::from_u128(number), line.clone().into()).unwrap())
+            .collect();
+        let (writers, times) = (4, 20);
+        thread::scope(|scope| {
+            for _ in 0..writers {
+                scope.spawn(|| {
+                    for _ in 0..times {
+                        LogFile::new(path.clone(), Rotation::default()).write(&batch).1.unwrap();
+                    }
+                });
+            }
+        });
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.lines().all(|found| found == line), "no line is empty, or another's part");
+        assert_eq!(text.lines().count(), writers * times * batch.len());
     }
 
     #[cfg(target_os = "linux")]
