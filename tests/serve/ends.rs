@@ -283,7 +283,7 @@ fn a_server_that_is_killed_in_the_middle_of_a_call_leaves_nobody_waiting() {
     // Whoever comes while it is being cleared away is told the same; later there is no such session.
     let mut late = served.call(&session, 2, "echo");
     while late.status != 404 {
-        let answer = if late.is_stream() { late.message() } else { late.json() };
+        let answer = late.json();
         assert!(answer["error"].is_object(), "{answer}");
         late = served.call(&session, 2, "echo");
     }

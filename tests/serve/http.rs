@@ -123,7 +123,11 @@ impl Response {
         text
     }
 
+    /// The answer: the body, or the next message where it was not there soon enough for that.
     pub(crate) fn json(&mut self) -> Value {
+        if self.is_stream() {
+            return self.message();
+        }
         let text = self.text();
         serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("{}: {text:?}: {error}", self.status))

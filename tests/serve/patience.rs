@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde_json::Value;
 use thoth::listener::{Access, Bounds, Input, Listener, Open, Output, Secret};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -49,6 +50,32 @@ impl Open for Talkers {
     }
 }
 
+/// Opens sessions that answer each request after as many milliseconds as its id says.
+struct Clocks(Rc<Cell<usize>>);
+
+impl Open for Clocks {
+    async fn hold(
+        &self,
+        input: Input,
+        mut output: Output,
+        stop: CancellationToken,
+    ) -> Result<(), String> {
+        self.0.set(self.0.get() + 1);
+        let answering = async {
+            let mut lines = BufReader::new(input).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                let request: Value = serde_json::from_str(&line).unwrap();
+                let id = request["id"].as_u64().unwrap();
+                sleep(Duration::from_millis(id)).await;
+                let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\n");
+                let _ = output.write_all(answer.as_bytes()).await;
+            }
+        };
+        stop.run_until_cancelled(answering).await;
+        Ok(())
+    }
+}
+
 /// The listener, what it has opened, and how to be let in.
 struct House {
     port: u16,
@@ -70,16 +97,42 @@ impl House {
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(("127.0.0.1", self.port)).await.unwrap()
     }
+
+    /// Sends a request on a connection of its own, and hears the answer to its end.
+    async fn ask(&self, body: &str, more: &str) -> String {
+        let more = format!("content-length: {}\r\nconnection: close\r\n{more}", body.len());
+        let mut stream = self.connect().await;
+        stream.write_all((self.head("POST", &more) + body).as_bytes()).await.unwrap();
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).await.unwrap();
+        heard
+    }
+
+    /// Begins a session: the line that names it.
+    async fn begin(&self) -> String {
+        let greeting = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+        let heard = self.ask(greeting, "").await;
+        let session = heard.lines().find(|line| line.starts_with("mcp-session-id: "));
+        format!("{}\r\n", session.unwrap())
+    }
 }
 
-/// Does this while the listener serves, with the bounds it has.
+/// Does this while the listener serves talkers, with the bounds it has.
 async fn within<F: Future<Output = ()>>(test: impl FnOnce(House) -> F) {
+    among(Talkers, test).await;
+}
+
+/// Does this while the listener serves these, with the bounds it has.
+async fn among<O: Open + 'static, F: Future<Output = ()>>(
+    servers: impl FnOnce(Rc<Cell<usize>>) -> O,
+    test: impl FnOnce(House) -> F,
+) {
     let listener = Listener::bind(0, false).await.unwrap();
     let (port, opened, secret) = (listener.port(), Rc::default(), Secret::random());
     let access = Access { secret: secret.clone(), origins: Vec::new() };
     let house = House { port, opened: Rc::clone(&opened), secret };
     let over = CancellationToken::new();
-    let serving = listener.serve(Talkers(opened), access, Bounds::default(), over.clone());
+    let serving = listener.serve(servers(opened), access, Bounds::default(), over.clone());
     let testing = async {
         test(house).await;
         over.cancel();
@@ -176,16 +229,7 @@ async fn a_connection_is_kept_for_the_next_request_for_so_long() {
 #[tokio::test(start_paused = true)]
 async fn who_reads_nothing_of_a_stream_is_not_written_to_for_ever() {
     within(async |house| {
-        let greeting = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
-        let length = format!("content-length: {}\r\n", greeting.len());
-        let mut stream = house.connect().await;
-        stream.write_all(house.head("POST", &length).as_bytes()).await.unwrap();
-        stream.write_all(greeting.as_bytes()).await.unwrap();
-        let mut answer = vec![0; 4096];
-        let count = stream.read(&mut answer).await.unwrap();
-        let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
-        let session = answer.lines().find_map(|line| line.strip_prefix("mcp-session-id: "));
-        let session = format!("mcp-session-id: {}\r\n", session.unwrap());
+        let session = house.begin().await;
         assert_eq!(house.opened.get(), 1);
 
         let mut listening = house.connect().await;
@@ -196,6 +240,26 @@ async fn who_reads_nothing_of_a_stream_is_not_written_to_for_ever() {
         let ended = timeout(NEVER, listening.read_to_end(&mut heard)).await;
         assert!(ended.is_ok(), "it is written to still");
         assert!(heard.len() < SAID * NEWS, "all of it was taken in, and nothing was shown");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_answered_soon_is_json_and_later_it_is_a_stream() {
+    among(Clocks, async |house| {
+        let session = house.begin().await;
+        let prompt = u64::try_from(Bounds::default().prompt.as_millis()).unwrap();
+        for (after, form) in [
+            (1, "application/json"),
+            (prompt - 1, "application/json"),
+            (prompt + 1, "text/event-stream"),
+            (20 * prompt, "text/event-stream"),
+        ] {
+            let call = format!(r#"{{"jsonrpc":"2.0","id":{after},"method":"tools/list"}}"#);
+            let heard = house.ask(&call, &session).await;
+            assert!(heard.contains(&format!("content-type: {form}\r\n")), "{after}: {heard}");
+            assert!(heard.contains(&format!(r#""id":{after},"result":{{}}"#)), "{after}: {heard}");
+        }
     })
     .await;
 }
