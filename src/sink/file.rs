@@ -120,16 +120,22 @@ fn wait() {
     thread::sleep(PAUSE);
 }
 
+/// Tries to get a lock until it is got, cannot be got here at all, or has been waited for long enough.
+/// Whether it was got.
+fn obtain(try_lock: impl Fn() -> Result<(), TryLockError>, pause: impl Fn()) -> bool {
+    let mut pauses = 0..PAUSES;
+    loop {
+        match try_lock() {
+            Ok(()) => return true,
+            Err(TryLockError::WouldBlock) if pauses.next().is_some() => pause(),
+            Err(_) => return false,
+        }
+    }
+}
+
 /// Does it with a share of the file's lock, so that nobody has it alone meanwhile.
 fn while_shared<T>(file: &mut File, pause: impl Fn(), act: impl FnOnce(&mut File) -> T) -> T {
-    let mut pauses = 0..PAUSES;
-    let is_shared = loop {
-        match file.try_lock_shared() {
-            Ok(()) => break true,
-            Err(TryLockError::WouldBlock) if pauses.next().is_some() => pause(),
-            Err(_) => break false,
-        }
-    };
+    let is_shared = obtain(|| file.try_lock_shared(), pause);
     let done = act(file);
     if is_shared {
         let _ = file.unlock(); // or it goes with the file
@@ -171,8 +177,8 @@ fn is_within_a_line(path: &Path, file: &File) -> bool {
 
 /// Puts the file aside. Whether this process did, or somebody else just has.
 fn rotate(file: &File, path: &Path, rotation: Rotation) -> io::Result<bool> {
-    if file.try_lock().is_err() {
-        return Ok(false); // somebody else is at it, or nobody can
+    if !obtain(|| file.try_lock(), wait) {
+        return Ok(false); // somebody else was stopped at it, or nobody can
     }
     let done = has_name(file, path).then(|| {
         for number in (1..rotation.kept).rev() {
@@ -314,11 +320,12 @@ mod tests {
                 });
             }
         });
-        let mut all: Vec<_> = (1..=100)
-            .map(|number| numbered(&path, number))
-            .chain([path.clone()])
-            .flat_map(numbers)
-            .collect();
+        let files = || (1..=100).map(|number| numbered(&path, number)).chain([path.clone()]);
+        for file in files().filter(|file| file.exists()) {
+            let length = fs::metadata(&file).unwrap().len();
+            assert!(length < 2_000 + 4 * 10, "each writes once at most beyond it: {length}");
+        }
+        let mut all: Vec<_> = files().flat_map(numbers).collect();
         all.sort_unstable();
         let expected: Vec<_> =
             (0..4).flat_map(|writer| (0..500).map(move |number| writer * 1_000 + number)).collect();
@@ -352,12 +359,19 @@ mod tests {
         assert_eq!(text, "{\"torn\n000000001\n\n000000002\n");
     }
 
+    /// The file as this process has it, and as another has it.
+    #[cfg(unix)]
+    fn opened_twice(directory: &Path) -> (PathBuf, File, File) {
+        let path = directory.join("e.jsonl");
+        let (ours, theirs) = (open(&path).unwrap(), open(&path).unwrap());
+        (path, ours, theirs)
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_line_that_somebody_else_is_writing_is_not_torn() {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("e.jsonl");
-        let (mut theirs, ours) = (open(&path).unwrap(), open(&path).unwrap());
+        let (path, ours, mut theirs) = opened_twice(home.path());
         theirs.lock_shared().unwrap();
         theirs.write_all(b"{\"half").unwrap();
         let mut pauses = 0;
@@ -382,8 +396,7 @@ mod tests {
     #[test]
     fn who_writes_has_a_share_of_the_lock_or_waits_for_it_so_long() {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("e.jsonl");
-        let (mut ours, theirs) = (open(&path).unwrap(), open(&path).unwrap());
+        let (_, mut ours, theirs) = opened_twice(home.path());
         let pauses = Cell::new(0);
         let pause = || pauses.set(pauses.get() + 1);
         assert!(while_shared(&mut ours, pause, |_| theirs.try_lock().is_err()));
