@@ -123,10 +123,13 @@ impl Response {
         text
     }
 
-    /// The answer: the body, or the next message where it was not there soon enough for that.
+    /// The answer, and nothing else: the body, or the one message of a stream, which is what an answer
+    /// comes as that is not there soon.
     pub(crate) fn json(&mut self) -> Value {
         if self.is_stream() {
-            return self.message();
+            let answer = self.message();
+            assert_eq!(self.event(), None, "nothing comes after {answer}");
+            return answer;
         }
         let text = self.text();
         serde_json::from_str(&text)
